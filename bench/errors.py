@@ -1,0 +1,56 @@
+"""Every error that bench raises on purpose.
+
+::
+
+    BenchError              exit 1   something a person can mend; its text is a sentence that says how
+    ├── UsageError          exit 2   the command line or a suite file is wrong
+    │   └── SuiteError      exit 2   one or more faults in a suite file, each FILE:LINE:COLUMN: sentence
+    ├── DataError           exit 3   a data set is missing, incomplete or broken
+    ├── StoreError          exit 3   the tracking store cannot be used
+    ├── ModelError          exit 1   a net cannot be built or measured as asked
+    └── DivergedError       exit 1   the loss of a cell is no longer a finite number
+
+The command line prints the text and leaves with ``exit_code``; a worker writes it to its journal.
+"""
+
+from collections.abc import Sequence
+
+
+class BenchError(Exception):
+    """Something a person can mend. The text is shown as it is, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """The command line or a file it names is wrong."""
+
+    exit_code = 2
+
+
+class SuiteError(UsageError):
+    """All faults of a suite file at once."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class DataError(BenchError):
+    """A data set is missing, incomplete or broken."""
+
+    exit_code = 3
+
+
+class StoreError(BenchError):
+    """The tracking store cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class ModelError(BenchError):
+    """A net cannot be built or measured as asked."""
+
+
+class DivergedError(BenchError):
+    """The loss of a cell is no longer a finite number."""

@@ -1,0 +1,135 @@
+"""Where everything lies on disk. One class owns all paths of a cell; nothing else joins names."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def bench_home() -> Path:
+    """Folder of cells, checkpoints and caches: BENCH_HOME, else ``.bench`` in the current folder. Absolute."""
+    return Path(os.environ.get("BENCH_HOME") or ".bench").absolute()
+
+
+def data_home() -> Path:
+    """Folder of data sets: BENCH_DATA, else ``bench/data`` in the user's cache folder. Absolute."""
+    if named := os.environ.get("BENCH_DATA"):
+        return Path(named).expanduser().absolute()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (cache / "bench" / "data").absolute()
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file so that a reader, or the next boot, sees the old or the new content whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """Paths of one attempt at a cell."""
+
+    root: Path
+
+    @property
+    def request(self) -> Path:
+        """The :class:`bench.values.Attempt` as JSON, what the worker is started with."""
+        return self.root / "attempt.json"
+
+    @property
+    def journal(self) -> Path:
+        """Append-only events, see :mod:`bench.journal`."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error of the worker."""
+        return self.root / "log.txt"
+
+    @property
+    def traceback(self) -> Path:
+        """The traceback of a failed attempt."""
+        return self.root / "traceback.txt"
+
+    @property
+    def number(self) -> int:
+        """1 for the first attempt."""
+        return int(self.root.name.removeprefix("attempt-"))
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """Paths of one cell: ``BENCH_HOME/cells/CELL-ID``."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, home: Path, cell_id: str) -> "CellFolder":
+        """The folder of a cell below a BENCH_HOME."""
+        return cls(home / "cells" / cell_id)
+
+    @property
+    def cell(self) -> Path:
+        """The :class:`bench.values.Cell` as JSON."""
+        return self.root / "cell.json"
+
+    @property
+    def result(self) -> Path:
+        """Written last, by rename, when the cell is complete."""
+        return self.root / "result.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State of training after the last finished epoch that was saved."""
+        return self.root / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """Weights after the last epoch."""
+        return self.root / "weights.safetensors"
+
+    @property
+    def predictions(self) -> Path:
+        """Class scores of the test set after the last epoch."""
+        return self.root / "predictions.npz"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, device and host of the last attempt, as JSON."""
+        return self.root / "environment.json"
+
+    @property
+    def tracking(self) -> Path:
+        """Which runs of which stores hold the journal, and how far."""
+        return self.root / "tracking.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the scheduler that runs the cell."""
+        return self.root / "lock"
+
+    def attempt(self, number: int) -> AttemptFolder:
+        """The folder of one attempt."""
+        return AttemptFolder(self.root / f"attempt-{number}")
+
+    def attempts(self) -> list[AttemptFolder]:
+        """All attempts that were started, first to last."""
+        found = [AttemptFolder(path) for path in self.root.glob("attempt-*") if path.name[8:].isdigit()]
+        return sorted(found, key=lambda attempt: attempt.number)

@@ -1,0 +1,267 @@
+"""The values that flow through bench, one way: Suite -> Cell -> Plan -> Attempt -> Outcome -> Table.
+
+All are frozen and keyword-only. This module is imported by both process kinds and imports nothing but the standard
+library, so that a worker runs where pydantic and mlflow are not installed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+Scalar = float | int | bool | str
+OptionValue = Scalar | tuple[int, ...] | tuple[float, ...]
+Precision = Literal["fp32", "bf16"]
+Stem = Literal["small", "standard"]
+State = Literal["complete", "failed", "interrupted", "running", "missing"]
+FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost"]
+
+PROTOCOL_VERSION = 1
+"""Version of the training protocol: raised whenever the same cell would give other numbers than before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A name out of one of the catalog's registries with every option spelled out.
+
+    Schedules, optimizers and augmentations are all choices. ``options`` is sorted by name.
+    """
+
+    name: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, /, **options: OptionValue) -> "Choice":
+        """Build a choice from keyword options; lists become tuples."""
+        pairs = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        return cls(name=name, options=tuple(sorted(pairs.items())))
+
+    def __getitem__(self, option: str) -> Any:
+        return dict(self.options)[option]
+
+    def as_dict(self) -> dict[str, OptionValue]:
+        """The options as a new dictionary."""
+        return dict(self.options)
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{key}={value}" for key, value in self.options)
+        return f"{self.name}({inner})" if inner else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What decides the result of a cell, besides its model, data set, schedule and seed."""
+
+    epochs: int
+    """Passes over the training set."""
+    batch_size: int
+    """Images a step. The last, smaller batch of an epoch is dropped; the order changes every epoch."""
+    optimizer: Choice
+    """``sgd`` or ``adamw``; its ``lr`` is what the schedule scales."""
+    augment: tuple[Choice, ...]
+    """Augmentations of the training batches, applied in this order. Test images are only normalised."""
+    label_smoothing: float
+    """Share of the target spread over all classes, 0 to 1 (Szegedy et al. 2016, section 7)."""
+    precision: Precision
+    """``bf16`` runs forward and loss under autocast; weights and optimizer stay fp32."""
+    stem: Stem
+    """``small``: the net's form for 32-pixel images; ``standard``: the ImageNet net as its authors built it."""
+    input_size: int
+    """Height and width in pixels of what the net sees, in training, test and FLOPs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One (model, data set, schedule, recipe, seed). ``id`` is a hash of these and of nothing else."""
+
+    model: str
+    dataset: str
+    schedule: Choice
+    """Kind and options of the learning-rate decay."""
+    schedule_name: str
+    """The name the suite gave this schedule; a label, not part of the id."""
+    recipe: Recipe
+    seed: int
+
+    @cached_property
+    def id(self) -> str:
+        """12 hexadecimal digits of the SHA-256 of the canonical JSON of everything but labels."""
+        content = asdict(self)
+        del content["schedule_name"]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """How the cell is called in progress lines and in the tracking UI."""
+        return f"{self.model} · {self.dataset} · {self.schedule_name} · s{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A suite file, read and resolved: every cell with all defaults spelled out, in the file's order."""
+
+    name: str
+    description: str
+    path: str
+    """The file it came from, as the user named it."""
+    source: str
+    """The file's text."""
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a net costs at one input size, for one image in eval mode. One multiply-add counts as one flop."""
+
+    params: int
+    """Trainable parameters, with the head for this data set."""
+    flops: int
+    """``fvcore.nn.FlopCountAnalysis(...).total()``."""
+    conv_linear_macs: int
+    """The part of ``flops`` in convolutions and matrix products; comparable with published figures."""
+    torch_macs: int
+    """``torch.utils.flop_counter.FlopCounterMode`` / 2 of the same forward pass."""
+    uncounted: tuple[str, ...] = ()
+    """Operators that compute and that fvcore skipped, sorted, as ``name x count``."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two counters agree on convolutions and matrix products to 0.1%."""
+        return abs(self.conv_linear_macs - self.torch_macs) <= 0.001 * self.torch_macs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at a cell: what a worker process is told. Execution must not change the result beyond rounding."""
+
+    cell: Cell
+    number: int
+    """1 for the first attempt."""
+    folder: str
+    """The cell's folder, absolute; see :class:`bench.paths.CellFolder`."""
+    data_home: str
+    """Folder of downloaded and packed data sets, absolute."""
+    device: str
+    """``cpu`` or ``cuda``; which GPU is set by CUDA_VISIBLE_DEVICES."""
+    threads: int
+    """CPU threads of the worker."""
+    keep_weights: Literal["last", "none"] = "last"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What is known of a cell, from its journal or from the tracking store."""
+
+    cell_id: str
+    state: State
+    kind: FailureKind = ""
+    reason: str = ""
+    """One sentence: why it failed, with where to look."""
+    epochs_done: int = 0
+    epochs: int = 0
+    top1: float | None = None
+    """Percent of test images, last epoch."""
+    top5: float | None = None
+    test_loss: float | None = None
+    best_top1: float | None = None
+    """Best epoch on the test set; only for ``--best``, never the result."""
+    cost: Cost | None = None
+    images_per_s: float | None = None
+    """Training images a second, evaluation and start-up excluded."""
+    epoch_s: float | None = None
+    """Median wall time of an epoch, evaluation included."""
+    peak_mb: float | None = None
+    total_s: float | None = None
+    attempts: int = 0
+    device: str = ""
+    commit: str = ""
+    run_id: str = ""
+    """MLflow run, empty while it has none."""
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    """What else the result depends on: data digest, protocol, torch, device kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """Mean and sample standard deviation over seeds; ``std`` is None for one seed."""
+
+    mean: float
+    std: float | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReference:
+    """The run behind a number."""
+
+    cell_id: str
+    run_id: str
+    seed: int
+    state: State
+    commit: str
+    device: str
+    top1: float | None
+    top5: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a table: a (model, schedule, recipe) over its seeds."""
+
+    model: str
+    label: str
+    """``model`` plus what tells it from its neighbours, e.g. ``resnet18 (standard stem)``."""
+    stem: str
+    schedule: str
+    state: str
+    """``complete``, or what is shown instead of numbers: ``failed: oom``, ``running 41%``, ``missing``."""
+    params: int | None
+    flops: int | None
+    input_size: int
+    top1: Statistic | None
+    top5: Statistic | None
+    note: str
+    """What a reader must know of this row's figures, e.g. counters that disagree; else empty."""
+    runs: tuple[RunReference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The results on one data set."""
+
+    dataset: str
+    title: str
+    rows: tuple[Row, ...]
+
+
+def to_json(value: Any) -> str:
+    """Serialise a value of this module as one line of JSON with sorted keys."""
+    return json.dumps(asdict(value), sort_keys=True)
+
+
+def choice_from_dict(content: Mapping[str, Any]) -> Choice:
+    """Rebuild a :class:`Choice` from :func:`to_json`'s content."""
+    return Choice.of(content["name"], **{key: value for key, value in content["options"]})
+
+
+def cell_from_dict(content: Mapping[str, Any]) -> Cell:
+    """Rebuild a :class:`Cell` from :func:`to_json`'s content."""
+    recipe = dict(content["recipe"])
+    recipe["optimizer"] = choice_from_dict(recipe["optimizer"])
+    recipe["augment"] = tuple(choice_from_dict(each) for each in recipe["augment"])
+    return Cell(
+        **{**content, "schedule": choice_from_dict(content["schedule"]), "recipe": Recipe(**recipe)},
+    )
+
+
+def attempt_from_dict(content: Mapping[str, Any]) -> Attempt:
+    """Rebuild an :class:`Attempt` from :func:`to_json`'s content."""
+    return Attempt(**{**content, "cell": cell_from_dict(content["cell"])})
+
+
+def cost_from_dict(content: Mapping[str, Any]) -> Cost:
+    """Rebuild a :class:`Cost` from :func:`to_json`'s content."""
+    return Cost(**{**content, "uncounted": tuple(content["uncounted"])})
