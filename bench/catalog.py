@@ -1,0 +1,494 @@
+"""Everything a suite can name: plain dictionaries of name -> frozen spec.
+
+Adding a model, data set, schedule, optimizer, augmentation or report format is one entry here and, where the entry's
+target is new code, one function there. Targets are ``"module:function"`` strings, so that reading the catalog imports
+neither torch nor torchvision.
+"""
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from bench.values import Choice, OptionValue, Stem
+
+SMALL_INPUT = 64
+"""Nets get their small form by default for inputs up to this many pixels."""
+
+
+# --- Options, shared by schedules, optimizers and augmentations ------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option of a choice: its type, bounds and default. ``default=None`` means that it must be given."""
+
+    type: Literal["float", "int", "bool", "ints", "floats"]
+    default: OptionValue | None = None
+    above: float | None = None
+    """Exclusive lower bound."""
+    minimum: float | None = None
+    maximum: float | None = None
+    doc: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSpec:
+    """A kind of learning-rate decay, made from ``target`` in :mod:`bench.worker.optim`."""
+
+    target: str
+    """A class of ``torch.optim.lr_scheduler``, stepped once an epoch."""
+    formula: str
+    """Learning rate in epoch e = 0, 1, ... without warm-up."""
+    options: dict[str, Option]
+    epochs_option: str = ""
+    """Name of the target's argument that takes the number of epochs to decay over, if it has one."""
+    absolute: bool = False
+    """Whether the decay counts epochs from the start of training even with warm-up (Goyal et al. 2017), instead of
+    from the end of warm-up."""
+
+
+WARMUP = {
+    "warmup_epochs": Option(type="int", default=0, minimum=0, doc="epochs of linear warm-up before the decay"),
+    "warmup_start": Option(
+        type="float", default=0.01, above=0, maximum=1, doc="share of lr in the first epoch of warm-up"
+    ),
+}
+"""Options that every schedule has."""
+
+SCHEDULES = {
+    "exponential": ScheduleSpec(
+        target="torch.optim.lr_scheduler:ExponentialLR",
+        formula="lr · gamma^e",
+        options={"gamma": Option(type="float", above=0, maximum=1, doc="factor each epoch")},
+    ),
+    "step": ScheduleSpec(
+        target="torch.optim.lr_scheduler:StepLR",
+        formula="lr · gamma^floor(e / step_size)",
+        options={
+            "step_size": Option(type="int", minimum=1, doc="epochs between decays"),
+            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor each decay"),
+        },
+        absolute=True,
+    ),
+    "multistep": ScheduleSpec(
+        target="torch.optim.lr_scheduler:MultiStepLR",
+        formula="lr · gamma^(number of milestones ≤ e)",
+        options={
+            "milestones": Option(type="ints", minimum=1, doc="epochs at which lr decays, rising"),
+            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor each decay"),
+        },
+        absolute=True,
+    ),
+    "cosine": ScheduleSpec(
+        target="torch.optim.lr_scheduler:CosineAnnealingLR",
+        formula="eta_min + (lr - eta_min) · (1 + cos(π e / epochs)) / 2",
+        options={"eta_min": Option(type="float", default=0.0, minimum=0, doc="lr that the curve ends at")},
+        epochs_option="T_max",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec:
+    """An optimizer: ``target`` is called with the parameters and the options under their own names."""
+
+    target: str
+    options: dict[str, Option]
+
+
+OPTIMIZERS = {
+    "sgd": OptimizerSpec(
+        target="torch.optim:SGD",
+        options={
+            "lr": Option(type="float", above=0, default=0.1, doc="learning rate that the schedule scales"),
+            "momentum": Option(type="float", default=0.9, minimum=0, maximum=1, doc="momentum"),
+            "weight_decay": Option(type="float", default=5e-4, minimum=0, doc="L2 penalty on all parameters"),
+            "nesterov": Option(type="bool", default=False, doc="Nesterov momentum"),
+        },
+    ),
+    "adamw": OptimizerSpec(
+        target="torch.optim:AdamW",
+        options={
+            "lr": Option(type="float", above=0, default=1e-3, doc="learning rate that the schedule scales"),
+            "betas": Option(type="floats", default=(0.9, 0.999), minimum=0, maximum=1, doc="decay of both moments"),
+            "eps": Option(type="float", default=1e-8, above=0, doc="term in the denominator"),
+            "weight_decay": Option(type="float", default=0.01, minimum=0, doc="decoupled decay of all parameters"),
+        },
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSpec:
+    """An augmentation of a whole training batch, a function in :mod:`bench.worker.data.augment`."""
+
+    target: str
+    options: dict[str, Option]
+    doc: str
+
+
+AUGMENTATIONS = {
+    "random_crop": AugmentationSpec(
+        target="bench.worker.data.augment:random_crop",
+        options={"padding": Option(type="int", default=4, minimum=1, doc="pixels of black on each side")},
+        doc="pad with black and crop back at a random place, each image at its own",
+    ),
+    "horizontal_flip": AugmentationSpec(
+        target="bench.worker.data.augment:horizontal_flip",
+        options={"p": Option(type="float", default=0.5, minimum=0, maximum=1, doc="share of images that are mirrored")},
+        doc="mirror images left to right",
+    ),
+    "random_erasing": AugmentationSpec(
+        target="bench.worker.data.augment:random_erasing",
+        options={
+            "p": Option(type="float", default=0.25, minimum=0, maximum=1, doc="share of images with an erased box"),
+            "area": Option(type="floats", default=(0.02, 0.33), minimum=0, maximum=1, doc="range of the box's area"),
+        },
+        doc="fill a random box with the data set's mean colour (Zhong et al. 2017)",
+    ),
+}
+
+
+# --- Models ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A net. Both forms are ``"module:function"`` called with ``num_classes``; None where the net has no such form."""
+
+    standard: str | None
+    """The net for ImageNet-sized images."""
+    small: str | None
+    """The net for 32-pixel images; called with the model's name first."""
+
+    @property
+    def forms(self) -> tuple[Stem, ...]:
+        """The stems that this net can be built with."""
+        return tuple(form for form in ("small", "standard") if getattr(self, form))  # type: ignore[misc]
+
+
+def _torchvision(names: str, small: str | None = None) -> dict[str, ModelSpec]:
+    return {name: ModelSpec(standard=f"torchvision.models:{name}", small=small) for name in names.split()}
+
+
+MODELS = {
+    **_torchvision(
+        "vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn", small="bench.worker.models.vgg:small"
+    ),
+    **_torchvision(
+        "resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d"
+        " wide_resnet50_2 wide_resnet101_2",
+        small="bench.worker.models.resnet:small",
+    ),
+    "resnext29_32x4d": ModelSpec(standard=None, small="bench.worker.models.resnext:small"),
+    "resnext29_2x64d": ModelSpec(standard=None, small="bench.worker.models.resnext:small"),
+    **_torchvision("densenet121 densenet161 densenet169 densenet201", small="bench.worker.models.densenet:small"),
+    **_torchvision("mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3", small="bench.worker.models.mnasnet:small"),
+    **_torchvision(
+        "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
+        small="bench.worker.models.shufflenet:small",
+    ),
+    **_torchvision("mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.mobilenet:small"),
+    **_torchvision(
+        "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5"
+        " efficientnet_b6 efficientnet_b7",
+        small="bench.worker.models.efficientnet:small",
+    ),
+    **_torchvision(
+        "alexnet convnext_base convnext_large convnext_small convnext_tiny efficientnet_v2_l efficientnet_v2_m"
+        " efficientnet_v2_s googlenet inception_v3 maxvit_t regnet_x_16gf regnet_x_1_6gf regnet_x_32gf regnet_x_3_2gf"
+        " regnet_x_400mf regnet_x_800mf regnet_x_8gf regnet_y_128gf regnet_y_16gf regnet_y_1_6gf regnet_y_32gf"
+        " regnet_y_3_2gf regnet_y_400mf regnet_y_800mf regnet_y_8gf squeezenet1_0 squeezenet1_1 swin_b swin_s swin_t"
+        " swin_v2_b swin_v2_s swin_v2_t vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l_32"
+    ),
+}
+
+
+@cache
+def timm_names() -> tuple[str, ...]:
+    """Names of all timm models, read from timm's source files because importing timm would import torch."""
+    found = importlib.util.find_spec("timm")
+    if found is None or found.origin is None:
+        return ()
+    pattern = re.compile(r"^@register_model\s+def (\w+)", re.MULTILINE)
+    files = (Path(found.origin).parent / "models").glob("*.py")
+    return tuple(sorted(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))))
+
+
+def model_problem(name: str) -> str | None:
+    """Say in a sentence why a model name cannot be used, or return None. Imports no net."""
+    if name in MODELS:
+        return None
+    if name.startswith("timm/"):
+        names = timm_names()
+        short = name.removeprefix("timm/")
+        if short in names:
+            return None
+        if not names:
+            return f"model {name!r} needs timm, which is not installed (pip install timm)"
+        hint = nearest(short, names)
+        return f"unknown timm model {short!r}" + (f" (did you mean 'timm/{hint}'?)" if hint else "")
+    if ".py:" in name:
+        return _file_problem(name)
+    hint = nearest(name, MODELS)
+    return f"unknown model {name!r} ({f'did you mean {hint!r}?' if hint else 'bench models lists them'})"
+
+
+def _file_problem(name: str) -> str | None:
+    file, _, function = name.rpartition(":")
+    path = Path(file)
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        return f"model file {path.absolute()} cannot be read: {reason}"
+    functions = re.findall(r"^(?:def|class) (\w+)|^(\w+)\s*=", source, re.MULTILINE)
+    names = [first or second for first, second in functions]
+    if function in names:
+        return None
+    hint = nearest(function, names)
+    return f"{file} has no function {function!r}" + (f" (did you mean {hint!r}?)" if hint else "")
+
+
+def default_stem(model: str, input_size: int) -> Stem:
+    """The stem a net gets when the suite names none: small for inputs up to 64 pixels where the net has that form."""
+    forms = model_forms(model)
+    wanted: Stem = "small" if input_size <= SMALL_INPUT else "standard"
+    return wanted if wanted in forms else forms[0]
+
+
+def model_forms(model: str) -> tuple[Stem, ...]:
+    """The stems that a net can be built with; nets of timm and of files are always built as they are."""
+    spec = MODELS.get(model)
+    return spec.forms if spec else ("standard",)
+
+
+# --- Data sets -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A file to download."""
+
+    name: str
+    """File name in the data set's folder."""
+    urls: tuple[str, ...]
+    """Official source first, then mirrors. BENCH_MIRROR/NAME/FILE is tried before them."""
+    md5: str
+    """Checksum that the data set's authors publish."""
+    size: int
+    """Bytes; 0 where unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """A data set. ``loader`` is ``"module:function"`` in :mod:`bench.worker.data`, None where bench only plans."""
+
+    title: str
+    loader: str | None
+    num_classes: int
+    input_size: int
+    """Default height and width in pixels."""
+    channels: int = 3
+    """Channels of the stored images; grey images are repeated to three for the net."""
+    train_images: int
+    test_images: int
+    mean: tuple[float, ...] = ()
+    """Per stored channel, of training pixels scaled to 0..1; empty: computed when packed."""
+    std: tuple[float, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    by_hand: str = ""
+    """How to bring it when it cannot be downloaded."""
+    licence: str = ""
+    source: str = ""
+    """Page of the data set, or the paper."""
+    classes: tuple[str, ...] = field(default=())
+
+
+_FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_FASHION_MIRROR = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+
+
+def _fashion(name: str, md5: str, size: int) -> Archive:
+    return Archive(name=name, urls=(_FASHION + name, _FASHION_MIRROR + name), md5=md5, size=size)
+
+
+DATASETS = {
+    "digits": DatasetSpec(
+        title="Digits",
+        loader="bench.worker.data.sources:digits",
+        num_classes=10,
+        input_size=8,
+        channels=1,
+        train_images=1437,
+        test_images=360,
+        licence="CC BY 4.0",
+        source="https://archive.ics.uci.edu/dataset/80 (the test part, as shipped by scikit-learn)",
+        classes=tuple("0123456789"),
+    ),
+    "fashion_mnist": DatasetSpec(
+        title="Fashion-MNIST",
+        loader="bench.worker.data.sources:fashion_mnist",
+        num_classes=10,
+        input_size=28,
+        channels=1,
+        train_images=60_000,
+        test_images=10_000,
+        mean=(0.2860,),
+        std=(0.3530,),
+        archives=(
+            _fashion("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),
+            _fashion("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe", 29_515),
+            _fashion("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79", 4_422_102),
+            _fashion("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310", 5_148),
+        ),
+        licence="MIT",
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        classes=(
+            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+        ),
+    ),
+    "cifar10": DatasetSpec(
+        title="CIFAR-10",
+        loader="bench.worker.data.sources:cifar10",
+        num_classes=10,
+        input_size=32,
+        train_images=50_000,
+        test_images=10_000,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        archives=(
+            Archive(
+                name="cifar-10-binary.tar.gz",
+                urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+                md5="c32a1d4ab5d03f1284b67883e8d87530",
+                size=170_052_171,
+            ),
+        ),
+        licence="none stated; research use is customary",
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    ),
+    "cifar100": DatasetSpec(
+        title="CIFAR-100",
+        loader="bench.worker.data.sources:cifar100",
+        num_classes=100,
+        input_size=32,
+        train_images=50_000,
+        test_images=10_000,
+        mean=(0.5071, 0.4865, 0.4409),
+        std=(0.2673, 0.2564, 0.2762),
+        archives=(
+            Archive(
+                name="cifar-100-binary.tar.gz",
+                urls=("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
+                md5="03b5dce01913d631647c71ecec9e9cb8",
+                size=168_513_733,
+            ),
+        ),
+        licence="none stated; research use is customary",
+        source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
+    "imagenet300": DatasetSpec(
+        title="ImageNet (300 images a class)",
+        loader=None,
+        num_classes=1000,
+        input_size=224,
+        train_images=300_000,
+        test_images=50_000,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        by_hand="ImageNet needs an account at https://image-net.org/download.php",
+        licence="non-commercial research (image-net.org)",
+        source="https://image-net.org",
+    ),
+    "imagenet": DatasetSpec(
+        title="ImageNet",
+        loader=None,
+        num_classes=1000,
+        input_size=224,
+        train_images=1_281_167,
+        test_images=50_000,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        by_hand="ImageNet needs an account at https://image-net.org/download.php",
+        licence="non-commercial research (image-net.org)",
+        source="https://image-net.org",
+    ),
+    "clothing1m": DatasetSpec(
+        title="Clothing1M",
+        loader=None,
+        num_classes=14,
+        input_size=224,
+        train_images=1_000_000,
+        test_images=10_526,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
+        licence="non-commercial research (by agreement)",
+        source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
+    ),
+}
+
+FOLDER_PREFIX = "folder:"
+FOLDER_INPUT_SIZE = 224
+"""Default input size of a ``folder:PATH`` data set, whose images may have any size."""
+
+
+def dataset_problem(name: str) -> str | None:
+    """Say in a sentence why a data set's name cannot be used, or return None. Whether it is here is not looked at."""
+    if name in DATASETS:
+        return None
+    if name.startswith(FOLDER_PREFIX):
+        return None if name.removeprefix(FOLDER_PREFIX) else "folder: needs a path behind it, as in folder:data/flowers"
+    hint = nearest(name, DATASETS)
+    return f"unknown data set {name!r} ({f'did you mean {hint!r}?' if hint else 'bench datasets lists them'})"
+
+
+def dataset_title(name: str) -> str:
+    """Heading of a data set's table."""
+    return DATASETS[name].title if name in DATASETS else Path(name.removeprefix(FOLDER_PREFIX)).name
+
+
+# --- Report formats --------------------------------------------------------------------------------------------------
+
+FORMATS = {
+    "markdown": "a table for a README, from templates/markdown.j2",
+    "json": "every number with its runs, for programs",
+    "csv": "one line a row, for spreadsheets",
+}
+
+
+# --- Shared ----------------------------------------------------------------------------------------------------------
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The valid name closest to a misspelt one, or None when none is close."""
+    names = list(names)
+    folded = {name.lower().replace("-", "_"): name for name in names}
+    if exact := folded.get(word.lower().replace("-", "_")):
+        return exact
+    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def with_defaults(name: str, options: dict[str, OptionValue], known: dict[str, Option]) -> Choice:
+    """A choice with the given options and the catalog's defaults for the rest."""
+    defaults = {key: option.default for key, option in known.items() if option.default is not None}
+    return Choice.of(name, **{**defaults, **options})
+
+
+DEFAULT_RECIPE = {
+    "epochs": 200,
+    "batch_size": 128,
+    "optimizer": with_defaults("sgd", {}, OPTIMIZERS["sgd"].options),
+    "augment": (),
+    "label_smoothing": 0.0,
+    "precision": "fp32",
+}
+"""Recipe of a cell where the suite says nothing; stem and input size follow from the model and the data set."""
