@@ -95,10 +95,13 @@ class CellFolder:
         """Written last, by rename, when the cell is complete."""
         return self.root / "result.json"
 
-    @property
-    def checkpoint(self) -> Path:
-        """State of training after the last finished epoch that was saved."""
-        return self.root / "checkpoint.pt"
+    def checkpoint(self, epoch: int) -> Path:
+        """State of training after a number of finished epochs; whole only if its ``.sha256`` lies beside it."""
+        return self.root / f"checkpoint-{epoch:05d}.pt"
+
+    def checkpoints(self) -> list[Path]:
+        """All checkpoints on disk, newest first."""
+        return sorted(self.root.glob("checkpoint-*.pt"), reverse=True)
 
     @property
     def weights(self) -> Path:

@@ -134,6 +134,33 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Task:
+    """A cell in a plan, with what is known of it and what will be done."""
+
+    cell: Cell
+    outcome: "Outcome"
+    runs: bool
+    """Whether ``bench run`` would start it."""
+    cost: Cost | None
+    estimate_s: float | None
+    """Seconds on one slot for the epochs still to do; None where nothing comparable has been measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What ``bench run`` would do with a suite, in the suite's order."""
+
+    suite: Suite
+    tasks: tuple[Task, ...]
+
+    @property
+    def to_run(self) -> tuple[Task, ...]:
+        """The tasks that would be started, longest first; those without an estimate keep the suite's order, first."""
+        waiting = [task for task in self.tasks if task.runs]
+        return tuple(sorted(waiting, key=lambda task: -(task.estimate_s or float("inf"))))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One try at a cell: what a worker process is told. Execution must not change the result beyond rounding."""
 

@@ -1,0 +1,81 @@
+"""Save and load the state of training, so that a file is either whole and proven or not used.
+
+A checkpoint is written beside, synced, renamed, and counts only once its ``.sha256`` has been renamed behind it. The
+last two are kept: a damaged newest one costs the epochs since the one before it.
+"""
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.paths import CellFolder, write_atomically
+
+KEPT = 2
+
+
+def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
+    """Write the state after ``state["epochs_done"]`` epochs and drop all but the last two checkpoints.
+
+    Raises:
+        OSError: The disk is full or cannot be written; the checkpoints before stay as they were.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    content = buffer.getvalue()
+    path = folder.checkpoint(state["epochs_done"])
+    write_atomically(path, content)
+    write_atomically(_digest_path(path), hashlib.sha256(content).hexdigest())
+    for old in folder.checkpoints()[KEPT:]:
+        remove(old)
+
+
+def load(folder: CellFolder, fingerprint: Mapping[str, str]) -> dict[str, Any] | None:
+    """Read the newest checkpoint that is whole and was made under the same fingerprint, or return None.
+
+    Only tensors and plain values are read (``weights_only``): a checkpoint cannot run code.
+    """
+    for path in folder.checkpoints():
+        try:
+            content = path.read_bytes()
+            expected = _digest_path(path).read_text()
+        except OSError:
+            continue
+        if hashlib.sha256(content).hexdigest() != expected:
+            continue
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        if state["fingerprint"] == dict(fingerprint):
+            return state
+    return None
+
+
+def clear(folder: CellFolder) -> None:
+    """Drop all checkpoints of a cell that is complete."""
+    for path in folder.checkpoints():
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Drop one checkpoint, its digest first, so that no moment shows a proven file that is gone."""
+    _digest_path(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync_file(path: Path) -> None:
+    """Have a file that a library wrote on disk before it is renamed."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
