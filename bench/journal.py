@@ -6,7 +6,8 @@ event a line, JSON, with ``event`` and ``time_ms`` (Unix time, the original time
 ======== ==============================================================================================================
 event    other keys
 ======== ==============================================================================================================
-start    attempt, pid, host, device, device_name, threads, resumed_from (epochs done), epochs, environment (mapping)
+start    attempt, pid, host, device, device_name, threads, epochs, environment (mapping)
+resumed  epochs_done, steps_done: where the attempt goes on
 data     name, digest, classes, train_images, test_images
 cost     the fields of :class:`bench.values.Cost`
 progress epoch (1-based), step, steps, images_per_s

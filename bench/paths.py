@@ -95,9 +95,9 @@ class CellFolder:
         """Written last, by rename, when the cell is complete."""
         return self.root / "result.json"
 
-    def checkpoint(self, epoch: int) -> Path:
-        """State of training after a number of finished epochs; whole only if its ``.sha256`` lies beside it."""
-        return self.root / f"checkpoint-{epoch:05d}.pt"
+    def checkpoint(self, epochs: int, steps: int) -> Path:
+        """State after some epochs and some steps of the next; whole only if its ``.sha256`` lies beside it."""
+        return self.root / f"checkpoint-{epochs:06d}-{steps:08d}.pt"
 
     def checkpoints(self) -> list[Path]:
         """All checkpoints on disk, newest first."""

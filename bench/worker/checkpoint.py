@@ -19,7 +19,7 @@ KEPT = 2
 
 
 def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
-    """Write the state after ``state["epochs_done"]`` epochs and drop all but the last two checkpoints.
+    """Write the state after ``epochs_done`` epochs and ``steps_done`` steps and drop all but the last two checkpoints.
 
     Raises:
         OSError: The disk is full or cannot be written; the checkpoints before stay as they were.
@@ -27,7 +27,7 @@ def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getvalue()
-    path = folder.checkpoint(state["epochs_done"])
+    path = folder.checkpoint(state["epochs_done"], state["steps_done"])
     write_atomically(path, content)
     write_atomically(_digest_path(path), hashlib.sha256(content).hexdigest())
     for old in folder.checkpoints()[KEPT:]:

@@ -1,0 +1,100 @@
+"""Test a net and keep what a finished cell leaves behind: weights, predictions, speed and memory.
+
+Shapes: N images, K classes.
+"""
+
+import resource
+import statistics
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from bench.journal import Journal
+from bench.paths import CellFolder
+from bench.values import Cell
+from bench.worker import checkpoint
+from bench.worker.data.batches import TestBatches
+
+TOP_CLASSES = 5
+
+
+@dataclass(frozen=True)
+class EpochTiming:
+    """Wall times of what this attempt ran of one epoch, in seconds."""
+
+    train_s: float
+    total_s: float
+    images: int
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """channels_last, which was measured to be faster for convolutions on the CPU and is what tensor cores want."""
+    return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+
+
+@torch.inference_mode()
+def test(net: nn.Module, batches: TestBatches, precision: str, device: torch.device) -> tuple[dict[str, float], Tensor]:
+    """Score every test image. Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32."""
+    net.eval()
+    scored, known = [], []
+    for images, labels in batches:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            scored.append(net(images.contiguous(memory_format=memory_format(device))).float())
+        known.append(labels)
+    scores, labels = torch.cat(scored), torch.cat(known)
+    hits = scores.topk(min(TOP_CLASSES, scores.shape[1]), dim=1).indices == labels[:, None]
+    metrics = {
+        "test/loss": F.cross_entropy(scores, labels).item(),
+        "test/top1": 100.0 * hits[:, 0].sum().item() / len(labels),
+        "test/top5": 100.0 * hits.any(dim=1).sum().item() / len(labels),
+    }
+    return metrics, scores
+
+
+def keep_predictions(scores: Tensor, labels: "np.ndarray[tuple[int], np.dtype[np.int64]]", folder: CellFolder) -> None:
+    """Write the five likeliest classes of every test image, in the order of the test set, with the true ones.
+
+    The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16 and ``probabilities`` (N, 5) float32.
+    """
+    top = scores.softmax(dim=1).topk(min(TOP_CLASSES, scores.shape[1]), dim=1)
+    temporary = folder.predictions.with_suffix(".tmp.npz")
+    np.savez_compressed(
+        temporary,
+        labels=np.asarray(labels),
+        classes=top.indices.cpu().numpy().astype(np.uint16),
+        probabilities=top.values.cpu().numpy(),
+    )
+    temporary.replace(folder.predictions)
+
+
+def keep_weights(net: nn.Module, cell: Cell, folder: CellFolder) -> str:
+    """Write the weights as safetensors and return the file's SHA-256."""
+    weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
+    temporary = folder.weights.with_suffix(".tmp")
+    save_file(weights, temporary, metadata={"cell": cell.id, "model": cell.model})
+    checkpoint.sync_file(temporary)
+    temporary.replace(folder.weights)
+    return checkpoint.file_sha256(folder.weights)
+
+
+def journal_summary(timings: list[EpochTiming], device: torch.device, total_s: float, journal: Journal) -> None:
+    """Journal speed and memory. The first epoch warms caches and kernels up and does not count for speed."""
+    metrics = {"memory/peak_mb": peak_mb(device), "time/total_s": round(total_s, 3)}
+    if settled := timings[1:] or timings:
+        train_s = sum(timing.train_s for timing in settled)
+        metrics["speed/images_per_s"] = round(sum(timing.images for timing in settled) / train_s, 1)
+        metrics["speed/epoch_s"] = round(statistics.median(timing.total_s for timing in settled), 4)
+    journal.write("summary", metrics=metrics)
+
+
+def peak_mb(device: torch.device) -> float:
+    """Most memory in use so far, in megabytes: of the GPU's allocator, or of the process on the CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

@@ -1,0 +1,299 @@
+"""The training loop of one cell: build, train, test each epoch, save.
+
+Called by :mod:`bench.worker.__main__` with a journal; never talks to a tracking store and never reads a suite. Every
+random number is a function of (seed, epoch, step), so that an attempt that goes on from a checkpoint repeats an
+undisturbed run to the bit.
+
+Shapes: N images a batch, C channels, H = W = input size, K classes.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from bench.errors import DivergedError
+from bench.journal import Journal
+from bench.paths import CellFolder, write_atomically
+from bench.values import PROTOCOL_VERSION, Attempt, Cell
+from bench.worker import checkpoint, models
+from bench.worker.data.batches import TestBatches, TrainBatches
+from bench.worker.data.pack import PackedDataset, pack
+from bench.worker.evaluate import (
+    EpochTiming,
+    journal_summary,
+    keep_predictions,
+    keep_weights,
+    memory_format,
+    test,
+)
+from bench.worker.measure import measure
+from bench.worker.optim import build_optimizer, learning_rates
+
+CHECKPOINT_EVERY_S = 20.0
+"""Training time between checkpoints, so that a cell that is killed loses little."""
+CHECKPOINT_SHARE = 0.02
+"""Largest share of the time spent on saving; a net that takes long to save is saved less often."""
+PROGRESS_EVERY_S = 1.0
+TEST_BATCH = 500
+"""Images a test batch."""
+
+
+class InterruptedTrainingError(Exception):
+    """The worker was asked to leave; its state is saved."""
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A cell in training: what stays and what changes."""
+
+    attempt: Attempt
+    data: PackedDataset
+    device: torch.device
+    journal: Journal
+    stop: Callable[[], bool]
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    fingerprint: dict[str, str]
+    epochs_done: int = 0
+    steps_done: int = 0
+    """Steps of the epoch after ``epochs_done``."""
+    losses: Tensor = field(default_factory=lambda: torch.zeros(0))
+    """Loss of every step of that epoch, (steps,) float32 on the device."""
+    scores: Tensor | None = None
+    """Scores of the test set (N, K) after the last epoch that was tested."""
+    timings: list[EpochTiming] = field(default_factory=list)
+    save_after: float = 0.0
+    """Clock before which no checkpoint is written."""
+
+    @property
+    def cell(self) -> Cell:
+        """What is trained."""
+        return self.attempt.cell
+
+    @property
+    def folder(self) -> CellFolder:
+        """Where it is kept."""
+        return CellFolder(Path(self.attempt.folder))
+
+
+def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
+    """Train a cell from where its last attempt stopped to its end, and write its result.
+
+    Raises:
+        BenchError: The data set or the net cannot be used, or the loss is no longer finite.
+        InterruptedTrainingError: ``stop()`` became true; training goes on from here another time.
+    """
+    started = time.monotonic()
+    device = prepare_device(attempt)
+    data = pack(attempt.cell.dataset, attempt.cell.recipe.input_size, Path(attempt.data_home))
+    journal_inputs(attempt.cell, data, journal)
+    training = build(attempt, data, device, journal, stop)
+    resume(training)
+    train_epochs(training)
+    finish(training, started)
+
+
+def prepare_device(attempt: Attempt) -> torch.device:
+    """Set threads and numerics of this process and return the device to train on."""
+    torch.set_num_threads(attempt.threads)
+    if attempt.device == "cuda":
+        # TF32 is what published GPU figures are trained with
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    return torch.device(attempt.device)
+
+
+def journal_inputs(cell: Cell, data: PackedDataset, journal: Journal) -> None:
+    """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
+    classes = len(data.classes)
+    train_images, test_images = len(data.train_labels), len(data.test_labels)
+    journal.write(
+        "data", name=data.name, digest=data.digest, classes=classes, train_images=train_images, test_images=test_images
+    )
+    recipe = cell.recipe
+    cost = measure(cell.model, stem=recipe.stem, input_size=recipe.input_size, num_classes=classes)
+    journal.write(
+        "cost",
+        params=cost.params,
+        flops=cost.flops,
+        conv_linear_macs=cost.conv_linear_macs,
+        torch_macs=cost.torch_macs,
+        uncounted=list(cost.uncounted),
+    )
+
+
+def build(
+    attempt: Attempt, data: PackedDataset, device: torch.device, journal: Journal, stop: Callable[[], bool]
+) -> Training:
+    """The net with its initial weights, a function of the seed, and its optimizer."""
+    cell = attempt.cell
+    torch.manual_seed(derive_seed(cell.seed, 0, 0))
+    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=len(data.classes))
+    net = net.to(device=device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    return Training(
+        attempt=attempt,
+        data=data,
+        device=device,
+        journal=journal,
+        stop=stop,
+        net=net,
+        optimizer=build_optimizer(net.parameters(), cell.recipe.optimizer),
+        fingerprint={
+            "data": data.digest,
+            "protocol": str(PROTOCOL_VERSION),
+            "torch": str(torch.__version__),
+            "device": device.type,
+        },
+        save_after=time.monotonic() + CHECKPOINT_EVERY_S,
+    )
+
+
+def resume(training: Training) -> None:
+    """Go on from the newest whole checkpoint that fits, if there is one."""
+    state = checkpoint.load(training.folder, training.fingerprint)
+    if state is None:
+        return
+    training.net.load_state_dict(state["net"])
+    training.optimizer.load_state_dict(state["optimizer"])
+    training.epochs_done, training.steps_done = state["epochs_done"], state["steps_done"]
+    training.losses = state["losses"].to(training.device)
+    training.journal.write("resumed", epochs_done=training.epochs_done, steps_done=training.steps_done)
+
+
+def train_epochs(training: Training) -> None:
+    """Train and test every epoch that is left."""
+    recipe, device = training.cell.recipe, training.device
+    rates = learning_rates(training.cell.schedule, lr=recipe.optimizer["lr"], epochs=recipe.epochs)
+    batches = TrainBatches(
+        training.data, batch_size=recipe.batch_size, augment=recipe.augment, seed=training.cell.seed, device=device
+    )
+    test_batches = TestBatches(training.data, batch_size=TEST_BATCH, device=device)
+    while (epoch := training.epochs_done) < recipe.epochs:
+        began, first_step = time.monotonic(), training.steps_done
+        loss = train_epoch(training, batches, rates[epoch])
+        train_s = time.monotonic() - began
+        metrics, training.scores = test(training.net, test_batches, recipe.precision, device)
+        images = (len(batches) - first_step) * batches.batch_size
+        timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
+        training.timings.append(timing)
+        training.epochs_done, training.steps_done = epoch + 1, 0
+        training.journal.write(
+            "epoch",
+            epoch=epoch + 1,
+            metrics={"train/loss": loss, "train/lr": rates[epoch], **metrics},
+            epoch_s=round(timing.total_s, 4),
+            images_per_s=round(images / train_s, 1),
+        )
+        if not math.isfinite(metrics["test/loss"]):
+            raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
+
+
+def train_epoch(training: Training, batches: TrainBatches, rate: float) -> float:
+    """Train the epoch after ``epochs_done`` from ``steps_done`` on. Returns the mean loss a step.
+
+    Raises:
+        DivergedError: A loss is not finite; the text names epoch and step.
+        InterruptedTrainingError: ``stop()`` became true; the state is saved.
+    """
+    net, optimizer, recipe, device = training.net, training.optimizer, training.cell.recipe, training.device
+    seed, epoch, first, steps = training.cell.seed, training.epochs_done, training.steps_done, len(batches)
+    net.train()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if first == 0:
+        training.losses = torch.zeros(steps, device=device)
+    clock = shown = time.monotonic()
+    for step, (images, labels) in enumerate(batches.epoch(epoch, first), start=first):
+        # dropout and stochastic depth draw from the global generator: a seed a step makes them resumable
+        torch.manual_seed(derive_seed(seed, epoch + 1, step))
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            scores = net(images.contiguous(memory_format=memory_format(device)))
+            loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        training.losses[step] = loss.detach()
+        training.steps_done = step + 1
+        if device.type == "cpu" and not math.isfinite(training.losses[step].item()):
+            break  # reading a loss would stop a GPU's queue; there it waits for the end of the epoch
+        if (now := time.monotonic()) - shown > PROGRESS_EVERY_S:
+            shown = now
+            speed = round((step + 1 - first) * batches.batch_size / (now - clock), 1)
+            training.journal.write("progress", epoch=epoch + 1, step=step + 1, steps=steps, images_per_s=speed)
+        save_when_due(training)
+    return mean_loss(training.losses, epoch)
+
+
+def save_when_due(training: Training) -> None:
+    """Write a checkpoint after enough time, or when asked to leave, which is then done."""
+    stopping = training.stop()
+    if stopping or time.monotonic() > training.save_after:
+        began = time.monotonic()
+        checkpoint.save(
+            training.folder,
+            {
+                "net": training.net.state_dict(),
+                "optimizer": training.optimizer.state_dict(),
+                "epochs_done": training.epochs_done,
+                "steps_done": training.steps_done,
+                "losses": training.losses.cpu(),
+                "fingerprint": training.fingerprint,
+            },
+        )
+        cost_s = time.monotonic() - began
+        training.save_after = time.monotonic() + max(CHECKPOINT_EVERY_S, cost_s / CHECKPOINT_SHARE)
+    if stopping:
+        raise InterruptedTrainingError
+
+
+def mean_loss(losses: Tensor, epoch: int) -> float:
+    """Mean of the losses of an epoch's steps, (steps,) float32.
+
+    Raises:
+        DivergedError: One of them is not finite.
+    """
+    values = losses.cpu()
+    bad = (~torch.isfinite(values)).nonzero()
+    if len(bad):
+        step = int(bad[0])
+        raise DivergedError(
+            f"the training loss became {values[step].item()} in epoch {epoch + 1}, step {step + 1}; "
+            "a smaller lr, warm-up or fp32 may help"
+        )
+    return float(values.double().mean())
+
+
+def finish(training: Training, started: float) -> None:
+    """Write what the cell leaves behind; the result last, by rename."""
+    folder, journal = training.folder, training.journal
+    if training.scores is None:  # the attempt before died between its last epoch and this line
+        batches = TestBatches(training.data, batch_size=TEST_BATCH, device=training.device)
+        _, training.scores = test(training.net, batches, training.cell.recipe.precision, training.device)
+    keep_predictions(training.scores, training.data.test_labels, folder)
+    journal.write("artifact", path=folder.predictions.name)
+    journal.write("artifact", path=folder.environment.name)
+    digest = keep_weights(training.net, training.cell, folder)
+    if training.attempt.keep_weights == "last":
+        journal.write("artifact", path=folder.weights.name, sha256=digest)
+    else:
+        folder.weights.unlink()
+    journal_summary(training.timings, training.device, time.monotonic() - started, journal)
+    journal.write("end", state="complete", kind="", reason="", fingerprint=training.fingerprint)
+    result = {"cell": training.cell.id, "fingerprint": training.fingerprint, "weights_sha256": digest}
+    write_atomically(folder.result, json.dumps(result, sort_keys=True))
+    checkpoint.clear(folder)
+
+
+def derive_seed(seed: int, epoch: int, step: int) -> int:
+    """A 63-bit seed for one step, unrelated to that of any other step, epoch or cell seed."""
+    digest = hashlib.blake2b(f"{seed}/{epoch}/{step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
