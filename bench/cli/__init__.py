@@ -1,0 +1,102 @@
+"""The command line: wires the parts together and turns errors into sentences and exit codes.
+
+Nothing but click is imported here, so that ``bench --help`` answers at once; every command imports what it needs.
+"""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from bench import __version__
+from bench.errors import BenchError
+
+COMMANDS = {
+    "run": "bench.cli.run:run",
+    "plan": "bench.cli.run:plan",
+    "report": "bench.cli.run:report",
+    "measure": "bench.cli.look:measure",
+    "data": "bench.cli.data:data",
+    "models": "bench.cli.look:models",
+    "datasets": "bench.cli.look:datasets",
+    "schedules": "bench.cli.look:schedules",
+    "ui": "bench.cli.look:ui",
+    "doctor": "bench.cli.doctor:doctor",
+}
+"""Name -> where the command is defined; in the order in which people need them."""
+
+SUMMARIES = {
+    "run": "Run what is missing of suites and print their tables.",
+    "plan": "Show every cell with its state, cost and estimated time.",
+    "report": "Print the tables of suites from their runs.",
+    "measure": "Count params and FLOPs of models.",
+    "data": "List, fetch, verify and locate data sets.",
+    "models": "List the models that a suite can name.",
+    "datasets": "List the data sets that a suite can name.",
+    "schedules": "List the learning-rate schedules that a suite can name.",
+    "ui": "Open the MLflow UI on the store in use.",
+    "doctor": "Check devices, libraries, data, disk and store.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and prints bench's errors as sentences."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Names, in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Import a command, or stand in for it where only its summary is asked for."""
+        if name not in COMMANDS:
+            return None
+        import importlib
+
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command by name; a typo is answered with the nearest one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else "bench --help lists them"
+            raise click.UsageError(f"there is no command {args[0]!r} ({hint})", context)
+        return super().resolve_command(context, args)
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, translating bench's errors into sentences on standard error and their exit codes."""
+        try:
+            return super().main(*args, **extra)
+        except BenchError as error:
+            click.echo(f"error: {error}" if "\n" not in str(error) else str(error), err=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            # the reader of our output (head, less) left; nothing more can be said to it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bench")
+def cli() -> None:
+    """Make the results tables of image classification from real runs.
+
+    A suite file lists models, data sets, schedules and seeds; bench trains every cell as an MLflow run and renders the
+    table from the runs.
+
+    \b
+      bench run suites/digits.yaml
+      bench report suites/digits.yaml --format markdown
+      bench ui
+    """

@@ -1,0 +1,161 @@
+"""Options and small helpers that several commands share."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.tracking import Store
+    from bench.values import Outcome, Suite
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of models for the shell."""
+    from bench.catalog import MODELS, timm_names
+
+    names = [f"timm/{name}" for name in timm_names()] if incomplete.startswith("timm/") else [*MODELS, "timm/"]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def complete_datasets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of data sets for the shell."""
+    from bench.catalog import DATASETS, FOLDER_PREFIX
+
+    return [CompletionItem(name) for name in [*DATASETS, FOLDER_PREFIX] if name.startswith(incomplete)]
+
+
+def suite_options(command: Command) -> Command:
+    """``SUITE...``, ``--filter`` and ``--set``."""
+    for decorate in (
+        click.argument("paths", metavar="SUITE...", nargs=-1, type=click.Path()),
+        click.option(
+            "filters", "--filter", metavar="AXIS=GLOB", multiple=True, help="Only cells that match. Repeatable."
+        ),
+        click.option(
+            "overrides", "--set", metavar="recipe.KEY=VALUE", multiple=True, help="Change the recipe of every cell."
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+tracking_option = click.option(
+    "tracking_uri",
+    "--tracking-uri",
+    metavar="URI",
+    help="MLflow store. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db in the current folder.",
+)
+json_option = click.option("as_json", "--json", is_flag=True, help="Print JSON.")
+
+
+def load_suites(paths: Sequence[str], overrides: Sequence[str]) -> list["Suite"]:
+    """Read all suite files; the faults of all of them are raised together.
+
+    Raises:
+        SuiteError: A file is wrong.
+        UsageError: Two suites have the same name, or an override is wrong.
+    """
+    from bench.errors import SuiteError
+    from bench.suite import load_suite
+
+    suites, faults = [], []
+    for path in dict.fromkeys(paths):
+        try:
+            suites.append(load_suite(path, overrides=overrides))
+        except SuiteError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise SuiteError(faults)
+    names: dict[str, str] = {}
+    for suite in suites:
+        if suite.name in names:
+            raise UsageError(
+                f"{names[suite.name]} and {suite.path} are both called {suite.name!r}: a suite's name is its MLflow "
+                "experiment's, so give one of them another"
+            )
+        names[suite.name] = suite.path
+    return suites
+
+
+def select(suite: "Suite", filters: Sequence[str]) -> "Suite":
+    """The suite with only the cells that the filters leave."""
+    from bench.suite import filter_cells
+
+    return filter_cells(suite, filters) if filters else suite
+
+
+def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Outcome"], dict[str, "Outcome"]]:
+    """What the store knows of a suite's cells, and that merged with what their folders say."""
+    from bench.paths import bench_home
+    from bench.plan import merge_outcomes
+    from bench.run import local_outcomes
+
+    stored = store.outcomes(suite.name) if store else {}
+    return stored, merge_outcomes(stored, local_outcomes(suite, bench_home()))
+
+
+def open_store_if_there(tracking_uri: str | None) -> "Store | None":
+    """Open the store for reading, or None if there is none yet: looking must not create one."""
+    from bench.tracking import Store, resolve_uri, store_exists
+
+    uri = resolve_uri(tracking_uri, Path.cwd())
+    return Store(uri) if store_exists(uri) else None
+
+
+def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Aligned plain text columns."""
+    from tabulate import tabulate
+
+    return str(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Print a JSON document with its schema version at the top."""
+    click.echo(json.dumps({"schema": 1, **content}, indent=2))
+
+
+def write_output(text: str, output: str | None) -> None:
+    """Print to standard output, or replace a file whole.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    if output is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        return
+    from bench.paths import write_atomically
+
+    path = Path(output)
+    check_writable(path)
+    write_atomically(path, text if text.endswith("\n") else text + "\n")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output path before work is done for it.
+
+    Raises:
+        UsageError: It is a folder, its folder does not exist, or nothing can be written there.
+    """
+    import tempfile
+
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder: name a file in it")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return
+    except OSError as error:
+        raise UsageError(f"--output {path} cannot be written: {error.strerror} ({path.parent.absolute()})") from error
+
+
+def note(text: str) -> None:
+    """Say something on standard error."""
+    click.echo(text, err=True)

@@ -1,0 +1,429 @@
+"""``bench run``, ``bench plan`` and ``bench report``: from suite files to cells to tables."""
+
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from bench.cli.common import (
+    check_writable,
+    columns,
+    json_option,
+    known_outcomes,
+    load_suites,
+    note,
+    open_store_if_there,
+    print_json,
+    select,
+    suite_options,
+    tracking_option,
+    write_output,
+)
+from bench.errors import BenchError, DataError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from bench.devices import Slot
+    from bench.run import StopRequest
+    from bench.tracking import Store
+    from bench.values import Cost, Outcome, Plan, Suite
+
+FORMAT_NAMES = ("markdown", "json", "csv")
+DRAIN_S = 120.0
+"""How long a run waits at its end for the store to take everything."""
+
+
+@click.command()
+@suite_options
+@tracking_option
+@json_option
+@click.option("--rerun", is_flag=True, help="Run complete cells again.")
+@click.option("--max-cells", type=click.IntRange(min=0), help="Start no more cells than this.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:0,1.")
+@click.option("--slots-per-device", type=click.IntRange(min=1), help="Cells at a time on each device.")
+@click.option("--keep-weights", type=click.Choice(["last", "none"]), default="last", show_default=True)
+@click.option("--no-download", is_flag=True, help="Never fetch a data set.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+def run(
+    paths: Sequence[str],
+    filters: Sequence[str],
+    overrides: Sequence[str],
+    tracking_uri: str | None,
+    as_json: bool,
+    rerun: bool,
+    max_cells: int | None,
+    device: str,
+    slots_per_device: int | None,
+    keep_weights: Literal["last", "none"],
+    no_download: bool,
+    fail_fast: bool,
+    dry_run: bool,
+) -> None:
+    """Run what is missing of suites and print their tables.
+
+    Complete cells are skipped, interrupted ones go on where they stopped, failed ones are tried again. Ctrl-C saves
+    the running cells; the same command goes on. Exit code: 0 all complete, 1 a cell failed, 2 a file or an option is
+    wrong, 3 the store or the data cannot be used.
+    """
+    from bench.devices import find_slots
+
+    suites = [(suite, select(suite, filters)) for suite in load_suites(required(paths), overrides)]
+    find_slots(device, per_device=slots_per_device, cells=1)  # a wrong --device is said before anything is opened
+    if dry_run:
+        show_plans([chosen for _, chosen in suites], tracking_uri, as_json, rerun, max_cells)
+        return
+    stop = catch_signals()
+    states: list[str] = []
+    for suite, chosen in suites:
+        session = open_session(suite, chosen, tracking_uri, download=not no_download, rerun=rerun, max_cells=max_cells)
+        slots = find_slots(device, per_device=slots_per_device, cells=max(1, len(session.plan.to_run)))
+        errors = session.run(slots, keep_weights, fail_fast, stop)
+        outcomes = session.finish(as_json)
+        states += [outcomes[cell.id].state if cell.id in outcomes else "missing" for cell in chosen.cells]
+        if stop.signal:
+            note("interrupted; the same command goes on where it stopped")
+            raise SystemExit(128 + stop.signal)
+        if errors:
+            raise StoreError("; ".join(errors))
+    raise SystemExit(1 if "failed" in states else 0)
+
+
+def required(paths: Sequence[str]) -> Sequence[str]:
+    """At least one suite file.
+
+    Raises:
+        UsageError: None was named.
+    """
+    if not paths:
+        found = sorted(str(path) for path in Path("suites").glob("*.yaml"))
+        raise UsageError("name a suite file" + (f", e.g. {found[0]} (there are {len(found)} here)" if found else ""))
+    return paths
+
+
+def catch_signals() -> "StopRequest":
+    """Turn SIGINT and SIGTERM into a request that the loop reads."""
+    from bench.run import StopRequest
+
+    stop = StopRequest()
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stop
+
+
+class Session:
+    """One suite of a ``bench run``: everything that is open for it."""
+
+    def __init__(self, suite: "Suite", store: "Store", plan: "Plan", stored: "Mapping[str, Outcome]") -> None:
+        self.suite, self.store, self.plan, self.stored = suite, store, plan, stored
+        self.context = run_context()
+
+    def run(
+        self, slots: "list[Slot]", keep_weights: Literal["last", "none"], fail_fast: bool, stop: "StopRequest"
+    ) -> list[str]:
+        """Run the plan's cells. Returns what the store did not take, as sentences."""
+        from bench.launch import LocalLauncher
+        from bench.paths import CellFolder, bench_home, data_home
+        from bench.progress import make_progress
+        from bench.run import Setting, run_plan, unforwarded
+        from bench.tracking import Forwarder
+
+        home = bench_home()
+        forwarder = Forwarder(self.store, self.suite, self.context)
+        try:
+            for cell in unforwarded(self.plan.suite, self.stored, home):
+                forwarder.watch(cell, CellFolder.of(home, cell.id))
+            if waiting := len(self.plan.to_run):
+                skipped = len(self.plan.tasks) - waiting
+                already = f" ({skipped} already complete)" if skipped else ""
+                note(f"{self.suite.name}: {waiting} cells to run{already} on {', '.join(slot.name for slot in slots)}")
+                with make_progress(self.plan) as progress:
+                    setting = Setting(
+                        launcher=LocalLauncher(),
+                        slots=slots,
+                        forwarder=forwarder,
+                        watcher=progress,
+                        home=home,
+                        data_home=data_home(),
+                        keep_weights=keep_weights,
+                        fail_fast=fail_fast,
+                    )
+                    run_plan(self.plan, setting, stop)
+            return forwarder.drain(DRAIN_S)
+        finally:
+            forwarder.close()
+
+    def finish(self, as_json: bool) -> "Mapping[str, Outcome]":
+        """Render the tables from the store, keep them there, and print them."""
+        from bench.report.render import render
+        from bench.report.table import build_tables
+
+        outcomes = self.store.outcomes(self.suite.name)
+        tables = build_tables(self.suite, outcomes)
+        markdown = render(tables, "markdown", suite=self.suite)
+        files = {
+            "suite.yaml": self.suite.source,
+            "tables.md": markdown,
+            "tables.json": render(tables, "json", suite=self.suite),
+            "tables.csv": render(tables, "csv", suite=self.suite),
+        }
+        self.store.publish(self.suite, markdown=markdown, files=files)
+        shown = build_tables(self.plan.suite, outcomes)
+        write_output(render(shown, "json" if as_json else "markdown", suite=self.plan.suite), None)
+        note(f"table again: bench report {self.suite.path}")
+        note("browse:      bench ui")
+        return outcomes
+
+
+def open_session(
+    suite: "Suite", chosen: "Suite", tracking_uri: str | None, *, download: bool, rerun: bool, max_cells: int | None
+) -> Session:
+    """Open the store, bring and pack the data, and make the plan; side by side where they do not need each other.
+
+    Raises:
+        StoreError: The store cannot be used.
+        DataError: Data that the cells need is not here and cannot be fetched.
+    """
+    from bench.paths import bench_home
+    from bench.plan import make_plan
+    from bench.tracking import Store, resolve_uri
+
+    check_home(bench_home())
+    uri = resolve_uri(tracking_uri, Path.cwd())
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(Store, uri)
+        bring_data(chosen, download=download)
+        costs, errors = measured(chosen)
+        store = opening.result()
+    stored, outcomes = known_outcomes(store, chosen)
+    plan = make_plan(chosen, outcomes, costs, rerun=rerun, max_cells=max_cells)
+    for reason in dict.fromkeys(errors[task.cell.id] for task in plan.to_run if task.cell.id in errors):
+        note(f"warning: {reason}")
+    return Session(suite, store, plan, stored)
+
+
+def check_home(home: Path) -> None:
+    """Refuse a BENCH_HOME that cannot be written, before anything trains.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    import tempfile
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            return
+    except OSError as error:
+        raise UsageError(f"BENCH_HOME {home} cannot be written: {error.strerror}; name another folder") from error
+
+
+def bring_data(suite: "Suite", *, download: bool) -> None:
+    """Fetch and pack what the cells need.
+
+    Raises:
+        DataError: Something is missing or broken; every such data set is named.
+    """
+    from bench.cli.data import show_progress
+    from bench.devices import cpu_cores
+    from bench.fetch import require
+    from bench.launch import ask_worker
+    from bench.paths import data_home
+
+    needed = dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in suite.cells)
+    with show_progress() as on_progress:
+        require(
+            list(dict.fromkeys(name for name, _ in needed)), data_home(), download=download, on_progress=on_progress
+        )
+    requests = [{"dataset": name, "input_size": size, "data_home": str(data_home())} for name, size in needed]
+    answers = ask_worker("pack", requests, threads=cpu_cores())
+    if errors := [answer["error"] for answer in answers if "error" in answer]:
+        raise DataError("\n".join(errors))
+
+
+def measured(suite: "Suite") -> "tuple[dict[str, Cost], dict[str, str]]":
+    """Params and FLOPs of the suite's nets by cell id, and the reasons for those that cannot be measured."""
+    from bench.costs import costs_of
+    from bench.paths import bench_home
+
+    return costs_of(suite.cells, classes_of, bench_home())
+
+
+def classes_of(dataset: str) -> int | None:
+    """Number of classes of a data set; None for a folder that is not here."""
+    from bench.fetch import num_classes
+    from bench.paths import data_home
+
+    try:
+        return num_classes(dataset, data_home())
+    except DataError:
+        return None
+
+
+def run_context() -> dict[str, str]:
+    """What every run of this invocation is tagged with: host, user and, in a git work tree, the commit."""
+    import getpass
+    import platform
+
+    context = {"bench.host": platform.node(), "mlflow.source.name": "bench run", "mlflow.source.type": "LOCAL"}
+    try:
+        context["mlflow.user"] = getpass.getuser()
+    except (KeyError, OSError):
+        context["mlflow.user"] = "unknown"
+    git = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return context
+    if found.returncode == 0:
+        context["mlflow.source.git.commit"] = found.stdout.strip()
+    return context
+
+
+@click.command()
+@suite_options
+@tracking_option
+@json_option
+def plan(
+    paths: Sequence[str], filters: Sequence[str], overrides: Sequence[str], tracking_uri: str | None, as_json: bool
+) -> None:
+    """Show every cell with its state, cost and estimated time. Starts nothing."""
+    suites = [select(suite, filters) for suite in load_suites(required(paths), overrides)]
+    show_plans(suites, tracking_uri, as_json)
+
+
+def show_plans(
+    suites: "list[Suite]",
+    tracking_uri: str | None,
+    as_json: bool,
+    rerun: bool = False,
+    max_cells: int | None = None,
+) -> None:
+    """Print the plans of suites."""
+    from bench.plan import make_plan
+    from bench.progress import duration
+
+    store = open_store_if_there(tracking_uri)
+    plans, reasons = [], {}
+    for suite in suites:
+        costs, errors = measured(suite)
+        reasons.update(errors)
+        plans.append(make_plan(suite, known_outcomes(store, suite)[1], costs, rerun=rerun, max_cells=max_cells))
+    cells = [plan_entry(task, reasons) for plan in plans for task in plan.tasks]
+    times = [task.estimate_s for plan in plans for task in plan.tasks if task.runs]
+    known = [seconds for seconds in times if seconds is not None]
+    total = {"cells": len(cells), "to_run": len(times), "estimate_s": sum(known) if len(known) == len(times) else None}
+    if as_json:
+        print_json({"cells": cells, "total": total})
+        return
+    rows = [
+        (
+            entry["id"],
+            entry["model"] + (" (standard stem)" if entry["shows_stem"] else ""),
+            entry["dataset"],
+            entry["schedule"],
+            entry["seed"],
+            entry["state"],
+            "-" if entry["params"] is None else f"{entry['params'] / 1e6:.3f}",
+            "-" if entry["flops"] is None else f"{entry['flops'] / 1e6:.1f}",
+            "-" if entry["estimate_s"] is None else duration(entry["estimate_s"]),
+            entry["reason"],
+        )
+        for entry in cells
+    ]
+    headers = ("cell", "model", "dataset", "schedule", "seed", "state", "params(M)", "flops(M)", "time", "")
+    click.echo(columns(headers, rows))
+    unknown = len(times) - len(known)
+    rough = f" and {unknown} without an estimate (nothing comparable ran here yet)" if unknown else ""
+    click.echo(f"\n{len(cells)} cells, {len(times)} to run: {duration(sum(known))} on one slot{rough}")
+
+
+def plan_entry(task: Any, reasons: Mapping[str, str]) -> dict[str, Any]:
+    """A task as the plan's JSON and table show it."""
+    from bench.catalog import SMALL_INPUT, model_forms
+
+    cell, outcome = task.cell, task.outcome
+    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_forms(cell.model)
+    return {
+        "id": cell.id,
+        "model": cell.model,
+        "stem": cell.recipe.stem,
+        "shows_stem": small and cell.recipe.stem == "standard",
+        "dataset": cell.dataset,
+        "schedule": cell.schedule_name,
+        "seed": cell.seed,
+        "state": outcome.state,
+        "reason": outcome.reason or reasons.get(cell.id, ""),
+        "params": task.cost.params if task.cost else None,
+        "flops": task.cost.flops if task.cost else None,
+        "estimate_s": task.estimate_s if outcome.state != "complete" else 0.0,
+    }
+
+
+@click.command()
+@suite_options
+@tracking_option
+@click.option("--format", "format_", type=click.Choice(FORMAT_NAMES), default="markdown", show_default=True)
+@click.option("--output", type=click.Path(), help="Write here instead of to standard output.")
+@click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
+@click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
+def report(
+    paths: Sequence[str],
+    filters: Sequence[str],
+    overrides: Sequence[str],
+    tracking_uri: str | None,
+    format_: str,
+    output: str | None,
+    best: bool,
+    strict: bool,
+) -> None:
+    """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
+    if output is not None:
+        check_writable(Path(output))
+    suites = [select(suite, filters) for suite in load_suites(paths, overrides)]
+    store = open_store_if_there(tracking_uri)
+    if not suites:
+        suites = [select(suite, filters) for suite in stored_suites(store)]
+    text, missing = render_suites(suites, store, format_, best)
+    write_output(text, output)
+    if strict and missing:
+        raise BenchError(f"{missing} cells have no result; bench plan says why")
+
+
+def stored_suites(store: "Store | None") -> "list[Suite]":
+    """The suites that were run into a store.
+
+    Raises:
+        UsageError: There are none.
+    """
+    from bench.suite import parse_suite
+
+    found = store.suites() if store else []
+    if not found:
+        raise UsageError("there are no results here yet: bench run SUITE makes some, bench report SUITE shows a plan")
+    return [parse_suite(source, path) for _, source, path in found]
+
+
+def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
+    """The tables of suites as one text, and how many of their cells have no result."""
+    import json
+
+    from bench.report.render import render
+    from bench.report.table import build_tables
+
+    texts, missing = [], 0
+    for suite in suites:
+        outcomes = store.outcomes(suite.name) if store else {}
+        missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
+        tables = build_tables(suite, outcomes, best=best)
+        texts.append(render(tables, format_, suite=suite, best=best))
+    if format_ == "json" and len(texts) > 1:
+        documents = [json.loads(text) for text in texts]
+        merged = {**documents[0], "tables": [table for document in documents for table in document["tables"]]}
+        return json.dumps(merged, indent=2), missing
+    if format_ == "csv":
+        return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:]), missing
+    return "\n".join(texts), missing
