@@ -49,7 +49,10 @@ class Journal:
         if event != "progress":
             os.fsync(self._stream.fileno())
 
-    def close(self) -> None:
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         self._stream.close()
 

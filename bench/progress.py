@@ -1,4 +1,4 @@
-"""Progress of a run on standard error: one live line a running cell on a terminal, one plain line an event elsewhere."""
+"""Progress of a run on standard error: a live line a running cell on a terminal, a plain line an event elsewhere."""
 
 import sys
 import time

@@ -54,6 +54,7 @@ class StopRequest:
     count: int = 0
 
     def __call__(self, number: int, _frame: object = None) -> None:
+        """Remember the signal."""
         self.signal = number
         self.count += 1
 

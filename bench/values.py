@@ -271,7 +271,7 @@ def to_json(value: Any) -> str:
 
 def choice_from_dict(content: Mapping[str, Any]) -> Choice:
     """Rebuild a :class:`Choice` from :func:`to_json`'s content."""
-    return Choice.of(content["name"], **{key: value for key, value in content["options"]})
+    return Choice.of(content["name"], **dict(content["options"]))
 
 
 def cell_from_dict(content: Mapping[str, Any]) -> Cell:

@@ -37,7 +37,7 @@ def main() -> int:
 
 def follow_the_scheduler() -> None:
     """Be sent SIGTERM when the scheduler dies, however it dies (Linux; elsewhere its exit handlers must do)."""
-    scheduler = int(os.environ.get("BENCH_SCHEDULER_PID", 0))
+    scheduler = int(os.environ.get("BENCH_SCHEDULER_PID", "0"))
     if scheduler and sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
@@ -53,16 +53,15 @@ def run(request: Path) -> int:
     attempt = attempt_from_dict(json.loads(request.read_text()))
     folder = CellFolder(Path(attempt.folder))
     paths = folder.attempt(attempt.number)
-    journal = Journal(paths.journal)
-    try:
-        return train(attempt, folder, journal, stopped)
-    except BaseException as error:  # whatever it was, the journal is where people look for it
-        kind, reason = classify(error)
-        reason = f"{reason} (traceback: {paths.traceback})"
-        write_traceback(paths)
-        journal.write("artifact", path=f"{paths.root.name}/{paths.traceback.name}")
-        journal.write("end", state="failed", kind=kind, reason=reason)
-        return EXIT_FAILED
+    with Journal(paths.journal) as journal:
+        try:
+            return train(attempt, folder, journal, stopped)
+        except BaseException as error:  # whatever it was, the journal is where people look for it
+            kind, reason = classify(error)
+            write_traceback(paths)
+            journal.write("artifact", path=f"{paths.root.name}/{paths.traceback.name}")
+            journal.write("end", state="failed", kind=kind, reason=f"{reason} (traceback: {paths.traceback})")
+            return EXIT_FAILED
 
 
 def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[int]) -> int:

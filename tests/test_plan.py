@@ -1,0 +1,69 @@
+"""The plan: what runs, and how long it is said to take."""
+
+from collections.abc import Callable
+
+from bench.plan import make_plan, merge_outcomes
+from bench.values import Cell, Cost, Outcome, Suite
+
+Make = Callable[..., Cell]
+COST = Cost(params=10, flops=1_000_000, conv_linear_macs=1_000_000, torch_macs=1_000_000)
+
+
+def test_only_cells_without_a_result_run(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+    cells = [make_cell(seed=seed) for seed in range(4)]
+    states = ("complete", "failed", "interrupted")
+    known = {cell.id: Outcome(cell_id=cell.id, state=state) for cell, state in zip(cells, states, strict=False)}  # type: ignore[arg-type]
+    plan = make_plan(make_suite(*cells), known, {})
+    assert [task.runs for task in plan.tasks] == [False, True, True, True]
+    assert [task.outcome.state for task in plan.tasks] == ["complete", "failed", "interrupted", "missing"]
+
+
+def test_rerun_runs_complete_cells_too(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+    cell = make_cell()
+    plan = make_plan(make_suite(cell), {cell.id: Outcome(cell_id=cell.id, state="complete")}, {}, rerun=True)
+    assert [task.runs for task in plan.tasks] == [True]
+
+
+def test_max_cells_takes_the_first_ones_that_would_run(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+    cells = [make_cell(seed=seed) for seed in range(3)]
+    known = {cells[0].id: Outcome(cell_id=cells[0].id, state="complete")}
+    plan = make_plan(make_suite(*cells), known, {}, max_cells=1)
+    assert [task.runs for task in plan.tasks] == [False, True, False]
+
+
+def test_an_estimate_scales_the_same_workload_by_the_epochs_left(
+    make_cell: Make, make_suite: Callable[..., Suite]
+) -> None:
+    done, other = make_cell(seed=0, epochs=4), make_cell(seed=1, epochs=10)
+    known = {done.id: Outcome(cell_id=done.id, state="complete", epoch_s=3.0)}
+    assert make_plan(make_suite(done, other), known, {}).tasks[1].estimate_s == 30.0
+
+
+def test_an_estimate_scales_another_net_by_its_flops(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+    done, other = make_cell(), make_cell(model="resnet18", epochs=2)
+    known = {done.id: Outcome(cell_id=done.id, state="complete", images_per_s=1000.0, cost=COST)}
+    double = Cost(params=10, flops=2_000_000, conv_linear_macs=2_000_000, torch_macs=2_000_000)
+    plan = make_plan(make_suite(done, other), known, {other.id: double})
+    assert plan.tasks[1].estimate_s == round(2 * 1437 / 500.0, 1)
+
+
+def test_nothing_is_estimated_before_anything_comparable_ran(
+    make_cell: Make, make_suite: Callable[..., Suite]
+) -> None:
+    cell = make_cell()
+    assert make_plan(make_suite(cell), {}, {cell.id: COST}).tasks[0].estimate_s is None
+
+
+def test_the_longest_cells_are_started_first(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+    short, long = make_cell(epochs=1), make_cell(epochs=50)
+    before = make_cell(seed=9)
+    known = {before.id: Outcome(cell_id=before.id, state="complete", epoch_s=1.0)}
+    plan = make_plan(make_suite(before, short, long), known, {})
+    assert [task.cell for task in plan.to_run] == [long, short]
+
+
+def test_a_result_in_the_store_outweighs_an_unfinished_folder() -> None:
+    stored = {"a": Outcome(cell_id="a", state="complete"), "b": Outcome(cell_id="b", state="running")}
+    local = {"a": Outcome(cell_id="a", state="interrupted"), "b": Outcome(cell_id="b", state="interrupted")}
+    merged = merge_outcomes(stored, local)
+    assert (merged["a"].state, merged["b"].state) == ("complete", "interrupted")
