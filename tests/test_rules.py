@@ -1,0 +1,72 @@
+"""The rules of the house: what may be imported where, and how fast the command line answers."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bench.catalog import FORMATS
+from bench.cli import COMMANDS, SUMMARIES, cli
+from bench.cli.run import FORMAT_NAMES
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2", "pydantic", "yaml", "rich", "numpy")
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level packages in sys.modules after running some code in a fresh interpreter."""
+    script = f"import sys, json\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    code = "from bench.cli import cli\ntry: cli(['--help'])\nexcept SystemExit: pass"
+    assert imported_by(code).isdisjoint(HEAVY)
+
+
+def test_reading_a_suite_does_not_import_torch_or_mlflow() -> None:
+    code = f"from bench.suite import load_suite\nload_suite({str(ROOT / 'suites' / 'digits.yaml')!r})"
+    assert imported_by(code).isdisjoint({"torch", "torchvision", "timm", "mlflow", "pandas"})
+
+
+def test_the_control_side_never_imports_torch() -> None:
+    modules = "cli.run, cli.look, cli.data, cli.doctor, run, progress, costs, tracking, launch, plan, suite, devices, fetch"
+    code = f"import {', '.join('bench.' + name for name in modules.split(', '))}"
+    assert imported_by(code).isdisjoint({"torch", "torchvision", "timm", "fvcore", "mlflow"})
+
+
+def test_a_worker_imports_neither_mlflow_nor_pydantic() -> None:
+    code = "import bench.worker.__main__, bench.worker.train, bench.worker.measure"
+    assert imported_by(code).isdisjoint({"mlflow", "pydantic", "pandas", "click", "jinja2"})
+
+
+def test_the_layers_of_the_house_hold() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_command_is_summarised_and_has_help() -> None:
+    assert list(COMMANDS) == list(SUMMARIES)
+    for name in COMMANDS:
+        result = CliRunner().invoke(cli, [name, "--help"])
+        assert result.exit_code == 0, name
+        assert "Usage:" in result.output
+
+
+def test_the_formats_of_the_command_line_are_the_catalogs() -> None:
+    assert set(FORMAT_NAMES) == set(FORMATS)
+
+
+@pytest.mark.parametrize("document", sorted(path.relative_to(ROOT) for path in ROOT.glob("*.md")), ids=str)
+def test_links_and_commands_in_documents_lead_somewhere(document: Path) -> None:
+    text = (ROOT / document).read_text()
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        assert (ROOT / target).exists(), target
+    for command in re.findall(r"\bbench ([a-z]+)\b", " ".join(re.findall(r"`+[^`]*`+", text))):
+        assert command in COMMANDS, command
