@@ -188,16 +188,16 @@ MODELS = {
     "resnext29_32x4d": ModelSpec(standard=None, small="bench.worker.models.resnext:small"),
     "resnext29_2x64d": ModelSpec(standard=None, small="bench.worker.models.resnext:small"),
     **_torchvision("densenet121 densenet161 densenet169 densenet201", small="bench.worker.models.densenet:small"),
-    **_torchvision("mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3", small="bench.worker.models.mnasnet:small"),
+    **_torchvision("mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3", small="bench.worker.models.inverted_residual:small"),
     **_torchvision(
         "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
         small="bench.worker.models.shufflenet:small",
     ),
-    **_torchvision("mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.mobilenet:small"),
+    **_torchvision("mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.inverted_residual:small"),
     **_torchvision(
         "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5"
         " efficientnet_b6 efficientnet_b7",
-        small="bench.worker.models.efficientnet:small",
+        small="bench.worker.models.inverted_residual:small",
     ),
     **_torchvision(
         "alexnet convnext_base convnext_large convnext_small convnext_tiny efficientnet_v2_l efficientnet_v2_m"

@@ -27,7 +27,8 @@ TIMEOUT_S = (10, 30)
 """To connect, and between two reads."""
 TRIES = 4
 """Connections to one source before the next is asked; each goes on where the last broke off."""
-CHUNK = 1 << 20
+CHUNK = 1 << 14
+"""Bytes read at a time; a broken connection loses less than one."""
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 LAYOUT = "train/CLASS/*.jpg and val/CLASS/*.jpg or test/CLASS/*.jpg"
 
@@ -448,7 +449,7 @@ def _receive(url: str, archive: Archive, partial: Path, began: int, on_progress:
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {began}-"):
             raise _SourceError(f"it answers with the range {response.headers.get('Content-Range', 'unknown')!r}")
         with partial.open("ab" if resumed else "wb") as stream:
-            for chunk in response.iter_content(CHUNK if archive.size > CHUNK else 1 << 14):
+            for chunk in response.iter_content(CHUNK):
                 done += len(chunk)
                 stream.write(chunk)
                 if archive.size and done > archive.size:

@@ -1,0 +1,129 @@
+"""Batches for training and testing: the data set stays on the device as uint8, all else happens a batch at a time.
+
+What a batch holds depends on the seed, the epoch and the step alone, on every device:
+
+- the order of an epoch on (seed, epoch);
+- the augmentations of a step on (seed, epoch, step).
+
+Both come from generators on the CPU, seeded by :func:`derived_seed`, so that an epoch that goes on at some step gives
+the batches that the undisturbed one would have given, to the bit.
+"""
+
+import hashlib
+import importlib
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Generator, Tensor
+
+from bench.catalog import AUGMENTATIONS
+from bench.values import Choice
+from bench.worker.data.pack import PackedDataset
+
+NET_CHANNELS = 3
+Batch = tuple[Tensor, Tensor]
+"""Images (N, 3, H, W) float32, normalised; labels (N,) int64."""
+
+
+def derived_seed(stream: str, *numbers: int) -> int:
+    """A 63-bit seed out of the SHA-256 of ``stream`` and the numbers, as decimals joined by colons."""
+    text = ":".join([stream, *map(str, numbers)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+class TrainBatches:
+    """The training set, shuffled anew each epoch and augmented."""
+
+    def __init__(
+        self, packed: PackedDataset, *, batch_size: int, augment: Sequence[Choice], seed: int, device: torch.device
+    ) -> None:
+        self.batch_size = min(batch_size, len(packed.train_labels))
+        """Images a step: as asked, or the whole set where it is smaller than that."""
+        self._images = _resident(packed.train_images, device)
+        self._labels = _resident(packed.train_labels, device)
+        self._normalise = _Normalise(packed, device)
+        fill = tuple(float(round(255 * value)) for value in packed.mean)
+        self._augment = [_augmentation(choice, fill) for choice in augment]
+        self._seed = seed
+
+    def __len__(self) -> int:
+        """Steps an epoch; the last, smaller batch is dropped."""
+        return len(self._labels) // self.batch_size
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
+        order = torch.randperm(len(self._labels), generator=_generator("order", self._seed, epoch))
+        order = order.to(self._labels.device)
+        for step in range(start_step, len(self)):
+            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+            images = self._images[chosen]
+            generator = _generator("augment", self._seed, epoch, step)
+            for change in self._augment:
+                images = change(images, generator)
+            yield self._normalise(images), self._labels[chosen]
+
+
+class TestBatches:
+    """The test set in its own order, whole: the last batch may be smaller."""
+
+    __test__ = False  # or pytest takes it for a class of tests
+
+    def __init__(self, packed: PackedDataset, *, batch_size: int, device: torch.device) -> None:
+        self.batch_size = batch_size
+        self._images = _resident(packed.test_images, device)
+        self._labels = _resident(packed.test_labels, device)
+        self._normalise = _Normalise(packed, device)
+
+    def __len__(self) -> int:
+        """Batches of a pass."""
+        return math.ceil(len(self._labels) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for first in range(0, len(self._labels), self.batch_size):
+            chosen = slice(first, first + self.batch_size)
+            yield self._normalise(self._images[chosen]), self._labels[chosen]
+
+
+class _Normalise:
+    """(N, C, H, W) uint8 to (N, 3, H, W) float32, mean 0 and deviation 1 over the training set; grey is repeated."""
+
+    def __init__(self, packed: PackedDataset, device: torch.device) -> None:
+        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (packed.mean, packed.std))
+        self._scale = (1 / (255 * std)).float().view(1, -1, 1, 1).to(device)
+        self._shift = (-mean / std).float().view(1, -1, 1, 1).to(device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        normalised = images.float().mul_(self._scale).add_(self._shift)
+        return normalised.expand(-1, NET_CHANNELS, -1, -1)
+
+
+def _resident(array: "npt.NDArray[Any]", device: torch.device) -> Tensor:
+    """The array on the device; on the CPU without a copy, so that processes share the pages of a mapped file."""
+    with warnings.catch_warnings():
+        # torch warns that writing to a read-only array is undefined; nothing here writes to it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)
+
+
+def _generator(stream: str, *numbers: int) -> Generator:
+    return Generator().manual_seed(derived_seed(stream, *numbers))
+
+
+def _augmentation(choice: Choice, fill: tuple[float, ...]) -> Callable[[Tensor, Generator], Tensor]:
+    """The augmentation's function with its options bound, and the mean colour where it takes one as ``fill``."""
+    module, _, name = AUGMENTATIONS[choice.name].target.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    options: dict[str, Any] = choice.as_dict()
+    if "fill" in inspect.signature(function).parameters:
+        options["fill"] = fill
+
+    def change(images: Tensor, generator: Generator) -> Tensor:
+        changed: Tensor = function(images, generator, **options)
+        return changed
+
+    return change

@@ -1,0 +1,213 @@
+"""Packing: every data set is decoded once, to plain arrays on disk that all cells map into memory and share.
+
+A pack is ``BENCH_DATA/packed/KEY/`` with four ``.npy`` files and ``card.json``. It is written to a temporary folder,
+synced, and renamed whole, under a lock; one that is damaged is made anew. KEY holds the data set's name, the input size
+and a hash of where the pixels come from, so that changed images in a folder make another pack. Deleting packs is safe.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch.nn.functional import interpolate
+
+from bench.catalog import DATASETS, FOLDER_PREFIX, dataset_problem
+from bench.errors import DataError
+from bench.fetch import folder_layout, folder_path, image_files
+from bench.paths import sync_folder, write_atomically
+from bench.worker.data import sources
+from bench.worker.data.sources import Images, Labels, RawDataset
+
+FORMAT = 1
+"""Raised whenever the same source would be packed to other pixels or files than before."""
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+RESIZE_BATCH = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedDataset:
+    """A data set at one input size, its arrays mapped from disk (read-only)."""
+
+    name: str
+    """As in the suite."""
+    train_images: Images
+    """(N, C, S, S) uint8; C is 1 or 3, S the input size."""
+    train_labels: Labels
+    """(N,) int64."""
+    test_images: Images
+    test_labels: Labels
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    """Per channel, of training pixels scaled to 0..1."""
+    std: tuple[float, ...]
+    digest: str
+    """SHA-256 of the decoded pixels and labels, in hexadecimal."""
+
+
+def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
+    """The data set's arrays at an input size, decoded now if they have not been before.
+
+    Raises:
+        DataError: The data set is missing or broken, this version does not train on it, or the disk refuses.
+    """
+    try:
+        folder = home / "packed" / _key(dataset, input_size)
+        if packed := _open(folder, dataset):
+            return packed
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f".{folder.name}.lock"):
+            if packed := _open(folder, dataset):  # another process packed it while this one waited
+                return packed
+            _write(folder, dataset, input_size, home)
+        packed = _open(folder, dataset)
+    except OSError as error:
+        raise DataError(f"{dataset} cannot be packed in {home / 'packed'}: {error.strerror or error}") from error
+    if packed is None:
+        raise DataError(f"{folder} was written and cannot be read back; check the disk, remove the folder, run again")
+    return packed
+
+
+def _key(dataset: str, input_size: int) -> str:
+    if dataset.startswith(FOLDER_PREFIX):
+        path = folder_path(dataset)
+        layout = folder_layout(path)
+        identity = [str(path)]
+        for part in (layout.train, layout.test):
+            for file in (each for name in layout.classes for each in image_files(part / name)):
+                stat = file.stat()
+                identity.append(f"{file.relative_to(path)}|{stat.st_size}|{stat.st_mtime_ns}")
+        label = f"folder-{path.name}"
+    else:
+        if problem := dataset_problem(dataset):
+            raise DataError(problem)
+        identity = [f"{archive.name}|{archive.md5}" for archive in DATASETS[dataset].archives]
+        label = dataset
+    text = json.dumps([FORMAT, dataset, input_size, identity])
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:60]
+    return f"{safe}-{input_size}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+
+
+def _open(folder: Path, dataset: str) -> PackedDataset | None:
+    """Map a pack, or return None where there is none or one that is not whole."""
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        if any((folder / f"{name}.npy").stat().st_size != card["bytes"][name] for name in ARRAYS):
+            return None
+        arrays: dict[str, Any] = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        described: dict[str, Any] = {key: tuple(card[key]) for key in ("classes", "mean", "std")}
+        return PackedDataset(name=dataset, digest=card["digest"], **arrays, **described)
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
+    for left_over in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(left_over)  # the lock is held, so whoever wrote it is gone
+    raw = _load(dataset, input_size, home)
+    needed, free = sum(getattr(raw, name).nbytes for name in ARRAYS), shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise DataError(
+            f"packing {dataset} needs {needed / 1e6:,.0f} MB in {folder.parent}, where {free / 1e6:,.0f} MB are free;"
+            " make room, or name another folder in BENCH_DATA"
+        )
+    temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
+    temporary.mkdir()
+    try:
+        for name in ARRAYS:
+            with (temporary / f"{name}.npy").open("wb") as stream:
+                np.save(stream, getattr(raw, name))
+                stream.flush()
+                os.fsync(stream.fileno())
+        card = _card(raw, dataset, input_size)
+        card["bytes"] = {name: (temporary / f"{name}.npy").stat().st_size for name in ARRAYS}
+        write_atomically(temporary / "card.json", json.dumps(card, indent=1))
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:
+    mean, std = channel_statistics(raw.train_images)
+    if dataset in DATASETS and DATASETS[dataset].mean:
+        mean, std = DATASETS[dataset].mean, DATASETS[dataset].std
+    return {
+        "name": dataset,
+        "classes": raw.classes,
+        "input_size": input_size,
+        "channels": raw.train_images.shape[1],
+        "train_images": len(raw.train_labels),
+        "test_images": len(raw.test_labels),
+        "mean": mean,
+        "std": std,
+        "digest": content_digest(raw),
+    }
+
+
+def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
+    if dataset.startswith(FOLDER_PREFIX):
+        return sources.folder(folder_path(dataset), input_size)
+    loader = DATASETS[dataset].loader
+    if loader is None:
+        raise DataError(f"this version plans and measures {dataset} but does not train on it yet")
+    module, _, function = loader.partition(":")
+    raw: RawDataset = getattr(importlib.import_module(module), function)(home)
+    if raw.train_images.shape[-2:] == (input_size, input_size):
+        return raw
+    return RawDataset(
+        train_images=resize(raw.train_images, input_size),
+        train_labels=raw.train_labels,
+        test_images=resize(raw.test_images, input_size),
+        test_labels=raw.test_labels,
+        classes=raw.classes,
+    )
+
+
+def resize(images: Images, size: int) -> Images:
+    """Resize (N, C, H, W) uint8 to (N, C, size, size) uint8: bilinear with antialiasing."""
+    resized = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
+    for first in range(0, len(images), RESIZE_BATCH):
+        batch = torch.from_numpy(np.array(images[first : first + RESIZE_BATCH]))
+        # channels as images: torch's kernel for three uint8 channels fails an assertion at some sizes
+        planes = interpolate(batch.flatten(0, 1)[:, None], size=(size, size), mode="bilinear", antialias=True)
+        resized[first : first + RESIZE_BATCH] = planes.view(*batch.shape[:2], size, size).numpy()
+    return resized
+
+
+def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of (N, C, H, W) uint8, of values scaled to 0..1.
+
+    They follow from counts of the 256 values, so that they are exact. A channel of one colour has 1 for its deviation.
+    """
+    values = np.arange(256) / 255
+    means, deviations = [], []
+    for channel in range(images.shape[1]):
+        counts = np.zeros(256, dtype=np.int64)
+        for first in range(0, len(images), RESIZE_BATCH):
+            counts += np.bincount(images[first : first + RESIZE_BATCH, channel].ravel(), minlength=256)
+        share = counts / counts.sum()
+        mean = float((share * values).sum())
+        means.append(mean)
+        deviations.append(float(np.sqrt((share * (values - mean) ** 2).sum())) or 1.0)
+    return tuple(means), tuple(deviations)
+
+
+def content_digest(raw: RawDataset) -> str:
+    """SHA-256 of shapes, pixels and labels, in hexadecimal; the same wherever the data set lies."""
+    digest = hashlib.sha256()
+    for name in ARRAYS:
+        array = getattr(raw, name)
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

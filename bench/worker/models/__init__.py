@@ -1,0 +1,72 @@
+"""Build nets by the names that suites use: torchvision's, timm's, bench's own, and functions in files.
+
+One file a family that bench changes or adds; each has ``small(name, num_classes)``, the family's form for 32-pixel
+images, made by surgery on torchvision's classes so that initialisation and block design stay theirs.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from bench.catalog import MODELS, model_problem
+from bench.errors import ModelError
+from bench.values import Stem
+
+AUXILIARY = {"googlenet", "inception_v3"}
+"""torchvision nets with extra training heads, which are left out: the table compares single classifiers."""
+
+
+def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
+    """Build a net with fresh weights from torch's global random generator.
+
+    Args:
+        model: A name of :data:`bench.catalog.MODELS`, ``timm/NAME`` or ``path/to/file.py:function``.
+        stem: ``small`` for the form for 32-pixel images, ``standard`` for the net as its authors built it.
+        num_classes: Outputs of the head.
+
+    Raises:
+        ModelError: There is no such net, it has no such form, or its own code failed.
+    """
+    if problem := model_problem(model):
+        raise ModelError(problem)
+    if model.startswith("timm/"):
+        import timm
+
+        made = timm.create_model(model.removeprefix("timm/"), pretrained=False, num_classes=num_classes)
+    elif model in MODELS:
+        made = _from_catalog(model, stem, num_classes)
+    else:
+        made = _from_file(model, num_classes)
+    if not isinstance(made, nn.Module):
+        raise ModelError(f"{model} returned {type(made).__name__}, not a torch.nn.Module")
+    return made
+
+
+def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
+    target = getattr(MODELS[model], stem)
+    if target is None:
+        raise ModelError(f"{model} has no {stem} stem")
+    module, _, name = target.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    if stem == "small":
+        return function(model, num_classes)
+    extra = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
+    return function(num_classes=num_classes, **extra)
+
+
+def _from_file(model: str, num_classes: int) -> Any:
+    file, _, name = model.rpartition(":")
+    spec = importlib.util.spec_from_file_location(f"bench_user_model_{Path(file).stem}", file)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{file} is not a Python file")
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        function: Callable[..., Any] = getattr(module, name)
+        return function(num_classes=num_classes)
+    except Exception as error:
+        raise ModelError(f"{model} could not be built: {type(error).__name__}: {error}") from error
