@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench.values import Choice, OptionValue, Stem
 
@@ -487,9 +487,19 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
 
 
 def with_defaults(name: str, options: dict[str, OptionValue], known: dict[str, Option]) -> Choice:
-    """A choice with the given options and the catalog's defaults for the rest."""
+    """A choice with the given options and the catalog's defaults for the rest; ``lr: 1`` and ``lr: 1.0`` are one."""
     defaults = {key: option.default for key, option in known.items() if option.default is not None}
-    return Choice.of(name, **{**defaults, **options})
+    return Choice.of(name, **{key: _typed(known[key], value) for key, value in {**defaults, **options}.items()})
+
+
+def _typed(option: Option, value: Any) -> OptionValue:
+    if option.type == "float":
+        return float(value)
+    if option.type in ("ints", "floats"):
+        kind = int if option.type == "ints" else float
+        return tuple(kind(each) for each in value)
+    checked: OptionValue = value
+    return checked
 
 
 DEFAULT_RECIPE = {

@@ -51,7 +51,7 @@ def _scheduler(optimizer: torch.optim.Optimizer, schedule: Choice, epochs: int) 
     warmup, start = int(options.pop("warmup_epochs", 0)), options.pop("warmup_start", None)  # type: ignore[arg-type]
     spec = SCHEDULES[schedule.name]
     if spec.epochs_option:
-        options[spec.epochs_option] = epochs - warmup
+        options[spec.epochs_option] = max(1, epochs - warmup)
     if "milestones" in options:
         options["milestones"] = list(options["milestones"])  # type: ignore[arg-type, assignment]
     if not warmup:
