@@ -193,7 +193,9 @@ MODELS = {
         "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
         small="bench.worker.models.shufflenet:small",
     ),
-    **_torchvision("mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.inverted_residual:small"),
+    **_torchvision(
+        "mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.inverted_residual:small"
+    ),
     **_torchvision(
         "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5"
         " efficientnet_b6 efficientnet_b7",

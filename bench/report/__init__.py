@@ -1,0 +1,1 @@
+"""From outcomes to tables to text; pandas and jinja2 live here."""

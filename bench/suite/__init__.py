@@ -184,7 +184,9 @@ class _Resolver:
 
     def _product(self, place: PathInFile, grid: GridMapping) -> list[Cell]:
         return [
-            self._make((*place, "model", index), (*place, "schedule", order), model, dataset, schedule, seed, grid.recipe)
+            self._make(
+                (*place, "model", index), (*place, "schedule", order), model, dataset, schedule, seed, grid.recipe
+            )
             for dataset in grid.dataset
             for index, model in enumerate(grid.model)
             for order, schedule in enumerate(grid.schedule)
@@ -227,7 +229,8 @@ class _Resolver:
         if content["stem"] not in model_forms(model.name):
             forms = ", ".join(model_forms(model.name))
             self.document.fault(
-                self.document.at(place), f"{model.name} has no {content['stem']} stem, which the recipe asks for; only {forms}"
+                self.document.at(place),
+                f"{model.name} has no {content['stem']} stem, which the recipe asks for; only {forms}",
             )
         return Recipe(**content)
 

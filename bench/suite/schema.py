@@ -106,13 +106,17 @@ def _check_schedule(name: str, info: ValidationInfo) -> str:
         sentence = f"schedule {name!r} needs {needed}: give it a name under 'schedules:'"
     else:
         hint = nearest(name, [*names, *bare])
-        sentence = f"unknown schedule {name!r}" + (f" (did you mean {hint!r}?)" if hint else "; define it in schedules:")
+        sentence = f"unknown schedule {name!r}" + (
+            f" (did you mean {hint!r}?)" if hint else "; define it in schedules:"
+        )
     raise PydanticCustomError("sentence", "{problem}", {"problem": sentence})
 
 
 def _check_suite_name(name: str) -> str:
     if not NAME.fullmatch(name):
-        problem = f"suite name {name!r} may hold letters, digits, '.', '_' and '-' only, up to 64, and begin with a letter"
+        problem = (
+            f"suite name {name!r} may hold letters, digits, '.', '_' and '-' only, up to 64, and begin with a letter"
+        )
         raise PydanticCustomError("sentence", "{problem}", {"problem": problem})
     return name
 

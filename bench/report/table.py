@@ -1,0 +1,177 @@
+"""Outcomes -> tables: one row a (model, schedule, recipe), its seeds averaged. Reads nothing and renders nothing."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.catalog import SMALL_INPUT, dataset_title, model_forms
+from bench.values import Cell, Outcome, Row, RunReference, Statistic, Suite, Table
+
+LARGEST_PERCENT = 100.0
+"""A store turns infinity into 1.8e308, so anything above this is no accuracy."""
+
+
+def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = False) -> tuple[Table, ...]:
+    """The tables of a suite, a data set each, in the suite's order.
+
+    Args:
+        suite: Which cells there are, and in which order.
+        outcomes: What is known, by cell id; a cell that is not in it is missing.
+        best: Take each run's best epoch on the test set instead of its last one; optimistic by construction.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame([_record(cell, outcomes, best) for cell in suite.cells])
+    tables = []
+    for dataset, part in frame.groupby("dataset", sort=False):
+        groups = [_Group.of(list(members["cell"]), members) for _, members in part.groupby("key", sort=False)]
+        labels = _labels([group.cell for group in groups])
+        rows = tuple(_row(group, label, outcomes) for group, label in zip(groups, labels, strict=True))
+        tables.append(Table(dataset=str(dataset), title=dataset_title(str(dataset)), rows=rows))
+    return tuple(tables)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The seeds of one row."""
+
+    cells: list[Cell]
+    frame: Any
+
+    @classmethod
+    def of(cls, cells: list[Cell], frame: Any) -> "_Group":
+        return cls(cells, frame)
+
+    @property
+    def cell(self) -> Cell:
+        """A cell that stands for the row; all but their seeds are equal."""
+        return self.cells[0]
+
+
+def _record(cell: Cell, outcomes: Mapping[str, Outcome], best: bool) -> dict[str, Any]:
+    outcome = outcomes.get(cell.id)
+    complete = outcome is not None and _is_complete(outcome)
+    return {
+        "cell": cell,
+        "dataset": cell.dataset,
+        "key": (cell.model, cell.schedule, cell.recipe),
+        "top1": (outcome.best_top1 if best else outcome.top1) if outcome and complete else math.nan,
+        "top5": outcome.top5 if outcome and complete and not best else math.nan,
+    }
+
+
+def _is_complete(outcome: Outcome) -> bool:
+    return outcome.state == "complete" and _is_percent(outcome.top1)
+
+
+def _is_percent(value: float | None) -> bool:
+    return value is not None and math.isfinite(value) and 0 <= value <= LARGEST_PERCENT
+
+
+def _statistic(column: Any) -> Statistic | None:
+    values = column.dropna()
+    if values.empty:
+        return None
+    spread = float(values.std(ddof=1)) if len(values) > 1 else None
+    return Statistic(mean=float(values.mean()), std=spread, n=len(values))
+
+
+def _row(group: _Group, label: str, outcomes: Mapping[str, Outcome]) -> Row:
+    cell = group.cell
+    known = [outcomes[each.id] for each in group.cells if each.id in outcomes]
+    cost = next((outcome.cost for outcome in known if outcome.cost), None)
+    return Row(
+        model=cell.model,
+        label=label,
+        stem=cell.recipe.stem,
+        schedule=cell.schedule_name,
+        state=_state(group.cells, outcomes),
+        params=cost.params if cost else None,
+        flops=cost.flops if cost else None,
+        input_size=cell.recipe.input_size,
+        top1=_statistic(group.frame["top1"]),
+        top5=_statistic(group.frame["top5"]),
+        note=_note(known),
+        runs=tuple(_reference(each, outcomes.get(each.id)) for each in group.cells),
+    )
+
+
+def _reference(cell: Cell, outcome: Outcome | None) -> RunReference:
+    found = outcome or Outcome(cell_id=cell.id, state="missing")
+    return RunReference(
+        cell_id=cell.id,
+        run_id=found.run_id,
+        seed=cell.seed,
+        state=found.state,
+        commit=found.commit,
+        device=found.device,
+        top1=found.top1 if _is_percent(found.top1) else None,
+        top5=found.top5 if _is_percent(found.top5) else None,
+    )
+
+
+def _state(cells: Sequence[Cell], outcomes: Mapping[str, Outcome]) -> str:
+    """``complete``, or what is wrong, with a count where only some seeds are concerned."""
+    texts = [describe(outcomes.get(cell.id)) for cell in cells]
+    wrong = [text for text in texts if text != "complete"]
+    if not wrong:
+        return "complete"
+    if len(texts) == 1:
+        return wrong[0]
+    return ", ".join(f"{wrong.count(text)} of {len(texts)} {text}" for text in dict.fromkeys(wrong))
+
+
+def describe(outcome: Outcome | None) -> str:
+    """A cell's state as a table shows it, e.g. ``failed: oom`` or ``running 41%``."""
+    if outcome is None or outcome.state == "missing":
+        return "missing"
+    if outcome.state == "complete":
+        return "complete" if _is_complete(outcome) else "diverged"
+    if outcome.state == "failed":
+        return "diverged" if outcome.kind == "diverged" else f"failed: {outcome.kind or 'error'}"
+    share = f" {100 * outcome.epochs_done // outcome.epochs}%" if outcome.epochs else ""
+    return outcome.state + share
+
+
+def _note(outcomes: Sequence[Outcome]) -> str:
+    cost = next((outcome.cost for outcome in outcomes if outcome.cost), None)
+    if cost is None:
+        return ""
+    notes = []
+    if not cost.agrees:
+        notes.append(
+            f"the counters disagree: fvcore {cost.conv_linear_macs / 1e6:.1f} M, torch {cost.torch_macs / 1e6:.1f} M conv+linear"
+        )
+    if cost.uncounted:
+        notes.append(f"not counted: {', '.join(cost.uncounted)}")
+    return "; ".join(notes)
+
+
+def _labels(cells: Sequence[Cell]) -> list[str]:
+    """Model names, with the stem where it surprises and the recipe where nothing else tells two rows apart."""
+    labels = [_label(cell) for cell in cells]
+    keys = [(label, cell.schedule_name) for label, cell in zip(labels, cells, strict=True)]
+    told_apart = []
+    for cell, label, key in zip(cells, labels, keys, strict=True):
+        twins = [other for other, other_key in zip(cells, keys, strict=True) if other_key == key]
+        told_apart.append(f"{label} ({_difference(cell, twins)})" if len(twins) > 1 else label)
+    return told_apart
+
+
+def _label(cell: Cell) -> str:
+    surprising = (
+        cell.recipe.stem == "standard" and cell.recipe.input_size <= SMALL_INPUT and "small" in model_forms(cell.model)
+    )
+    return f"{cell.model} (standard stem)" if surprising else cell.model
+
+
+def _difference(cell: Cell, twins: Sequence[Cell]) -> str:
+    recipes = [{**asdict(twin.recipe), "schedule": twin.schedule} for twin in twins]
+    differing = [key for key in recipes[0] if any(recipe[key] != recipes[0][key] for recipe in recipes)]
+    own = {**vars(cell.recipe), "schedule": cell.schedule}
+    return ", ".join(f"{key}={_short(own[key])}" for key in differing)
+
+
+def _short(value: Any) -> str:
+    return "+".join(str(each) for each in value) or "none" if isinstance(value, tuple) else str(value)
