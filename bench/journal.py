@@ -57,15 +57,15 @@ class Journal:
         self._stream.close()
 
 
-def read_from(path: Path, offset: int = 0) -> tuple[list[Event], int]:
-    """Read whole events from a byte offset on; a torn last line is left for the next call.
+def read_from(path: Path, offset: int = 0, end: int | None = None) -> tuple[list[Event], int]:
+    """Read whole events from a byte offset on, up to another; a torn last line is left for the next call.
 
     Returns the events and the offset after the last whole line. A missing file has no events.
     """
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
-            data = stream.read()
+            data = stream.read(-1 if end is None else max(0, end - offset))
     except FileNotFoundError:
         return [], offset
     whole = data.rfind(b"\n") + 1

@@ -141,7 +141,8 @@ def _note(outcomes: Sequence[Outcome]) -> str:
     notes = []
     if not cost.agrees:
         notes.append(
-            f"the counters disagree: fvcore {cost.conv_linear_macs / 1e6:.1f} M, torch {cost.torch_macs / 1e6:.1f} M conv+linear"
+            f"the counters disagree on convolutions and matrix products: fvcore {cost.conv_linear_macs / 1e6:.1f} M, "
+            f"torch {cost.torch_macs / 1e6:.1f} M"
         )
     if cost.uncounted:
         notes.append(f"not counted: {', '.join(cost.uncounted)}")

@@ -1,7 +1,7 @@
 """YAML text -> plain values with the position of every key and value; every fault of the text at once.
 
-Stricter than YAML: no aliases, no tags, no duplicate keys, one document, bounded size and depth. Scalars follow YAML 1.2,
-so ``1e-3`` is a number and ``no`` a word. Nothing here knows what a suite is.
+Stricter than YAML: no aliases, no tags, no duplicate keys, one document, bounded size and depth. Scalars follow YAML
+1.2, so ``1e-3`` is a number and ``no`` a word. Nothing here knows what a suite is.
 """
 
 import re

@@ -4,6 +4,7 @@ A new schedule, optimizer or augmentation of the catalog is accepted here withou
 """
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
@@ -57,7 +58,7 @@ def _choice(specs: dict[str, Any], key: str, extra: dict[str, Option], *, partia
 
 def _rising(schedule: Any) -> Any:
     milestones = getattr(schedule, "milestones", None)
-    if milestones and any(later <= earlier for earlier, later in zip(milestones, milestones[1:], strict=False)):
+    if milestones and any(later <= earlier for earlier, later in pairwise(milestones)):
         raise PydanticCustomError("sentence", "milestones must rise, not {found}", {"found": str(milestones)})
     return schedule
 

@@ -1,0 +1,289 @@
+"""The MLflow store: one experiment a suite, one run a cell, and everything mlflow raises turned into one error.
+
+Only :class:`mlflow.MlflowClient` is used, never the fluent calls, which guess: a bare ``start_run`` calls a run that
+was killed FINISHED. What bench trusts is the tag ``bench.state``, written last.
+"""
+
+import json
+import logging
+import os
+import re
+import sqlite3
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+from bench.tracking.uri import redact, redact_text, sqlite_path
+from bench.values import Cell, Outcome, Suite, cost_from_dict
+
+PAGE = 1000
+NOTE_LIMIT = 15_000
+"""Characters of an experiment's note; MLflow takes 20,000."""
+TAG_LIMIT = 7_500
+"""Characters of a tag; MLflow cuts at 8,000."""
+SERVER_TIMEOUT_S = 5.0
+
+
+class Store:
+    """An opened MLflow store.
+
+    Raises:
+        StoreError: It cannot be opened; the sentence says what to do.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._check_reachable()
+        self.client = self._open()
+        self._experiments: dict[str, str] = {}
+
+    def _check_reachable(self) -> None:
+        path = sqlite_path(self.uri)
+        if path is not None:
+            _check_sqlite(path)
+        elif self.uri.startswith(("http://", "https://")):
+            _check_server(self.uri)
+
+    def _open(self) -> Any:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.pop("MLFLOW_RUN_ID", None)  # would make MLflow write into somebody's run
+        with self.translated("cannot be opened"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # mlflow's own imports warn of other libraries
+            from mlflow import MlflowClient
+
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.ERROR)
+            client = MlflowClient(tracking_uri=self.uri)
+            client.search_experiments(max_results=1)
+        return client
+
+    @contextmanager
+    def translated(self, what: str) -> Iterator[None]:
+        """Turn whatever mlflow, its database driver or the network raise into a StoreError."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:
+            text = redact_text(str(error).strip())
+            if "mlflow db upgrade" in text:
+                text = f"it was made by another MLflow; bring it up to date with: mlflow db upgrade {redact(self.uri)}"
+            first = (text.splitlines() or [type(error).__name__])[0][:400]
+            raise StoreError(f"the MLflow store {redact(self.uri)} {what}: {first}") from error
+
+    def experiment(self, name: str) -> str:
+        """The experiment of a suite, made or brought back from the bin where needed."""
+        if name not in self._experiments:
+            with self.translated("has no experiment for the suite and takes none"):
+                found = self.client.get_experiment_by_name(name)
+                if found is None:
+                    self._experiments[name] = self._create_experiment(name)
+                    return self._experiments[name]
+                if found.lifecycle_stage == "deleted":
+                    self.client.restore_experiment(found.experiment_id)
+                self._experiments[name] = found.experiment_id
+        return self._experiments[name]
+
+    def _create_experiment(self, name: str) -> str:
+        database = sqlite_path(self.uri)
+        location = (database.parent / "mlruns" / name).as_uri() if database else None
+        created: str = self.client.create_experiment(name, artifact_location=location, tags={"bench.suite": name})
+        return created
+
+    def runs(self, suite_name: str, filter_string: str = "") -> Iterator[Any]:
+        """All runs of a suite's experiment, page by page."""
+        found = self.client.get_experiment_by_name(suite_name)
+        token = None
+        while found is not None:
+            page = self.client.search_runs(
+                [found.experiment_id], filter_string=filter_string, max_results=PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def outcomes(self, suite_name: str) -> dict[str, Outcome]:
+        """What the store knows of a suite's cells, by cell id; runs that were superseded are left out.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        found: dict[str, Outcome] = {}
+        with self.translated("cannot be read"):
+            for run in self.runs(suite_name):
+                tags = run.data.tags
+                if "bench.cell" in tags and "bench.superseded" not in tags:
+                    found[tags["bench.cell"]] = to_outcome(run.info.run_id, tags)
+        return found
+
+    def suites(self) -> list[tuple[str, str, str]]:
+        """Name, source and file name of every suite that was run into this store, by name."""
+        found = []
+        with self.translated("cannot be read"):
+            for experiment in self.client.search_experiments(filter_string="tags.`bench.suite` LIKE '%'"):
+                for run in self.runs(experiment.name, "tags.`bench.suite_run` = 'true'"):
+                    path = self._download(run.info.run_id, "suite.yaml")
+                    found.append((experiment.name, Path(path).read_text(), run.data.tags["bench.suite_file"]))
+        return sorted(found)
+
+    def _download(self, run_id: str, name: str) -> str:
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        local: str = self.client.download_artifacts(run_id, name)
+        return local
+
+    def begin(self, cell: Cell, suite: Suite, first_ms: int, context: Mapping[str, str]) -> str:
+        """The run of a cell: found again if it is of the same journal, else made.
+
+        A run of the same cell from another journal (a rerun, or a BENCH_HOME that was deleted) is kept, labelled and
+        left alone, so that two series never mix.
+
+        Args:
+            cell: The cell.
+            suite: Whose experiment the run is in.
+            first_ms: Time of the journal's first event, which tells journals apart.
+            context: Tags of host, user and commit.
+        """
+        with self.translated("takes no run"):
+            self.experiment(suite.name)
+            for run in self.runs(suite.name, f"tags.`bench.cell` = '{cell.id}'"):
+                if "bench.superseded" in run.data.tags:
+                    continue
+                if run.data.tags.get("bench.journal") == str(first_ms):
+                    return str(run.info.run_id)
+                self.client.set_tag(run.info.run_id, "bench.superseded", "true")
+            return self._create_run(cell, suite, first_ms, context)
+
+    def _create_run(self, cell: Cell, suite: Suite, first_ms: int, context: Mapping[str, str]) -> str:
+        from mlflow.entities import Param
+
+        tags = {
+            **context,
+            "bench.cell": cell.id,
+            "bench.suite": suite.name,
+            "bench.state": "running",
+            "bench.journal": str(first_ms),
+        }
+        run = self.client.create_run(self.experiment(suite.name), start_time=first_ms, tags=tags, run_name=cell.title)
+        run_id: str = run.info.run_id
+        self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
+        self.client.log_dict(run_id, asdict(cell), "cell.json")
+        return run_id
+
+    def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str]) -> None:
+        """Keep the suite file and the tables in the suite's own run, and the table as the experiment's note.
+
+        Raises:
+            StoreError: The store takes no more.
+        """
+        with self.translated("takes no table"):
+            experiment = self.experiment(suite.name)
+            own = list(self.runs(suite.name, "tags.`bench.suite_run` = 'true'"))
+            if own:
+                run_id = own[0].info.run_id
+            else:
+                tags = {"bench.suite_run": "true", "bench.suite": suite.name}
+                run_id = self.client.create_run(experiment, tags=tags, run_name=f"suite {suite.name}").info.run_id
+            for name, text in files.items():
+                self.client.log_text(run_id, text, name)
+            self.client.set_tag(run_id, "bench.suite_file", suite.path)
+            note = shorten(markdown, f"(the whole table: artifact tables.md of run {run_id})")
+            self.client.set_tag(run_id, "mlflow.note.content", note[:TAG_LIMIT])
+            self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
+            self.client.set_terminated(run_id, "FINISHED")
+
+    def supersede(self, run_id: str) -> None:
+        """Label a run as replaced by a later one; it stays."""
+        with self.translated("takes no tag"):
+            self.client.set_tag(run_id, "bench.superseded", "true")
+
+
+def _check_sqlite(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder of the MLflow store {path} does not exist; make it, or name another store")
+    if path.is_dir():
+        raise StoreError(f"the MLflow store {path} is a folder, not a database file")
+    if path.exists() and path.stat().st_size and not path.read_bytes()[:16].startswith(b"SQLite format 3\x00"):
+        raise StoreError(f"the MLflow store {path} is not a sqlite database; name another with --tracking-uri")
+    try:
+        # root may write read-only files, so only the attempt tells; opening for writing changes nothing
+        connection = sqlite3.connect(f"file:{path}?mode={'rw' if path.exists() else 'rwc'}", uri=True, timeout=20)
+        try:
+            connection.execute("BEGIN IMMEDIATE").connection.rollback()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"the MLflow store {path} cannot be written: {error}; name another with --tracking-uri"
+        ) from error
+
+
+def _check_server(uri: str) -> None:
+    import requests
+
+    try:
+        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
+    except requests.RequestException as error:
+        raise StoreError(
+            f"the MLflow server {redact(uri)} does not answer ({type(error).__name__}); start it, or use another store "
+            "with --tracking-uri sqlite:///mlflow.db"
+        ) from error
+    if answer.status_code >= 500:
+        raise StoreError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")
+
+
+def params_of(cell: Cell) -> dict[str, str]:
+    """A cell's axes and recipe as MLflow params with short keys."""
+    recipe = cell.recipe
+    params: dict[str, object] = {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "schedule": cell.schedule_name,
+        "seed": cell.seed,
+        "stem": recipe.stem,
+        "input_size": recipe.input_size,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "augment": ", ".join(choice.name for choice in recipe.augment) or "none",
+        "label_smoothing": recipe.label_smoothing,
+        "precision": recipe.precision,
+        "optimizer": recipe.optimizer.name,
+        **recipe.optimizer.as_dict(),
+        "decay": cell.schedule.name,
+        **{f"decay_{key}": value for key, value in cell.schedule.as_dict().items()},
+    }
+    return {key: str(value) for key, value in params.items()}
+
+
+def outcome_tag(outcome: Outcome) -> str:
+    """An outcome as the JSON of the tag ``bench.outcome``, exact to the last digit; without its run."""
+    content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
+    del content["run_id"], content["commit"], content["cell_id"]
+    return json.dumps(content, sort_keys=True)
+
+
+def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
+    """Read an outcome back from a run's tags. The state is that of ``bench.state``, which is written last."""
+    try:
+        content = json.loads(tags.get("bench.outcome", "{}"))
+    except ValueError:
+        content = {}
+    if content.get("cost"):
+        content["cost"] = cost_from_dict(content["cost"])
+    content["state"] = tags.get("bench.state", "running")
+    commit = tags.get("mlflow.source.git.commit", "")
+    return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})
+
+
+def shorten(markdown: str, hint: str) -> str:
+    """A markdown text within the limit of a note: first without its list of runs, then cut at a line."""
+    if len(markdown) <= NOTE_LIMIT:
+        return markdown
+    markdown = re.sub(r"<details>.*?</details>\n?", "", markdown, flags=re.DOTALL)
+    if len(markdown) > NOTE_LIMIT:
+        markdown = markdown[:NOTE_LIMIT].rpartition("\n")[0]
+    return f"{markdown}\n\n{hint}\n"
