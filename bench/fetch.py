@@ -65,24 +65,28 @@ def status(name: str, home: Path) -> Status:
     """Look quickly whether a data set is here: sizes of archives, layout of folders; nothing is read.
 
     Raises:
-        DataError: The name is no data set, or one that this version does not train on.
+        DataError: The name is no data set.
     """
-    if name.startswith(FOLDER_PREFIX):
-        return _folder_status(name)
-    spec = _spec(name)
-    return _archive_status(name, spec, home / name, _size_problem)
+    return _look(name, home, _folder_status, _size_problem)
 
 
 def verify(name: str, home: Path) -> Status:
     """Check a data set in full: the checksum of every archive, or the header of every image in a folder.
 
     Raises:
-        DataError: The name is no data set, or one that this version does not train on.
+        DataError: The name is no data set.
     """
+    return _look(name, home, _verified_folder, archive_problem)
+
+
+def _look(
+    name: str, home: Path, of_folder: Callable[[str], Status], of_archive: Callable[[Path, Archive], str | None]
+) -> Status:
     if name.startswith(FOLDER_PREFIX):
-        return _verified_folder(name)
-    spec = _spec(name)
-    return _archive_status(name, spec, home / name, archive_problem)
+        return of_folder(name)
+    if name in DATASETS and DATASETS[name].loader is None:
+        return Status(name, "absent", home / name, _planned_only(name), 0)
+    return _archive_status(name, _spec(name), home / name, of_archive)
 
 
 def num_classes(name: str, home: Path) -> int:  # noqa: ARG001 - a data set may come to count what it finds at home
@@ -119,11 +123,15 @@ def _spec(name: str) -> DatasetSpec:
         raise DataError(problem)
     spec = DATASETS[name]
     if spec.loader is None:
-        raise DataError(
-            f"this version plans and measures {name} but does not train on it yet; if you have its images as {LAYOUT},"
-            f" name that folder in the suite: folder:PATH. {spec.by_hand}".rstrip()
-        )
+        raise DataError(_planned_only(name))
     return spec
+
+
+def _planned_only(name: str) -> str:
+    return (
+        f"{name} is only planned and measured so far; if you have its images as {LAYOUT}, name that folder in the "
+        f"suite: folder:PATH. {DATASETS[name].by_hand}"
+    ).rstrip()
 
 
 def _archive_status(

@@ -27,6 +27,7 @@ def make_plan(
     outcomes: Mapping[str, Outcome],
     costs: Mapping[str, Cost],
     *,
+    history: Iterable[tuple[Cell, Outcome]] = (),
     rerun: bool = False,
     max_cells: int | None = None,
 ) -> Plan:
@@ -36,10 +37,12 @@ def make_plan(
         suite: What to run.
         outcomes: What is known, by cell id; a cell that is not in it is missing.
         costs: Params and FLOPs by cell id, where they are known.
+        history: Cells of other suites that ran on this machine, for estimates.
         rerun: Run complete cells too.
         max_cells: Run no more than this many, the first ones of the suite.
     """
-    speeds = Speeds.of(suite.cells, outcomes)
+    ran = [(cell, outcomes[cell.id]) for cell in suite.cells if cell.id in outcomes]
+    speeds = Speeds.of([*history, *ran])
     tasks = []
     left = len(suite.cells) if max_cells is None else max_cells
     for cell in suite.cells:
@@ -64,14 +67,11 @@ class Speeds:
     """Forward multiply-adds a second of training, median over all cells that ran."""
 
     @classmethod
-    def of(cls, cells: Iterable[Cell], outcomes: Mapping[str, Outcome]) -> "Speeds":
+    def of(cls, ran: Iterable[tuple[Cell, Outcome]]) -> "Speeds":
         """Collect the speeds of the cells that have been timed."""
         epochs: dict[tuple[object, ...], float] = {}
         rates = []
-        for cell in cells:
-            outcome = outcomes.get(cell.id)
-            if outcome is None:
-                continue
+        for cell, outcome in ran:
             if outcome.epoch_s:
                 epochs[_workload(cell)] = outcome.epoch_s
             if outcome.images_per_s and outcome.cost:

@@ -4,6 +4,7 @@ Called by the command line with everything it needs: a launcher, slots, a forwar
 attempts and judges how they ended; it never trains and never writes to the tracking store itself.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +17,13 @@ from bench.devices import Slot
 from bench.journal import Event, fold, read_cell, read_from
 from bench.launch import Handle, Launcher
 from bench.paths import CellFolder, write_atomically
-from bench.values import Attempt, Cell, Outcome, Plan, Suite, Task, to_json
+from bench.values import Attempt, Cell, Outcome, Plan, Suite, Task, cell_from_dict, to_json
 
 GRACE_S = 10.0
 """How long workers get to save their state when the run is interrupted."""
 TICK_S = 0.1
+HISTORY = 200
+"""Cells that estimates are made from."""
 
 
 class Forwarding(Protocol):
@@ -96,6 +99,16 @@ def local_outcomes(suite: Suite, home: Path) -> dict[str, Outcome]:
         folder = CellFolder.of(home, cell.id)
         if folder.root.exists():
             found[cell.id] = read_outcome(cell.id, folder)
+    return found
+
+
+def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
+    """The cells that ran most lately on this machine, of whatever suite, with what their journals say."""
+    files = sorted((home / "cells").glob("*/cell.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    found = []
+    for file in files[:HISTORY]:
+        cell = cell_from_dict(json.loads(file.read_text()))
+        found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
     return found
 
 

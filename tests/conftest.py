@@ -119,7 +119,9 @@ def tiny_models(project: Path) -> Path:
     return path
 
 
-def suite_text(models: list[str], *, epochs: int = 2, schedules: str = "cosine", name: str = "tiny", lr: float = 0.05) -> str:
+def suite_text(
+    models: list[str], *, epochs: int = 2, schedules: str = "cosine", name: str = "tiny", lr: float = 0.05
+) -> str:
     """A suite of nets on digits, as a file's text."""
     return (
         f"suite: {name}\n"

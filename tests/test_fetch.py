@@ -194,15 +194,16 @@ def test_no_download_names_all_missing_sets_at_once(small: Site, tmp_path: Path)
 
 
 def test_nothing_is_fetched_when_another_set_cannot_be_had(small: Site, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not train on it yet"):
+    with pytest.raises(DataError, match="only planned and measured"):
         fetch.require(["cifar10", "imagenet"], tmp_path, download=True)
     assert small.asked == []
 
 
 def test_planned_sets_are_refused_with_a_way_out() -> None:
     for name in ("imagenet", "imagenet300", "clothing1m"):
+        assert fetch.status(name, Path("nowhere")).state == "absent"
         with pytest.raises(DataError, match="folder:PATH"):
-            fetch.status(name, Path("nowhere"))
+            fetch.require([name], Path("nowhere"), download=True)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:

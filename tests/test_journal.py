@@ -51,7 +51,9 @@ def test_a_missing_journal_has_no_events(tmp_path: Path) -> None:
 
 
 def test_the_result_is_the_last_epoch_and_the_best_is_kept_apart() -> None:
-    outcome = fold("c", [start(1), epoch(1, 90.0), epoch(2, 95.0), epoch(3, 93.0), {"event": "end", "state": "complete"}])
+    outcome = fold(
+        "c", [start(1), epoch(1, 90.0), epoch(2, 95.0), epoch(3, 93.0), {"event": "end", "state": "complete"}]
+    )
     assert (outcome.state, outcome.top1, outcome.best_top1, outcome.epochs_done) == ("complete", 93.0, 95.0, 3)
 
 

@@ -41,7 +41,9 @@ def expected(schedule: Choice, epoch: int, epochs: int) -> float:
 
 SCHEDULES = st.one_of(
     st.builds(lambda gamma: Choice.of("exponential", gamma=gamma), st.floats(0.5, 1.0)),
-    st.builds(lambda size, gamma: Choice.of("step", step_size=size, gamma=gamma), st.integers(1, 20), st.floats(0.05, 1)),
+    st.builds(
+        lambda size, gamma: Choice.of("step", step_size=size, gamma=gamma), st.integers(1, 20), st.floats(0.05, 1)
+    ),
     st.builds(
         lambda stones, gamma: Choice.of("multistep", milestones=tuple(sorted(stones)), gamma=gamma),
         st.sets(st.integers(1, 30), min_size=1, max_size=4),

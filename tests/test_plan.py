@@ -47,9 +47,7 @@ def test_an_estimate_scales_another_net_by_its_flops(make_cell: Make, make_suite
     assert plan.tasks[1].estimate_s == round(2 * 1437 / 500.0, 1)
 
 
-def test_nothing_is_estimated_before_anything_comparable_ran(
-    make_cell: Make, make_suite: Callable[..., Suite]
-) -> None:
+def test_nothing_is_estimated_before_anything_comparable_ran(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
     cell = make_cell()
     assert make_plan(make_suite(cell), {}, {cell.id: COST}).tasks[0].estimate_s is None
 

@@ -35,7 +35,9 @@ def test_reading_a_suite_does_not_import_torch_or_mlflow() -> None:
 
 
 def test_the_control_side_never_imports_torch() -> None:
-    modules = "cli.run, cli.look, cli.data, cli.doctor, run, progress, costs, tracking, launch, plan, suite, devices, fetch"
+    modules = (
+        "cli.run, cli.look, cli.data, cli.doctor, run, progress, costs, tracking, launch, plan, suite, devices, fetch"
+    )
     code = f"import {', '.join('bench.' + name for name in modules.split(', '))}"
     assert imported_by(code).isdisjoint({"torch", "torchvision", "timm", "fvcore", "mlflow"})
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bench.devices import Slot
     from bench.run import StopRequest
     from bench.tracking import Store
-    from bench.values import Cost, Outcome, Plan, Suite
+    from bench.values import Cell, Cost, Outcome, Plan, Suite
 
 FORMAT_NAMES = ("markdown", "json", "csv")
 DRAIN_S = 120.0
@@ -181,7 +182,7 @@ class Session:
 def open_session(
     suite: "Suite", chosen: "Suite", tracking_uri: str | None, *, download: bool, rerun: bool, max_cells: int | None
 ) -> Session:
-    """Open the store, bring and pack the data, and make the plan; side by side where they do not need each other.
+    """Open the store, plan, and bring, pack and measure what the cells that will run need.
 
     Raises:
         StoreError: The store cannot be used.
@@ -192,15 +193,18 @@ def open_session(
     from bench.tracking import Store, resolve_uri
 
     check_home(bench_home())
-    uri = resolve_uri(tracking_uri, Path.cwd())
-    with ThreadPoolExecutor() as pool:
-        opening = pool.submit(Store, uri)
-        bring_data(chosen, download=download)
-        costs, errors = measured(chosen)
-        store = opening.result()
+    store = Store(resolve_uri(tracking_uri, Path.cwd()))
     stored, outcomes = known_outcomes(store, chosen)
-    plan = make_plan(chosen, outcomes, costs, rerun=rerun, max_cells=max_cells)
-    for reason in dict.fromkeys(errors[task.cell.id] for task in plan.to_run if task.cell.id in errors):
+    plan = make_plan(chosen, outcomes, {}, rerun=rerun, max_cells=max_cells)
+    if not plan.to_run:
+        return Session(suite, store, plan, stored)
+    waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
+    with ThreadPoolExecutor() as pool:
+        measuring = pool.submit(measured, waiting)
+        bring_data(waiting, download=download)
+        costs, errors = measuring.result()
+    plan = make_plan(chosen, outcomes, costs, history=history(), rerun=rerun, max_cells=max_cells)
+    for reason in dict.fromkeys(errors.values()):
         note(f"warning: {reason}")
     return Session(suite, store, plan, stored)
 
@@ -250,6 +254,14 @@ def measured(suite: "Suite") -> "tuple[dict[str, Cost], dict[str, str]]":
     from bench.paths import bench_home
 
     return costs_of(suite.cells, classes_of, bench_home())
+
+
+def history() -> "list[tuple[Cell, Outcome]]":
+    """Cells of any suite that ran on this machine, for estimates."""
+    from bench.paths import bench_home
+    from bench.run import local_history
+
+    return local_history(bench_home())
 
 
 def classes_of(dataset: str) -> int | None:
@@ -306,12 +318,13 @@ def show_plans(
     from bench.plan import make_plan
     from bench.progress import duration
 
-    store = open_store_if_there(tracking_uri)
+    store, ran = open_store_if_there(tracking_uri), history()
     plans, reasons = [], {}
     for suite in suites:
         costs, errors = measured(suite)
         reasons.update(errors)
-        plans.append(make_plan(suite, known_outcomes(store, suite)[1], costs, rerun=rerun, max_cells=max_cells))
+        outcomes = known_outcomes(store, suite)[1]
+        plans.append(make_plan(suite, outcomes, costs, history=ran, rerun=rerun, max_cells=max_cells))
     cells = [plan_entry(task, reasons) for plan in plans for task in plan.tasks]
     times = [task.estimate_s for plan in plans for task in plan.tasks if task.runs]
     known = [seconds for seconds in times if seconds is not None]

@@ -1,0 +1,245 @@
+"""The whole chain with real processes: suite file, workers, journals, MLflow, table; and every way to stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from conftest import suite_text
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).parent.parent
+Done = subprocess.CompletedProcess[str]
+
+
+def bench(*arguments: str, timeout: float = 240) -> Done:
+    """Run the command line as a person would, in the current folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def write_suite(project: Path, models: Sequence[str], **options: object) -> str:
+    (project / "tiny.yaml").write_text(suite_text(list(models), **options))  # type: ignore[arg-type]
+    return "tiny.yaml"
+
+
+def runs(project: Path, suite: str = "tiny") -> list[dict[str, object]]:
+    """Runs of a suite's experiment, read with MLflow's own client in a process of its own."""
+    script = (
+        "import json, warnings; warnings.simplefilter('ignore')\n"
+        "from mlflow import MlflowClient\n"
+        f"client = MlflowClient('sqlite:///{project}/mlflow.db')\n"
+        f"experiment = client.get_experiment_by_name({suite!r})\n"
+        "found = client.search_runs([experiment.experiment_id]) if experiment else []\n"
+        "print(json.dumps([dict(status=run.info.status, tags=run.data.tags, params=run.data.params,\n"
+        "    metrics=run.data.metrics, id=run.info.run_id, note=experiment.tags.get('mlflow.note.content', ''),\n"
+        "    inputs=[each.dataset.name for each in run.inputs.dataset_inputs],\n"
+        "    steps=[point.step for point in client.get_metric_history(run.info.run_id, 'test/top1')],\n"
+        "    artifacts=[item.path for item in client.list_artifacts(run.info.run_id)]) for run in found]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
+    return [run for run in found if "bench.cell" in run["tags"]]  # type: ignore[operator]
+
+
+def wait_for(condition: object, timeout: float = 120) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def journal_has(project: Path, word: str) -> bool:
+    return any(word in path.read_text() for path in project.glob(".bench/cells/*/attempt-*/journal.jsonl"))
+
+
+def workers() -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "bench.worker" in (process.info["cmdline"] or []) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+@pytest.fixture
+def finished(project: Path, tiny_models: Path) -> Done:
+    """A run of two cells, one of which fails on purpose."""
+    return bench("run", write_suite(project, ["nets.py:net", "nets.py:Failing"]), "--device", "cpu")
+
+
+def test_a_run_ends_in_a_table_and_whole_mlflow_runs(finished: Done, project: Path) -> None:
+    assert finished.returncode == 1, finished.stderr
+    assert "| nets.py:net" in finished.stdout
+    assert "failed: error" in finished.stdout
+    found = {str(run["params"]["model"]): run for run in runs(project)}  # type: ignore[index]
+    good, bad = found["nets.py:net"], found["nets.py:Failing"]
+    assert (good["status"], good["tags"]["bench.state"]) == ("FINISHED", "complete")  # type: ignore[index]
+    assert (bad["status"], bad["tags"]["bench.state"]) == ("FAILED", "failed")  # type: ignore[index]
+    assert good["steps"] == [1, 2]
+    assert {"cell.json", "environment.json", "predictions.npz", "weights.safetensors"} <= set(good["artifacts"])  # type: ignore[arg-type]
+    assert "traceback.txt" in bad["artifacts"]  # type: ignore[operator]
+    wanted = {"train/loss", "train/lr", "test/loss", "test/top1", "test/top5", "cost/params_m", "cost/flops_m"}
+    assert wanted | {"speed/images_per_s", "speed/epoch_s", "memory/peak_mb", "time/total_s"} <= set(good["metrics"])  # type: ignore[arg-type]
+    assert good["inputs"] == ["digits"]
+    assert "| nets.py:net" in str(good["note"])
+
+    again = bench("report", "tiny.yaml")
+    assert again.returncode == 0
+    assert again.stdout == finished.stdout, "the same runs give the same bytes"
+    assert bench("report").stdout == finished.stdout, "without a file, the suites in the store are reported"
+    assert bench("report", "tiny.yaml", "--strict").returncode == 1
+
+    parsed = json.loads(bench("report", "tiny.yaml", "--format", "json").stdout)
+    row = parsed["tables"][0]["rows"][0]
+    assert parsed["schema"] == 1
+    assert row["params"] == 3 * 8 * 8 * 32 + 32 + 32 * 10 + 10
+    assert row["flops"] == 3 * 8 * 8 * 32 + 32 * 10
+    assert row["runs"][0]["run_id"] == good["id"]
+
+    folder = project / ".bench" / "cells" / row["runs"][0]["cell_id"]
+    predictions = np.load(folder / "predictions.npz")
+    accuracy = 100 * float((predictions["classes"][:, 0] == predictions["labels"]).mean())
+    assert accuracy == pytest.approx(row["top1"]["mean"])
+    assert set(load_file(folder / "weights.safetensors")) == {"1.weight", "1.bias", "3.weight", "3.bias"}
+
+
+def test_a_second_run_starts_only_the_failed_cell_again(finished: Done, project: Path) -> None:
+    again = bench("run", "tiny.yaml", "--device", "cpu")
+    assert "started nets.py:Failing" in again.stderr
+    assert "attempt 2" in again.stderr
+    assert "started nets.py:net " not in again.stderr
+    assert len(runs(project)) == 2, "a cell stays one run, whatever number of attempts"
+
+
+def test_a_cell_that_exits_without_a_word_is_failed_and_not_left_running(project: Path, tiny_models: Path) -> None:
+    done = bench("run", write_suite(project, ["nets.py:Killed"]), "--device", "cpu")
+    assert done.returncode == 1
+    assert "failed: lost" in done.stdout
+    assert [(run["status"], run["tags"]["bench.state"]) for run in runs(project)] == [("FAILED", "failed")]  # type: ignore[index]
+
+
+def test_a_diverged_cell_is_called_so(project: Path, tiny_models: Path) -> None:
+    done = bench("run", write_suite(project, ["nets.py:net"], lr=1e30), "--device", "cpu")
+    assert done.returncode == 1
+    assert "diverged" in done.stdout
+    assert "epoch" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_no_process_and_no_running_run_and_goes_on_to_the_bit(
+    project: Path, tiny_models: Path, number: signal.Signals, code: int
+) -> None:
+    suite = write_suite(project, ["nets.py:Slow"], epochs=2)
+    scheduler = start("run", suite, "--device", "cpu")
+    wait_for(lambda: journal_has(project, '"step": 5') or journal_has(project, '"step": 10'))
+    scheduler.send_signal(number)
+    scheduler.communicate(timeout=60)
+    assert scheduler.returncode == code
+    assert workers() == []
+    assert [(run["status"], run["tags"]["bench.state"]) for run in runs(project)] == [("KILLED", "interrupted")]  # type: ignore[index]
+
+    assert bench("run", suite, "--device", "cpu").returncode == 0
+    (resumed,) = runs(project)
+    assert resumed["steps"] == [1, 2]
+    assert resumed["tags"]["bench.attempt"] == "2"  # type: ignore[index]
+    undisturbed = weights_of_a_fresh_run(project, suite)
+    (folder,) = (project / ".bench" / "cells").iterdir()
+    for name, value in load_file(folder / "weights.safetensors").items():
+        assert np.array_equal(value, undisturbed[name])
+
+
+def weights_of_a_fresh_run(project: Path, suite: str) -> "dict[str, np.ndarray]":
+    other = project / "other"
+    environment = {**os.environ, "BENCH_HOME": str(other)}
+    command = [sys.executable, "-m", "bench", "run", suite, "--device", "cpu"]
+    uri = ["--tracking-uri", f"sqlite:///{project}/other.db"]
+    subprocess.run(command + uri, env=environment, check=True, capture_output=True)
+    (folder,) = (other / "cells").iterdir()
+    weights: dict[str, np.ndarray] = load_file(folder / "weights.safetensors")
+    return weights
+
+
+def test_workers_die_with_a_scheduler_that_is_killed_and_the_next_run_goes_on(project: Path, tiny_models: Path) -> None:
+    suite = write_suite(project, ["nets.py:Slow"], epochs=1)
+    scheduler = start("run", suite, "--device", "cpu")
+    wait_for(lambda: journal_has(project, '"step"'))
+    scheduler.kill()
+    scheduler.communicate(timeout=60)
+    wait_for(lambda: not workers(), timeout=5)
+    done = bench("run", suite, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert [(run["status"], run["steps"]) for run in runs(project)] == [("FINISHED", [1])]
+
+
+def test_two_runs_started_together_run_every_cell_once(project: Path, tiny_models: Path) -> None:
+    suite = write_suite(project, ["nets.py:net", "nets.py:dropping"])
+    bench("report", suite)
+    both = [start("run", suite, "--device", "cpu"), start("run", suite, "--device", "cpu")]
+    outputs = [each.communicate(timeout=200) for each in both]
+    assert [each.returncode for each in both] == [0, 0], outputs
+    started = sum(text.count("started nets.py") for _, text in outputs)
+    assert started == 2
+    assert len(list(project.glob(".bench/cells/*/attempt-*"))) == 2
+
+
+def test_complete_cells_of_a_deleted_store_are_sent_again_and_not_trained_again(
+    project: Path, tiny_models: Path
+) -> None:
+    suite = write_suite(project, ["nets.py:net"])
+    first = bench("run", suite, "--device", "cpu")
+    for path in project.glob("mlflow.db*"):
+        path.unlink()
+    again = bench("run", suite, "--device", "cpu")
+    assert again.returncode == 0, again.stderr
+    assert "started" not in again.stderr
+    assert table_of(again.stdout) == table_of(first.stdout)
+
+
+def table_of(markdown: str) -> str:
+    return markdown.partition("<details>")[0]
+
+
+def test_a_folder_of_images_is_trained_on(project: Path, tiny_models: Path) -> None:
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 64), ("test", 8)):
+        for index, name in enumerate(("dark", "light")):
+            folder = project / "photos" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 120, (10, 12, 3), dtype=np.uint8) + 120 * index
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    (project / "photos.yaml").write_text(
+        "suite: photos\nrecipe: {epochs: 3, batch_size: 32, input_size: 8, optimizer: {lr: 0.05}}\n"
+        "grid: {model: nets.py:net, dataset: 'folder:photos', schedule: cosine}\n"
+    )
+    done = bench("run", "photos.yaml", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    row = json.loads(bench("report", "photos.yaml", "--format", "json").stdout)["tables"][0]["rows"][0]
+    assert row["top1"]["mean"] == 100.0
+
+
+@pytest.mark.slow
+def test_the_readmes_first_run_passes_97_percent(project: Path) -> None:
+    (project / "digits.yaml").write_text((ROOT / "suites" / "digits.yaml").read_text())
+    done = bench("run", "digits.yaml", "--device", "cpu", timeout=600)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(bench("report", "digits.yaml", "--format", "json").stdout)["tables"][0]["rows"]
+    assert len({row["model"] for row in rows}) >= 4
+    assert len({row["schedule"] for row in rows}) >= 2
+    assert max(row["top1"]["mean"] for row in rows) > 97

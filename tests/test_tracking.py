@@ -1,0 +1,361 @@
+"""The store and the forwarder, on real sqlite stores in a folder of the test's own."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import StoreError
+from bench.journal import Journal
+from bench.paths import CellFolder
+from bench.tracking import Forwarder, Store, redact, resolve_uri, store_exists
+from bench.tracking.store import shorten, to_outcome
+from bench.values import Cell, Outcome, Suite
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+COST = {
+    "params": 1_234_567,
+    "flops": 7_654_321,
+    "conv_linear_macs": 7_000_001,
+    "torch_macs": 7_000_001,
+    "uncounted": [],
+}
+
+
+@pytest.fixture
+def store(project: Path) -> Store:
+    return Store(f"sqlite:///{project}/mlflow.db")
+
+
+@pytest.fixture
+def suite(make_suite: Callable[..., Suite], make_cell: Callable[..., Cell]) -> Suite:
+    return make_suite(make_cell())
+
+
+@pytest.fixture
+def forwarder(store: Store, suite: Suite) -> Iterator[Forwarder]:
+    made = Forwarder(store, suite, {"mlflow.source.git.commit": "abc123"})
+    yield made
+    made.close()
+
+
+def folder_of(project: Path, cell: Cell) -> CellFolder:
+    folder = CellFolder.of(project / ".bench", cell.id)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def begin(journal: Journal, attempt: int = 1) -> None:
+    journal.write("start", attempt=attempt, epochs=2, device="cpu", device_name="a CPU")
+    journal.write("data", name="digits", digest="d" * 64, classes=10, train_images=5, test_images=4)
+    journal.write("cost", **COST)
+
+
+def epoch(journal: Journal, number: int, top1: float = 90.125) -> None:
+    metrics = {"train/loss": 0.5, "train/lr": 0.1, "test/loss": 0.25, "test/top1": top1, "test/top5": 99.5}
+    journal.write("epoch", epoch=number, metrics=metrics, epoch_s=1.5, images_per_s=100.0)
+
+
+def end(journal: Journal, state: str = "complete", kind: str = "", reason: str = "") -> None:
+    journal.write("summary", metrics={"time/total_s": 3.0, "memory/peak_mb": 10.0})
+    journal.write("end", state=state, kind=kind, reason=reason, fingerprint={"data": "d"})
+
+
+def complete(folder: CellFolder) -> None:
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+        epoch(journal, 1)
+        epoch(journal, 2, top1=91.0625)
+        end(journal)
+
+
+def only_run(store: Store, suite: Suite) -> Any:
+    (run,) = [run for run in store.runs(suite.name) if "bench.cell" in run.data.tags]
+    return run
+
+
+def history(store: Store, run: Any, key: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in store.client.get_metric_history(run.info.run_id, key)]
+
+
+def test_a_journal_becomes_one_finished_run_with_every_point(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    complete(folder_of(project, cell))
+    forwarder.watch(cell, folder_of(project, cell))
+    assert forwarder.drain(30) == []
+    run = only_run(store, suite)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == cell.title
+    assert history(store, run, "test/top1") == [(1, 90.125), (2, 91.0625)]
+    assert run.data.metrics["cost/params_m"] == pytest.approx(1.234567)
+    assert (run.data.params["model"], run.data.params["lr"]) == (cell.model, "0.05")
+    assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 36
+
+
+def test_points_keep_the_time_at_which_they_were_made(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    complete(folder)
+    times = [json.loads(line)["time_ms"] for line in folder.attempt(1).journal.read_text().splitlines()]
+    forwarder.watch(cell, folder)
+    forwarder.drain(30)
+    run = only_run(store, suite)
+    points = store.client.get_metric_history(run.info.run_id, "test/top1")
+    assert [point.timestamp for point in points] == times[3:5]
+    assert (run.info.start_time, run.info.end_time) == (times[0], times[-1])
+
+
+def test_an_outcome_comes_back_exactly_as_it_was_journaled(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    complete(folder_of(project, cell))
+    forwarder.watch(cell, folder_of(project, cell))
+    forwarder.drain(30)
+    outcome = store.outcomes(suite.name)[cell.id]
+    assert (outcome.state, outcome.top1, outcome.top5, outcome.epochs_done) == ("complete", 91.0625, 99.5, 2)
+    assert outcome.cost is not None
+    assert (outcome.cost.params, outcome.cost.flops) == (1_234_567, 7_654_321)
+    assert (outcome.device, outcome.commit, outcome.fingerprint) == ("a CPU", "abc123", {"data": "d"})
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_replaying_a_journal_again_doubles_nothing(project: Path, store: Store, suite: Suite, forget: bool) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    complete(folder)
+    for _ in range(3):
+        forwarder = Forwarder(store, suite, {})
+        forwarder.watch(cell, folder)
+        assert forwarder.drain(30) == []
+        forwarder.close()
+        if forget:
+            folder.tracking.unlink()
+    assert history(store, only_run(store, suite), "test/top1") == [(1, 90.125), (2, 91.0625)]
+
+
+def test_an_epoch_that_a_second_attempt_repeats_is_logged_once(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+        epoch(journal, 1)
+    with Journal(folder.attempt(2).journal) as journal:
+        begin(journal, attempt=2)
+        epoch(journal, 1)
+        epoch(journal, 2)
+        end(journal)
+    forwarder.watch(cell, folder)
+    forwarder.drain(30)
+    run = only_run(store, suite)
+    assert history(store, run, "test/top1") == [(1, 90.125), (2, 90.125)]
+    assert run.data.tags["bench.attempt"] == "2"
+
+
+def test_a_growing_journal_is_followed(project: Path, store: Store, suite: Suite, forwarder: Forwarder) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    forwarder.watch(cell, folder)
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+        epoch(journal, 1)
+        forwarder.drain(30)
+        running = store.outcomes(suite.name)[cell.id]
+        epoch(journal, 2)
+        end(journal)
+    forwarder.drain(30)
+    assert (running.state, running.epochs_done, running.epochs) == ("running", 1, 2)
+    assert store.outcomes(suite.name)[cell.id].state == "complete"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "status"),
+    [("failed", "oom", "FAILED"), ("interrupted", "", "KILLED"), ("failed", "diverged", "FAILED")],
+)
+def test_the_end_of_an_attempt_is_the_runs(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder, state: str, kind: str, status: str
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+        end(journal, state, kind, "it broke")
+    forwarder.watch(cell, folder)
+    forwarder.drain(30)
+    outcome = store.outcomes(suite.name)[cell.id]
+    assert (only_run(store, suite).info.status, outcome.state, outcome.kind) == (status, state, kind)
+    assert outcome.reason == "it broke"
+
+
+def test_a_worker_without_a_last_word_is_settled(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+    forwarder.watch(cell, folder)
+    lost = Outcome(cell_id=cell.id, state="failed", kind="lost", reason="killed by signal 9", attempts=1)
+    forwarder.settle(cell, folder, lost)
+    forwarder.drain(30)
+    outcome = store.outcomes(suite.name)[cell.id]
+    assert (outcome.state, outcome.kind, outcome.reason) == ("failed", "lost", "killed by signal 9")
+
+
+def test_another_journal_of_the_same_cell_gets_a_run_of_its_own_and_the_old_one_is_kept(
+    project: Path, store: Store, suite: Suite
+) -> None:
+    cell = suite.cells[0]
+    for home in ("first", "second"):
+        folder = CellFolder.of(project / home, cell.id)
+        complete(folder)
+        journal = folder.attempt(1).journal
+        shift = 0 if home == "first" else 1000
+        lines = [json.loads(line) for line in journal.read_text().splitlines()]
+        journal.write_text("".join(json.dumps({**line, "time_ms": line["time_ms"] + shift}) + "\n" for line in lines))
+        forwarder = Forwarder(store, suite, {})
+        forwarder.watch(cell, folder)
+        assert forwarder.drain(30) == []
+        forwarder.close()
+    found = [run for run in store.runs(suite.name) if "bench.cell" in run.data.tags]
+    assert sorted("bench.superseded" in run.data.tags for run in found) == [False, True]
+    assert len(store.outcomes(suite.name)) == 1
+
+
+def test_a_locked_store_loses_no_point(project: Path, store: Store, suite: Suite, forwarder: Forwarder) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    forwarder.watch(cell, folder)
+    complete(folder)
+    database = project / "mlflow.db"
+    moved = project / "away.db"
+    database.rename(moved)
+    (project / "mlflow.db").mkdir()
+    errors = forwarder.drain(0.1)
+    (project / "mlflow.db").rmdir()
+    moved.rename(database)
+    assert forwarder.drain(30) == []
+    assert errors == [] or "journals are kept" in errors[0]
+    assert history(store, only_run(store, suite), "test/top1") == [(1, 90.125), (2, 91.0625)]
+
+
+def test_the_table_is_the_experiments_note_and_the_suite_can_be_read_back(store: Store, suite: Suite) -> None:
+    for _ in range(2):
+        store.publish(suite, markdown="| a table |", files={"suite.yaml": suite.source, "tables.md": "| a table |"})
+    experiment = store.client.get_experiment_by_name(suite.name)
+    assert experiment.tags["mlflow.note.content"] == "| a table |"
+    assert store.suites() == [(suite.name, suite.source, suite.path)]
+
+
+def test_a_deleted_experiment_comes_back(store: Store, suite: Suite) -> None:
+    store.publish(suite, markdown="x", files={})
+    store.client.delete_experiment(store.client.get_experiment_by_name(suite.name).experiment_id)
+    Store(store.uri).publish(suite, markdown="y", files={})
+    assert store.client.get_experiment_by_name(suite.name).lifecycle_stage == "active"
+
+
+def test_the_default_store_is_made_absolute_in_the_current_folder(project: Path) -> None:
+    assert resolve_uri(None, project) == f"sqlite:///{project}/mlflow.db"
+    assert resolve_uri("sqlite:///sub/x.db", project) == f"sqlite:///{project}/sub/x.db"
+    assert not store_exists(resolve_uri(None, project))
+
+
+def test_the_environment_names_the_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert resolve_uri(None, project) == "http://127.0.0.1:1"
+    assert resolve_uri("sqlite:///a.db", project).startswith("sqlite:///")
+
+
+def test_the_folder_of_an_old_mlflow_is_refused_with_the_command_that_migrates_it(project: Path) -> None:
+    (project / "mlruns" / "0").mkdir(parents=True)
+    (project / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
+    with pytest.raises(StoreError, match="mlflow migrate-filestore --source"):
+        resolve_uri(None, project)
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///somewhere/mlruns"])
+def test_a_file_store_is_refused(project: Path, uri: str) -> None:
+    with pytest.raises(StoreError, match="is a folder"):
+        resolve_uri(uri, project)
+
+
+def test_a_server_that_does_not_answer_is_one_sentence() -> None:
+    with pytest.raises(StoreError, match="does not answer") as caught:
+        Store("http://someone:secret@127.0.0.1:9")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(project: Path) -> None:
+    (project / "mlflow.db").write_text("this is not a database")
+    with pytest.raises(StoreError, match="is not a sqlite database"):
+        Store(f"sqlite:///{project}/mlflow.db")
+
+
+def test_a_folder_that_does_not_exist_is_refused(project: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        Store(f"sqlite:///{project}/nowhere/mlflow.db")
+
+
+def test_a_database_of_another_mlflow_names_the_command_that_upgrades_it(project: Path, store: Store) -> None:
+    connection = sqlite3.connect(project / "mlflow.db")
+    connection.execute("UPDATE alembic_version SET version_num = '728d730b5ebd'")
+    connection.commit()
+    connection.close()
+    script = f"from bench.tracking import Store; Store('sqlite:///{project}/mlflow.db')"
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"mlflow db upgrade sqlite:///{project}/mlflow.db" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:pw@host:5000/x", "http://***@host:5000/x"),
+        ("postgresql://me:p%40w@host/db", "postgresql://***@host/db"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+    ],
+)
+def test_credentials_are_never_shown(uri: str, shown: str) -> None:
+    assert redact(uri) == shown
+
+
+def test_a_note_that_is_too_long_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
+    text = "\n".join(f"| row {number} |" for number in range(5000))
+    short = shorten(text, "(the rest is there)")
+    assert len(short) < 16_000
+    assert short.rstrip().endswith("(the rest is there)")
+    assert all(line.startswith("| row") and line.endswith("|") for line in short.split("\n\n")[0].splitlines())
+
+
+def test_infinity_and_nan_come_back_as_no_accuracy(make_cell: Callable[..., Cell]) -> None:
+    tags = {
+        "bench.cell": "c",
+        "bench.state": "failed",
+        "bench.outcome": json.dumps({"top1": math.nan, "kind": "diverged"}),
+    }
+    assert to_outcome("r", tags).kind == "diverged"
+
+
+@pytest.mark.slow
+def test_more_runs_than_a_page_are_all_read(store: Store, suite: Suite) -> None:
+    experiment = store.experiment(suite.name)
+    for number in range(1001):
+        store.client.create_run(experiment, tags={"bench.cell": f"{number:012x}", "bench.state": "complete"})
+    assert len(store.outcomes(suite.name)) == 1001
