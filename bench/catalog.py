@@ -169,7 +169,7 @@ class ModelSpec:
     @property
     def forms(self) -> tuple[Stem, ...]:
         """The stems that this net can be built with."""
-        return tuple(form for form in ("small", "standard") if getattr(self, form))  # type: ignore[misc]
+        return tuple(form for form in ("small", "standard") if getattr(self, form))
 
 
 def _torchvision(names: str, small: str | None = None) -> dict[str, ModelSpec]:

@@ -17,11 +17,11 @@ def decay(schedule: Choice, epoch: int, epochs: int) -> float:
     """The textbook formula of a schedule without warm-up, in epoch 0, 1, ..."""
     match schedule.name:
         case "exponential":
-            return LR * float(schedule["gamma"]) ** epoch
+            return LR * math.pow(schedule["gamma"], epoch)
         case "step":
             return LR * float(schedule["gamma"]) ** (epoch // int(schedule["step_size"]))
         case "multistep":
-            return LR * float(schedule["gamma"]) ** sum(milestone <= epoch for milestone in schedule["milestones"])
+            return LR * float(schedule["gamma"]) ** sum(stone <= epoch for stone in schedule["milestones"])
         case _:
             low = float(schedule["eta_min"])
             return low + (LR - low) * (1 + math.cos(math.pi * epoch / epochs)) / 2
@@ -29,7 +29,7 @@ def decay(schedule: Choice, epoch: int, epochs: int) -> float:
 
 def expected(schedule: Choice, epoch: int, epochs: int) -> float:
     """The closed form with warm-up as the documentation words it."""
-    warmup = int(dict(schedule.options).get("warmup_epochs", 0))
+    warmup = int(schedule["warmup_epochs"])
     if not warmup:
         return decay(schedule, epoch, epochs)
     start = float(schedule["warmup_start"])

@@ -67,7 +67,8 @@ def load_suites(paths: Sequence[str], overrides: Sequence[str]) -> list["Suite"]
     from bench.errors import SuiteError
     from bench.suite import load_suite
 
-    suites, faults = [], []
+    suites: list[Suite] = []
+    faults: list[str] = []
     for path in dict.fromkeys(paths):
         try:
             suites.append(load_suite(path, overrides=overrides))

@@ -199,9 +199,10 @@ def open_session(
     if not plan.to_run:
         return Session(suite, store, plan, stored)
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
+    fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
-        bring_data(waiting, download=download)
+        pack_data(waiting)
         costs, errors = measuring.result()
     plan = make_plan(chosen, outcomes, costs, history=history(), rerun=rerun, max_cells=max_cells)
     for reason in dict.fromkeys(errors.values()):
@@ -225,23 +226,32 @@ def check_home(home: Path) -> None:
         raise UsageError(f"BENCH_HOME {home} cannot be written: {error.strerror}; name another folder") from error
 
 
-def bring_data(suite: "Suite", *, download: bool) -> None:
-    """Fetch and pack what the cells need.
+def fetch_data(suite: "Suite", *, download: bool) -> None:
+    """Fetch the data sets that are not here.
 
     Raises:
-        DataError: Something is missing or broken; every such data set is named.
+        DataError: Something cannot be had; every such data set is named.
     """
     from bench.cli.data import show_progress
-    from bench.devices import cpu_cores
     from bench.fetch import require
+    from bench.paths import data_home
+
+    names = list(dict.fromkeys(cell.dataset for cell in suite.cells))
+    with show_progress() as on_progress:
+        require(names, data_home(), download=download, on_progress=on_progress)
+
+
+def pack_data(suite: "Suite") -> None:
+    """Decode the data sets once, so that all cells share them.
+
+    Raises:
+        DataError: One is broken; every such data set is named.
+    """
+    from bench.devices import cpu_cores
     from bench.launch import ask_worker
     from bench.paths import data_home
 
     needed = dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in suite.cells)
-    with show_progress() as on_progress:
-        require(
-            list(dict.fromkeys(name for name, _ in needed)), data_home(), download=download, on_progress=on_progress
-        )
     requests = [{"dataset": name, "input_size": size, "data_home": str(data_home())} for name, size in needed]
     answers = ask_worker("pack", requests, threads=cpu_cores())
     if errors := [answer["error"] for answer in answers if "error" in answer]:

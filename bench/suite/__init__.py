@@ -64,8 +64,8 @@ def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
         source = file.read_bytes().decode("utf-8")
     except FileNotFoundError:
         siblings = [str(each) for each in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
-        hint = nearest(path, siblings)
-        raise SuiteError([f"{path}: there is no such file" + (f" (did you mean {hint}?)" if hint else "")]) from None
+        close = nearest(path, siblings)
+        raise SuiteError([f"{path}: there is no such file" + (f" (did you mean {close}?)" if close else "")]) from None
     except OSError as error:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
@@ -92,11 +92,11 @@ def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Sui
 def _validate(document: Document) -> SuiteMapping | None:
     content = document.content
     schedules = content.get("schedules")
-    context = {"schedules": list(schedules) if isinstance(schedules, dict) else []}
+    context: dict[str, Any] = {"schedules": list(schedules) if isinstance(schedules, dict) else []}
     recipe = content.get("recipe")
     optimizer = recipe.get("optimizer") if isinstance(recipe, dict) else None
     name = optimizer.get("name") if isinstance(optimizer, dict) else optimizer
-    context["optimizer"] = name if name in OPTIMIZERS else "sgd"
+    context["optimizer"] = name if isinstance(name, str) and name in OPTIMIZERS else "sgd"
     try:
         return SuiteMapping.model_validate(content, context=context)
     except ValidationError as error:

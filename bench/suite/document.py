@@ -74,6 +74,7 @@ class _DepthError(Exception):
 
 def _events(text: str, document: Document) -> Iterator[Any]:
     depth = documents = 0
+    event: Any
     for event in yaml.parse(text, Loader=Loader):
         position = (event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.DocumentStartEvent):

@@ -5,7 +5,7 @@ A new schedule, optimizer or augmentation of the catalog is accepted here withou
 
 import re
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -23,7 +23,6 @@ from bench.catalog import (
 )
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-TYPES: dict[str, Any] = {"float": float, "int": int, "bool": bool, "ints": list[int], "floats": list[float]}
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 AXES = ("model", "dataset", "schedule", "seed")
 
@@ -36,10 +35,10 @@ class Strict(BaseModel):
 
 def _field_type(option: Option) -> Any:
     bounds = Field(gt=option.above, ge=option.minimum, le=option.maximum)
-    if option.type in ("ints", "floats"):
-        inner = int if option.type == "ints" else float
-        return Annotated[list[Annotated[inner, bounds]], Field(min_length=1)]
-    return TYPES[option.type] if option.type == "bool" else Annotated[TYPES[option.type], bounds]
+    if option.type == "bool":
+        return bool
+    number: Any = Annotated[float if option.type.startswith("float") else int, bounds]
+    return Annotated[list[number], Field(min_length=1)] if option.type in ("ints", "floats") else number
 
 
 def _options_model(kind: str, key: str, options: dict[str, Option], *, partial: bool) -> type[Strict]:
@@ -122,11 +121,18 @@ def _check_suite_name(name: str) -> str:
     return name
 
 
-ScheduleMapping = Annotated[_choice(SCHEDULES, "kind", WARMUP), AfterValidator(_rising)]
-OptimizerMapping = Annotated[
-    _choice(OPTIMIZERS, "name", {}, partial=True), BeforeValidator(_optimizer_as_mapping), AfterValidator(_two_betas)
-]
-AugmentMapping = Annotated[_choice(AUGMENTATIONS, "name", {}), BeforeValidator(_name_as_mapping)]
+if TYPE_CHECKING:  # made from the catalog at run time, which a type checker cannot follow
+    ScheduleMapping: TypeAlias = Any
+    OptimizerMapping: TypeAlias = Any
+    AugmentMapping: TypeAlias = Any
+else:
+    ScheduleMapping = Annotated[_choice(SCHEDULES, "kind", WARMUP), AfterValidator(_rising)]
+    OptimizerMapping = Annotated[
+        _choice(OPTIMIZERS, "name", {}, partial=True),
+        BeforeValidator(_optimizer_as_mapping),
+        AfterValidator(_two_betas),
+    ]
+    AugmentMapping = Annotated[_choice(AUGMENTATIONS, "name", {}), BeforeValidator(_name_as_mapping)]
 ModelName = Annotated[str, AfterValidator(_check_model)]
 DatasetName = Annotated[str, AfterValidator(_check_dataset)]
 ScheduleName = Annotated[str, AfterValidator(_check_schedule)]

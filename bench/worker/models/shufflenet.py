@@ -1,5 +1,7 @@
 """ShuffleNetV2 for 32-pixel images."""
 
+from typing import Any
+
 import torchvision
 from torch import nn
 
@@ -9,7 +11,8 @@ def small(name: str, num_classes: int) -> nn.Module:
 
     The form of chenyaofo/pytorch-cifar-models (x1.0: 1.26 M params, 45.00 M MACs).
     """
-    net: nn.Module = getattr(torchvision.models, name)(num_classes=num_classes)
-    net.conv1[0].stride = (1, 1)  # type: ignore[index, union-attr]
+    net: Any = getattr(torchvision.models, name)(num_classes=num_classes)
+    net.conv1[0].stride = (1, 1)
     net.maxpool = nn.Identity()
-    return net
+    made: nn.Module = net
+    return made

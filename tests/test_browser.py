@@ -1,0 +1,78 @@
+"""The MLflow UI on a store that bench filled, seen in a real headless browser."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SUITE = """
+suite: digits
+recipe: {epochs: 3, batch_size: 64, optimizer: {name: sgd, lr: 0.05}}
+grid: {model: [shufflenet_v2_x0_5, mobilenet_v2], dataset: digits, schedule: cosine}
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture
+def address(project: Path) -> Iterator[str]:
+    """A store with two trained nets, served by ``bench ui``."""
+    (project / "digits.yaml").write_text(SUITE)
+    bench = [sys.executable, "-m", "bench"]
+    subprocess.run([*bench, "run", "digits.yaml", "--device", "cpu"], check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([*bench, "ui", "--port", str(port)], stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    try:
+        line = server.stderr.readline()
+        assert f"http://127.0.0.1:{port}" in line, line
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=30) == 0
+        server.stderr.close()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{port}/health", timeout=2)
+
+
+def test_the_ui_lists_the_cells_and_draws_their_curves(address: str, tmp_path: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    found = requests.post(f"{address}/api/2.0/mlflow/experiments/search", json={"max_results": 10}, timeout=10)
+    (experiment,) = [each["experiment_id"] for each in found.json()["experiments"] if each["name"] == "digits"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.goto(f"{address}/#/experiments/{experiment}/runs?compareRunsMode=TABLE")
+        page.get_by_text("shufflenet_v2_x0_5 · digits · cosine · s0").first.wait_for(timeout=60_000)
+        page.get_by_text("mobilenet_v2 · digits · cosine · s0").first.wait_for(timeout=10_000)
+        page.screenshot(path=tmp_path / "runs.png")
+        page.goto(f"{address}/#/experiments/{experiment}/runs?compareRunsMode=CHART")
+        page.get_by_text("test/top1", exact=True).first.wait_for(timeout=60_000)
+        page.locator(".js-plotly-plot, canvas, svg.main-svg").first.wait_for(timeout=60_000)
+        page.wait_for_timeout(1_000)
+        page.screenshot(path=tmp_path / "charts.png")
+        browser.close()
+    assert (tmp_path / "charts.png").stat().st_size > 20_000
