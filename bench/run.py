@@ -193,7 +193,7 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
         folder=str(folder.root),
         data_home=str(setting.data_home),
         device=slot.device,
-        threads=slot.threads,
+        threads=threads_before(folder) or slot.threads,
         keep_weights=setting.keep_weights,
     )
     write_atomically(folder.cell, to_json(task.cell))
@@ -201,6 +201,15 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
     setting.forwarder.watch(task.cell, folder)
     setting.watcher.started(task.cell, slot, number)
     return Running(task=task, slot=slot, handle=handle, folder=folder, attempt=number, lock=lock)
+
+
+def threads_before(folder: CellFolder) -> int | None:
+    """Threads of the attempt that a checkpoint is from: another number would sum in another order, to other bits."""
+    attempts = folder.attempts()
+    if not attempts or not folder.checkpoints() or not attempts[-1].request.exists():
+        return None
+    threads: int = json.loads(attempts[-1].request.read_text())["threads"]
+    return threads
 
 
 def discard(folder: CellFolder) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def write_suite(project: Path, models: Sequence[str], **options: object) -> str:
+def write_suite(project: Path, models: Sequence[str], **options: Any) -> str:
     (project / "tiny.yaml").write_text(suite_text(list(models), **options))
     return "tiny.yaml"
 
@@ -57,7 +57,7 @@ def runs(project: Path, suite: str = "tiny") -> list[dict[str, Any]]:
     return [run for run in found if "bench.cell" in run["tags"]]
 
 
-def wait_for(condition: object, timeout: float = 120) -> None:
+def wait_for(condition: Callable[[], object], timeout: float = 120) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

@@ -17,11 +17,11 @@ def decay(schedule: Choice, epoch: int, epochs: int) -> float:
     """The textbook formula of a schedule without warm-up, in epoch 0, 1, ..."""
     match schedule.name:
         case "exponential":
-            return LR * math.pow(schedule["gamma"], epoch)
+            return LR * math.pow(float(schedule["gamma"]), epoch)
         case "step":
-            return LR * float(schedule["gamma"]) ** (epoch // int(schedule["step_size"]))
+            return LR * math.pow(float(schedule["gamma"]), epoch // int(schedule["step_size"]))
         case "multistep":
-            return LR * float(schedule["gamma"]) ** sum(stone <= epoch for stone in schedule["milestones"])
+            return LR * math.pow(float(schedule["gamma"]), sum(stone <= epoch for stone in schedule["milestones"]))
         case _:
             low = float(schedule["eta_min"])
             return low + (LR - low) * (1 + math.cos(math.pi * epoch / epochs)) / 2

@@ -75,9 +75,15 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(SUMMARIES.items()))
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run, translating bench's errors into sentences on standard error and their exit codes."""
+        """Run, translating errors into sentences on standard error and their exit codes."""
         try:
-            return super().main(*args, **extra)
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("interrupted", err=True)
+            sys.exit(130)
         except BenchError as error:
             click.echo(f"error: {error}" if "\n" not in str(error) else str(error), err=True)
             sys.exit(error.exit_code)
@@ -85,6 +91,7 @@ class LazyGroup(click.Group):
             # the reader of our output (head, less) left; nothing more can be said to it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,8 +2,9 @@
 
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,13 +72,14 @@ def run(
     wrong, 3 the store or the data cannot be used.
     """
     from bench.devices import find_slots
+    from bench.run import StopRequest
 
     suites = [(suite, select(suite, filters)) for suite in load_suites(required(paths), overrides)]
     find_slots(device, per_device=slots_per_device, cells=1)  # a wrong --device is said before anything is opened
     if dry_run:
         show_plans([chosen for _, chosen in suites], tracking_uri, as_json, rerun, max_cells)
         return
-    stop = catch_signals()
+    stop = StopRequest()
     states: list[str] = []
     for suite, chosen in suites:
         session = open_session(suite, chosen, tracking_uri, download=not no_download, rerun=rerun, max_cells=max_cells)
@@ -105,14 +107,15 @@ def required(paths: Sequence[str]) -> Sequence[str]:
     return paths
 
 
-def catch_signals() -> "StopRequest":
-    """Turn SIGINT and SIGTERM into a request that the loop reads."""
-    from bench.run import StopRequest
-
-    stop = StopRequest()
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    return stop
+@contextmanager
+def signals_to(stop: "StopRequest") -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a request that the loop reads, while cells run."""
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class Session:
@@ -141,7 +144,7 @@ class Session:
                 skipped = len(self.plan.tasks) - waiting
                 already = f" ({skipped} already complete)" if skipped else ""
                 note(f"{self.suite.name}: {waiting} cells to run{already} on {', '.join(slot.name for slot in slots)}")
-                with make_progress(self.plan) as progress:
+                with make_progress(self.plan) as progress, signals_to(stop):
                     setting = Setting(
                         launcher=LocalLauncher(),
                         slots=slots,
