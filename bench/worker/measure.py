@@ -11,8 +11,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from fvcore.nn import FlopCountAnalysis
-from fvcore.nn.jit_handles import get_shape
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.errors import BenchError, ModelError
 from bench.values import Cost, Stem
 from bench.worker import models
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # fvcore scripts a loss that bench does not use, which torch deprecates
+    from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn.jit_handles import get_shape
 
 MATRIX_OPERATORS = {"conv", "linear", "matmul", "addmm", "bmm", "einsum", "attention"}
 """fvcore's names of operators that multiply matrices; what torch's counter counts too."""

@@ -20,7 +20,7 @@ BATCH, STEPS, REPEATS = 128, 4, 3
 
 def images_per_s(net: torch.nn.Module, form: torch.memory_format, bf16: bool) -> float:
     """Speed of forward, backward and step on a ready batch."""
-    net = net.to(memory_format=form)  # type: ignore[call-overload]
+    net = net.to(memory_format=form)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, fused=True)
     images = torch.randn(BATCH, 3, 32, 32).contiguous(memory_format=form)
     labels = torch.randint(0, 10, (BATCH,))

@@ -6,6 +6,7 @@ images, made by surgery on torchvision's classes so that initialisation and bloc
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
     if problem := model_problem(model):
         raise ModelError(problem)
     if model.startswith("timm/"):
-        import timm
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # timm scripts some of its activations, which torch deprecates
+            import timm
 
         made = timm.create_model(model.removeprefix("timm/"), pretrained=False, num_classes=num_classes)
     elif model in MODELS:

@@ -1,0 +1,208 @@
+"""The nets: their small forms against published figures, their standard forms against torchvision's own metadata."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+
+from bench.catalog import MODELS, model_forms
+from bench.errors import ModelError
+from bench.worker import models
+from bench.worker.measure import count, measure
+
+PUBLISHED = {
+    # name: params and conv+linear MACs in millions as printed, None where not published
+    # chenyaofo/pytorch-cifar-models
+    "vgg11_bn": ("9.76", "153.29"),
+    "vgg13_bn": ("9.94", "228.79"),
+    "vgg16_bn": ("15.25", "313.73"),
+    "vgg19_bn": ("20.57", "398.66"),
+    "mobilenet_v2": ("2.24", "87.98"),
+    "shufflenet_v2_x0_5": ("0.35", "10.90"),
+    "shufflenet_v2_x1_0": ("1.26", "45.00"),
+    "shufflenet_v2_x1_5": ("2.49", "94.26"),
+    "shufflenet_v2_x2_0": ("5.37", "187.81"),
+    # mmpretrain and huyvnphan/PyTorch_CIFAR10
+    "resnet18": ("11.174", "555.4"),
+    "resnet34": ("21.282", None),
+    "resnet50": ("23.521", None),
+    "resnet101": ("42.51", None),
+    "resnet152": ("58.16", None),
+    "densenet121": ("6.956", None),
+    "densenet161": ("26.483", None),
+    "densenet169": ("12.493", None),
+}
+STANDARD = [
+    "vgg11",
+    "vgg11_bn",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "densenet121",
+    "mnasnet0_5",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+]
+LARGER_CROPS = [f"efficientnet_b{number}" for number in range(1, 8)]
+SMALL = [name for name in MODELS if "small" in model_forms(name)]
+
+
+def printed(millions: float, like: str) -> str:
+    """A figure with as many digits as a published one."""
+    return f"{millions:.{len(like.partition('.')[2])}f}"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_small_form_has_the_published_params_and_macs(name: str) -> None:
+    params, macs = PUBLISHED[name]
+    cost = measure(name, stem="small", input_size=32, num_classes=10)
+    assert printed(cost.params / 1e6, params) == params
+    if macs is not None:
+        assert printed(cost.conv_linear_macs / 1e6, macs) == macs
+
+
+@pytest.mark.parametrize("name", [*STANDARD, *(pytest.param(each, marks=pytest.mark.slow) for each in LARGER_CROPS)])
+def test_a_standard_form_has_the_params_and_macs_of_torchvisions_metadata(name: str) -> None:
+    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+    crop = weights.transforms().crop_size[0]
+    cost = measure(name, stem="standard", input_size=crop, num_classes=1000)
+    assert cost.params == weights.meta["num_params"]
+    assert cost.conv_linear_macs / 1e9 == pytest.approx(weights.meta["_ops"], abs=0.0006)
+
+
+@pytest.mark.parametrize(("name", "params"), [("resnext29_8x64d", 34.4), ("resnext29_16x64d", 68.1)])
+def test_resnext29_is_the_papers_net(name: str, params: float) -> None:
+    from bench.worker.models.resnext import small
+
+    millions = sum(parameter.numel() for parameter in small(name, 10).parameters()) / 1e6
+    assert millions == pytest.approx(params, abs=0.1), "Xie et al. 2017, table 7"
+
+
+@pytest.mark.parametrize("name", ["resnext29_32x4d", "resnext29_2x64d", "mnasnet0_5", "mobilenet_v3_large", "vgg11"])
+def test_both_counters_agree_on_small_forms(name: str) -> None:
+    assert measure(name, stem="small", input_size=32, num_classes=10).agrees
+
+
+def test_the_catalog_has_every_classifier_of_torchvision() -> None:
+    assert set(MODELS) == {
+        *torchvision.models.list_models(module=torchvision.models),
+        "resnext29_32x4d",
+        "resnext29_2x64d",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SMALL if not name.startswith(("vgg", "resnext101", "wide", "dense"))][::3]
+)
+def test_small_forms_take_images_of_8_pixels(name: str) -> None:
+    net = models.build(name, stem="small", num_classes=7).eval()
+    with torch.no_grad():
+        assert net(torch.randn(2, 3, 8, 8)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "vgg11", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "resnext29_2x64d"]
+)
+def test_a_small_form_learns_through_every_parameter(name: str) -> None:
+    net = models.build(name, stem="small", num_classes=7)
+    net(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_an_input_that_is_too_small_is_a_sentence() -> None:
+    with pytest.raises(ModelError, match="vgg11 with the small stem cannot take 8x8 images"):
+        measure("vgg11", stem="small", input_size=8, num_classes=10)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_fused_attention_is_counted() -> None:
+    cost = measure("timm/vit_small_patch16_224", stem="standard", input_size=224, num_classes=1000)
+    assert cost.flops / 1e9 == pytest.approx(4.61, abs=0.01)
+    assert cost.agrees
+
+
+def test_a_batch_normalisation_is_part_of_flops_but_not_of_conv_and_linear() -> None:
+    plain = measure("vgg11", stem="small", input_size=32, num_classes=10)
+    normalised = measure("vgg11_bn", stem="small", input_size=32, num_classes=10)
+    assert plain.conv_linear_macs == normalised.conv_linear_macs
+    assert normalised.flops > plain.flops
+
+
+def test_an_operator_that_nobody_counts_is_listed() -> None:
+    class Fourier(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.fft.fft2(images).real.mean((1, 2, 3))
+
+    assert "aten::fft_fft2 x 1" in count(Fourier(), torch.zeros(1, 3, 8, 8)).uncounted
+
+
+USER_MODEL = """
+from torch import nn
+
+
+class Padded(nn.Conv2d):
+    def forward(self, images):
+        return super().forward(nn.functional.pad(images, (1, 1, 1, 1)))
+
+
+def net(num_classes):
+    return nn.Sequential(Padded(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, num_classes))
+
+
+def broken(num_classes):
+    raise ValueError("no such luck")
+
+
+def number(num_classes):
+    return num_classes
+"""
+
+
+@pytest.fixture
+def user_file(tmp_path: Path) -> Path:
+    path = tmp_path / "nets.py"
+    path.write_text(USER_MODEL)
+    return path
+
+
+def test_a_net_of_a_file_is_counted_through_a_subclass_of_a_convolution(user_file: Path) -> None:
+    cost = measure(f"{user_file}:net", stem="standard", input_size=8, num_classes=5)
+    assert cost.conv_linear_macs == 8 * 8 * 3 * 4 * 9 + 4 * 5
+    assert cost.agrees
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        ("broken", "could not be built: ValueError: no such luck"),
+        ("number", "returned int, not a torch.nn.Module"),
+        ("nett", "did you mean 'net'?"),
+    ],
+)
+def test_a_file_that_gives_no_net_says_why(user_file: Path, function: str, sentence: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        models.build(f"{user_file}:{function}", stem="standard", num_classes=5)
+    assert sentence in str(caught.value)
+
+
+def test_measuring_leaves_no_trace_in_the_random_numbers() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    measure("squeezenet1_1", stem="standard", input_size=64, num_classes=10)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    nets = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        nets.append(models.build("shufflenet_v2_x0_5", stem="small", num_classes=10).state_dict())
+    assert all(torch.equal(value, nets[1][name]) for name, value in nets[0].items())
