@@ -171,6 +171,7 @@ def place(
         outcome = read_outcome_held(task.cell.id, folder)
         if outcome.state == "complete" and task.outcome.state != "complete":
             lock.release()  # the other run finished it meanwhile
+            setting.forwarder.watch(task.cell, folder)
             ended[task.cell.id] = outcome
             continue
         running.append(start(task, free.pop(0), folder, lock, setting))

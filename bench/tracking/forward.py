@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from filelock import FileLock
+
 from bench.errors import StoreError
 from bench.journal import Event, fold, read_from
 from bench.paths import CellFolder, write_atomically
@@ -131,7 +133,8 @@ class Forwarder:
         if not first and feed.settled is None:
             return False
         first_ms = first[0]["time_ms"] if first else int(feed.folder.cell.stat().st_mtime * 1000)
-        run_id = self._store.begin(feed.cell, self._suite, first_ms, self._context)
+        with FileLock(feed.folder.root / "tracking.lock"):  # another bench run may send the same cell
+            run_id = self._store.begin(feed.cell, self._suite, first_ms, self._context)
         known = _read_state(feed.folder).get(self._key, {})
         if known.get("run_id") == run_id:
             feed.offsets = {int(number): offset for number, offset in known["offsets"].items()}

@@ -16,6 +16,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from bench.errors import StoreError
 from bench.tracking.uri import redact, redact_text, sqlite_path
 from bench.values import Cell, Outcome, Suite, cost_from_dict
@@ -51,7 +53,7 @@ class Store:
     def _open(self) -> Any:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.pop("MLFLOW_RUN_ID", None)  # would make MLflow write into somebody's run
-        with self.translated("cannot be opened"), warnings.catch_warnings():
+        with self.translated("cannot be opened"), self._alone(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mlflow's own imports warn of other libraries
             from mlflow import MlflowClient
 
@@ -60,6 +62,16 @@ class Store:
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
         return client
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes of bench out while a database is made: two that make its tables fail each other."""
+        database = sqlite_path(self.uri)
+        if database is None:
+            yield
+            return
+        with FileLock(database.with_name(f".{database.name}.lock")):
+            yield
 
     @contextmanager
     def translated(self, what: str) -> Iterator[None]:
@@ -78,7 +90,7 @@ class Store:
     def experiment(self, name: str) -> str:
         """The experiment of a suite, made or brought back from the bin where needed."""
         if name not in self._experiments:
-            with self.translated("has no experiment for the suite and takes none"):
+            with self.translated("has no experiment for the suite and takes none"), self._alone():
                 found = self.client.get_experiment_by_name(name)
                 if found is None:
                     self._experiments[name] = self._create_experiment(name)
