@@ -4,6 +4,8 @@ Called by the command line with everything it needs: a launcher, slots, a forwar
 attempts and judges how they ended; it never trains and never writes to the tracking store itself.
 """
 
+import csv
+import io
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -110,6 +112,20 @@ def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
         cell = cell_from_dict(json.loads(file.read_text()))
         found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
     return found
+
+
+def curves(suite: Suite, home: Path) -> str:
+    """The metrics of every epoch of every cell that ran on this machine, as CSV."""
+    stream = io.StringIO()
+    names = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("cell", "model", "dataset", "schedule", "seed", "epoch", *names))
+    for cell in suite.cells:
+        axes = (cell.id, cell.model, cell.dataset, cell.schedule_name, cell.seed)
+        epochs = {e["epoch"]: e for e in read_cell(CellFolder.of(home, cell.id)) if e["event"] == "epoch"}
+        for epoch, event in sorted(epochs.items()):
+            writer.writerow((*axes, epoch, *(event["metrics"][name] for name in names)))
+    return stream.getvalue()
 
 
 def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:

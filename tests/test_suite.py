@@ -397,9 +397,9 @@ def test_ten_thousand_cells_are_read_in_seconds() -> None:
 
 
 CIFAR10 = (
-    "vgg11"
-    " vgg11_bn resnet18 resnet34 resnet50 resnext29_32x4d resnext29_2x64d densenet121 mnasnet0_5"
-    " shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 mobilenet_v2 efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3"
+    "vgg11 vgg11_bn resnet18 resnet34 resnet50 resnext29_32x4d resnext29_2x64d densenet121 mnasnet0_5"
+    " shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 mobilenet_v2 efficientnet_b0 efficientnet_b1"
+    " efficientnet_b2 efficientnet_b3"
 )
 CIFAR100 = (
     "resnet18 resnet34 resnet50 resnet101 densenet121 shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5"

@@ -1,5 +1,6 @@
 """``bench run``, ``bench plan`` and ``bench report``: from suite files to cells to tables."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,8 +163,10 @@ class Session:
 
     def finish(self, as_json: bool) -> "Mapping[str, Outcome]":
         """Render the tables from the store, keep them there, and print them."""
+        from bench.paths import bench_home
         from bench.report.render import render
         from bench.report.table import build_tables
+        from bench.run import curves
 
         outcomes = self.store.outcomes(self.suite.name)
         tables = build_tables(self.suite, outcomes)
@@ -173,6 +176,8 @@ class Session:
             "tables.md": markdown,
             "tables.json": render(tables, "json", suite=self.suite),
             "tables.csv": render(tables, "csv", suite=self.suite),
+            "plan.json": json.dumps([plan_entry(task, {}) for task in self.plan.tasks], indent=1),
+            "curves.csv": curves(self.suite, bench_home()),
         }
         self.store.publish(self.suite, markdown=markdown, files=files)
         shown = build_tables(self.plan.suite, outcomes)
@@ -435,8 +440,6 @@ def stored_suites(store: "Store | None") -> "list[Suite]":
 
 def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
     """The tables of suites as one text, and how many of their cells have no result."""
-    import json
-
     from bench.report.render import render
     from bench.report.table import build_tables
 
