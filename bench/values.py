@@ -103,7 +103,8 @@ class Cell:
     @property
     def title(self) -> str:
         """How the cell is called in progress lines and in the tracking UI."""
-        return f"{self.model} · {self.dataset} · {self.schedule_name} · s{self.seed}"
+        dataset = self.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
+        return f"{self.model} · {dataset} · {self.schedule_name} · s{self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
