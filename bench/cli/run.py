@@ -85,14 +85,13 @@ def run(
     for suite, chosen in suites:
         session = open_session(suite, chosen, tracking_uri, download=not no_download, rerun=rerun, max_cells=max_cells)
         slots = find_slots(device, per_device=slots_per_device, cells=max(1, len(session.plan.to_run)))
-        errors = session.run(slots, keep_weights, fail_fast, stop)
+        if errors := session.run(slots, keep_weights, fail_fast, stop):
+            raise StoreError("; ".join(errors))
         outcomes = session.finish(as_json)
         states += [outcomes[cell.id].state if cell.id in outcomes else "missing" for cell in chosen.cells]
         if stop.signal:
             note("interrupted; the same command goes on where it stopped")
             raise SystemExit(128 + stop.signal)
-        if errors:
-            raise StoreError("; ".join(errors))
     raise SystemExit(1 if "failed" in states else 0)
 
 

@@ -58,6 +58,9 @@ class Forwarder:
         self._key = hashlib.sha256(f"{redact(store.uri)} {suite.name}".encode()).hexdigest()[:16]
         self._feeds: dict[str, Feed] = {}
         self._lock = threading.Lock()
+        """Guards the list of feeds; held for moments, so that the scheduler never waits for the store."""
+        self._sending = threading.Lock()
+        """Held while points are sent: one writer at a time, whichever thread asks."""
         self._wake, self._closing = threading.Event(), threading.Event()
         self._error = ""
         self._thread = threading.Thread(target=self._follow, name="forwarder", daemon=True)
@@ -103,12 +106,14 @@ class Forwarder:
 
     def _round(self, *, only_new: bool = False) -> list[Feed]:
         """Send what is new of every feed. Returns the feeds that the store does not have whole."""
-        with self._lock:  # one writer at a time, whichever thread asks
+        with self._sending:
+            with self._lock:
+                feeds = list(self._feeds.values())
             left = []
-            for feed in self._feeds.values():
+            for feed in feeds:
                 try:
                     self._pump(feed)
-                except StoreError as error:
+                except (StoreError, OSError) as error:
                     self._error = str(error)
                     left.append(feed)
                     if only_new:
