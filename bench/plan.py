@@ -1,7 +1,8 @@
 """Plan: what is to be done with a suite, from what is known of its cells. Pure: reads no file and starts nothing."""
 
+import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.catalog import DATASETS
@@ -63,8 +64,8 @@ class Speeds:
 
     epoch_s: Mapping[tuple[object, ...], float]
     """Seconds an epoch, by everything that decides it."""
-    macs_per_s: float | None
-    """Forward multiply-adds a second of training, median over all cells that ran."""
+    rates: Sequence[tuple[str, int, float]]
+    """Model, FLOPs of an image, and forward multiply-adds a second of training, of every cell that ran."""
 
     @classmethod
     def of(cls, ran: Iterable[tuple[Cell, Outcome]]) -> "Speeds":
@@ -75,22 +76,32 @@ class Speeds:
             if outcome.epoch_s:
                 epochs[_workload(cell)] = outcome.epoch_s
             if outcome.images_per_s and outcome.cost:
-                rates.append(outcome.images_per_s * outcome.cost.flops)
-        return cls(epochs, statistics.median(rates) if rates else None)
+                flops = outcome.cost.flops
+                rates.append((cell.model, flops, outcome.images_per_s * flops))
+        return cls(epochs, rates)
 
     def estimate(self, cell: Cell, cost: Cost | None, epochs_done: int) -> float | None:
         """Seconds for the epochs that are left; None where nothing comparable ran before.
 
-        The same workload is scaled by its epochs. Another net is scaled by its FLOPs, which is rough: nets with small
-        layers reach a smaller share of a machine's speed.
+        The same workload is scaled by its epochs. Else the net that ran and is most like it, the same one or that of
+        the nearest FLOPs, is scaled by FLOPs, which is rough: small layers reach a smaller share of a machine's speed.
         """
         left = max(0, cell.recipe.epochs - epochs_done)
         if (known := self.epoch_s.get(_workload(cell))) is not None:
             return round(left * known, 1)
         images = DATASETS[cell.dataset].train_images if cell.dataset in DATASETS else None
-        if self.macs_per_s is None or cost is None or images is None:
+        if not self.rates or cost is None or images is None:
             return None
-        return round(left * images * cost.flops / self.macs_per_s, 1)
+        return round(left * images * cost.flops / self._rate(cell.model, cost.flops), 1)
+
+    def _rate(self, model: str, flops: int) -> float:
+        """Multiply-adds a second of the net that is most like this one, the median of its runs."""
+
+        def distance(ran: tuple[str, int, float]) -> tuple[bool, float]:
+            return ran[0] != model, abs(math.log(ran[1] / flops))
+
+        nearest = min(distance(ran) for ran in self.rates)
+        return statistics.median(ran[2] for ran in self.rates if distance(ran) == nearest)
 
 
 def _workload(cell: Cell) -> tuple[object, ...]:

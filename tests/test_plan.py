@@ -47,6 +47,17 @@ def test_an_estimate_scales_another_net_by_its_flops(make_cell: Make, make_suite
     assert plan.tasks[1].estimate_s == round(2 * 1437 / 500.0, 1)
 
 
+def test_an_estimate_is_made_from_the_net_that_is_most_alike(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+    big = Cost(params=10, flops=100_000_000, conv_linear_macs=100_000_000, torch_macs=100_000_000)
+    small_ran, big_ran, asked = make_cell("mobilenet_v2"), make_cell("vgg11"), make_cell("resnet18", epochs=1)
+    known = {
+        small_ran.id: Outcome(cell_id=small_ran.id, state="complete", images_per_s=1000.0, cost=COST),
+        big_ran.id: Outcome(cell_id=big_ran.id, state="complete", images_per_s=100.0, cost=big),
+    }
+    plan = make_plan(make_suite(small_ran, big_ran, asked), known, {asked.id: big})
+    assert plan.tasks[2].estimate_s == round(1437 / 100.0, 1)
+
+
 def test_nothing_is_estimated_before_anything_comparable_ran(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
     cell = make_cell()
     assert make_plan(make_suite(cell), {}, {cell.id: COST}).tasks[0].estimate_s is None
