@@ -14,8 +14,8 @@ from bench.errors import BenchError
 
 COMMANDS = {
     "run": "bench.cli.run:run",
-    "plan": "bench.cli.run:plan",
-    "report": "bench.cli.run:report",
+    "plan": "bench.cli.plan:plan",
+    "report": "bench.cli.report:report",
     "measure": "bench.cli.look:measure",
     "data": "bench.cli.data:data",
     "models": "bench.cli.look:models",

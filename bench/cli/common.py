@@ -87,6 +87,18 @@ def load_suites(paths: Sequence[str], overrides: Sequence[str]) -> list["Suite"]
     return suites
 
 
+def required(paths: Sequence[str]) -> Sequence[str]:
+    """At least one suite file.
+
+    Raises:
+        UsageError: None was named.
+    """
+    if not paths:
+        found = sorted(str(path) for path in Path("suites").glob("*.yaml"))
+        raise UsageError("name a suite file" + (f", e.g. {found[0]} (there are {len(found)} here)" if found else ""))
+    return paths
+
+
 def select(suite: "Suite", filters: Sequence[str]) -> "Suite":
     """The suite with only the cells that the filters leave."""
     from bench.suite import filter_cells

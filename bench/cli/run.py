@@ -1,4 +1,4 @@
-"""``bench run``, ``bench plan`` and ``bench report``: from suite files to cells to tables."""
+"""``bench run``: from suite files to cells to tables."""
 
 import json
 import signal
@@ -8,33 +8,30 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from bench.cli.common import (
-    check_writable,
-    columns,
     json_option,
     known_outcomes,
     load_suites,
     note,
-    open_store_if_there,
-    print_json,
+    required,
     select,
     suite_options,
     tracking_option,
     write_output,
 )
-from bench.errors import BenchError, DataError, StoreError, UsageError
+from bench.cli.plan import history, measured, plan_entry, show_plans
+from bench.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from bench.devices import Slot
     from bench.run import StopRequest
     from bench.tracking import Store
-    from bench.values import Cell, Cost, Outcome, Plan, Suite
+    from bench.values import Outcome, Plan, Suite
 
-FORMAT_NAMES = ("markdown", "json", "csv")
 DRAIN_S = 120.0
 """How long a run waits at its end for the store to take everything."""
 
@@ -93,18 +90,6 @@ def run(
             note("interrupted; the same command goes on where it stopped")
             raise SystemExit(128 + stop.signal)
     raise SystemExit(1 if "failed" in states else 0)
-
-
-def required(paths: Sequence[str]) -> Sequence[str]:
-    """At least one suite file.
-
-    Raises:
-        UsageError: None was named.
-    """
-    if not paths:
-        found = sorted(str(path) for path in Path("suites").glob("*.yaml"))
-        raise UsageError("name a suite file" + (f", e.g. {found[0]} (there are {len(found)} here)" if found else ""))
-    return paths
 
 
 @contextmanager
@@ -265,33 +250,6 @@ def pack_data(suite: "Suite") -> None:
         raise DataError("\n".join(errors))
 
 
-def measured(suite: "Suite") -> "tuple[dict[str, Cost], dict[str, str]]":
-    """Params and FLOPs of the suite's nets by cell id, and the reasons for those that cannot be measured."""
-    from bench.costs import costs_of
-    from bench.paths import bench_home
-
-    return costs_of(suite.cells, classes_of, bench_home())
-
-
-def history() -> "list[tuple[Cell, Outcome]]":
-    """Cells of any suite that ran on this machine, for estimates."""
-    from bench.paths import bench_home
-    from bench.run import local_history
-
-    return local_history(bench_home())
-
-
-def classes_of(dataset: str) -> int | None:
-    """Number of classes of a data set; None for a folder that is not here."""
-    from bench.fetch import num_classes
-    from bench.paths import data_home
-
-    try:
-        return num_classes(dataset, data_home())
-    except DataError:
-        return None
-
-
 def run_context() -> dict[str, str]:
     """What every run of this invocation is tagged with: host, user and, in a git work tree, the commit."""
     import getpass
@@ -310,148 +268,3 @@ def run_context() -> dict[str, str]:
     if found.returncode == 0:
         context["mlflow.source.git.commit"] = found.stdout.strip()
     return context
-
-
-@click.command()
-@suite_options
-@tracking_option
-@json_option
-def plan(
-    paths: Sequence[str], filters: Sequence[str], overrides: Sequence[str], tracking_uri: str | None, as_json: bool
-) -> None:
-    """Show every cell with its state, cost and estimated time. Starts nothing."""
-    suites = [select(suite, filters) for suite in load_suites(required(paths), overrides)]
-    show_plans(suites, tracking_uri, as_json)
-
-
-def show_plans(
-    suites: "list[Suite]",
-    tracking_uri: str | None,
-    as_json: bool,
-    rerun: bool = False,
-    max_cells: int | None = None,
-) -> None:
-    """Print the plans of suites."""
-    from bench.plan import make_plan
-    from bench.progress import duration
-
-    store, ran = open_store_if_there(tracking_uri), history()
-    plans, reasons = [], {}
-    for suite in suites:
-        costs, errors = measured(suite)
-        reasons.update(errors)
-        outcomes = known_outcomes(store, suite)[1]
-        plans.append(make_plan(suite, outcomes, costs, history=ran, rerun=rerun, max_cells=max_cells))
-    cells = [plan_entry(task, reasons) for plan in plans for task in plan.tasks]
-    times = [task.estimate_s for plan in plans for task in plan.tasks if task.runs]
-    known = [seconds for seconds in times if seconds is not None]
-    total = {"cells": len(cells), "to_run": len(times), "estimate_s": sum(known) if len(known) == len(times) else None}
-    if as_json:
-        print_json({"cells": cells, "total": total})
-        return
-    rows = [
-        (
-            entry["id"],
-            entry["model"] + (" (standard stem)" if entry["shows_stem"] else ""),
-            entry["dataset"],
-            entry["schedule"],
-            entry["seed"],
-            entry["state"],
-            "-" if entry["params"] is None else f"{entry['params'] / 1e6:.3f}",
-            "-" if entry["flops"] is None else f"{entry['flops'] / 1e6:.1f}",
-            "-" if entry["estimate_s"] is None else duration(entry["estimate_s"]),
-            entry["reason"],
-        )
-        for entry in cells
-    ]
-    headers = ("cell", "model", "dataset", "schedule", "seed", "state", "params(M)", "flops(M)", "time", "")
-    click.echo(columns(headers, rows))
-    unknown = len(times) - len(known)
-    rough = f" and {unknown} without an estimate (nothing comparable ran here yet)" if unknown else ""
-    click.echo(f"\n{len(cells)} cells, {len(times)} to run: {duration(sum(known))} on one slot{rough}")
-
-
-def plan_entry(task: Any, reasons: Mapping[str, str]) -> dict[str, Any]:
-    """A task as the plan's JSON and table show it."""
-    from bench.catalog import SMALL_INPUT, model_forms
-
-    cell, outcome = task.cell, task.outcome
-    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_forms(cell.model)
-    return {
-        "id": cell.id,
-        "model": cell.model,
-        "stem": cell.recipe.stem,
-        "shows_stem": small and cell.recipe.stem == "standard",
-        "dataset": cell.dataset,
-        "schedule": cell.schedule_name,
-        "seed": cell.seed,
-        "state": outcome.state,
-        "reason": outcome.reason or reasons.get(cell.id, ""),
-        "params": task.cost.params if task.cost else None,
-        "flops": task.cost.flops if task.cost else None,
-        "estimate_s": task.estimate_s if outcome.state != "complete" else 0.0,
-    }
-
-
-@click.command()
-@suite_options
-@tracking_option
-@click.option("--format", "format_", type=click.Choice(FORMAT_NAMES), default="markdown", show_default=True)
-@click.option("--output", type=click.Path(), help="Write here instead of to standard output.")
-@click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
-@click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
-def report(
-    paths: Sequence[str],
-    filters: Sequence[str],
-    overrides: Sequence[str],
-    tracking_uri: str | None,
-    format_: str,
-    output: str | None,
-    best: bool,
-    strict: bool,
-) -> None:
-    """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
-    if output is not None:
-        check_writable(Path(output))
-    suites = [select(suite, filters) for suite in load_suites(paths, overrides)]
-    store = open_store_if_there(tracking_uri)
-    if not suites:
-        suites = [select(suite, filters) for suite in stored_suites(store)]
-    text, missing = render_suites(suites, store, format_, best)
-    write_output(text, output)
-    if strict and missing:
-        raise BenchError(f"{missing} cells have no result; bench plan says why")
-
-
-def stored_suites(store: "Store | None") -> "list[Suite]":
-    """The suites that were run into a store.
-
-    Raises:
-        UsageError: There are none.
-    """
-    from bench.suite import parse_suite
-
-    found = store.suites() if store else []
-    if not found:
-        raise UsageError("there are no results here yet: bench run SUITE makes some, bench report SUITE shows a plan")
-    return [parse_suite(source, path) for _, source, path in found]
-
-
-def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
-    """The tables of suites as one text, and how many of their cells have no result."""
-    from bench.report.render import render
-    from bench.report.table import build_tables
-
-    texts, missing = [], 0
-    for suite in suites:
-        outcomes = store.outcomes(suite.name) if store else {}
-        missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
-        tables = build_tables(suite, outcomes, best=best)
-        texts.append(render(tables, format_, suite=suite, best=best))
-    if format_ == "json" and len(texts) > 1:
-        documents = [json.loads(text) for text in texts]
-        merged = {**documents[0], "tables": [table for document in documents for table in document["tables"]]}
-        return json.dumps(merged, indent=2), missing
-    if format_ == "csv":
-        return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:]), missing
-    return "\n".join(texts), missing
