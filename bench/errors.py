@@ -7,13 +7,18 @@
     │   └── SuiteError      exit 2   one or more faults in a suite file, each FILE:LINE:COLUMN: sentence
     ├── DataError           exit 3   a data set is missing, incomplete or broken
     ├── StoreError          exit 3   the tracking store cannot be used
+    ├── StorageError        exit 3   BENCH_HOME cannot be written: the disk is full or read-only
     ├── ModelError          exit 1   a net cannot be built or measured as asked
     └── DivergedError       exit 1   the loss of a cell is no longer a finite number
 
 The command line prints the text and leaves with ``exit_code``; a worker writes it to its journal.
 """
 
+import errno
 from collections.abc import Sequence
+
+STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG})
+"""What a disk answers that is full, over quota, read-only, broken or gone. No cell's fault, so no cell fails by it."""
 
 
 class BenchError(Exception):
@@ -38,6 +43,12 @@ class SuiteError(UsageError):
 
 class DataError(BenchError):
     """A data set is missing, incomplete or broken."""
+
+    exit_code = 3
+
+
+class StorageError(BenchError):
+    """The folder of cells cannot be written."""
 
     exit_code = 3
 

@@ -6,7 +6,9 @@ decodes pixels. The network is touched by :func:`fetch` and :func:`require` only
 """
 
 import hashlib
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +32,8 @@ TRIES = 4
 CHUNK = 1 << 14
 """Bytes read at a time; a broken connection loses less than one."""
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
+PACK_FORMAT = 1
+"""Raised whenever the same source would be packed to other pixels or files than before."""
 LAYOUT = "train/CLASS/*.jpg and val/CLASS/*.jpg or test/CLASS/*.jpg"
 
 
@@ -280,6 +284,47 @@ def _image_problem(file: Path) -> str | None:
             return None
     except (OSError, SyntaxError, ValueError) as error:
         return f"{file} ({type(error).__name__})"
+
+
+# --- Packs -----------------------------------------------------------------------------------------------------------
+
+
+def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
+    """Where the decoded arrays of a data set lie, or would: another folder whenever its files have changed.
+
+    Raises:
+        DataError: The name is no data set, or its folder is missing or no image tree.
+    """
+    if dataset.startswith(FOLDER_PREFIX):
+        path = folder_path(dataset)
+        layout = folder_layout(path)
+        identity = [str(path)]
+        for part in (layout.train, layout.test):
+            for file in (each for name in layout.classes for each in image_files(part / name)):
+                stat = file.stat()
+                identity.append(f"{file.relative_to(path)}|{stat.st_size}|{stat.st_mtime_ns}")
+        label = f"folder-{path.name}"
+    else:
+        if problem := dataset_problem(dataset):
+            raise DataError(problem)
+        identity = [f"{archive.name}|{archive.md5}" for archive in DATASETS[dataset].archives]
+        label = dataset
+    text = json.dumps([PACK_FORMAT, dataset, input_size, identity])
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:60]
+    return (
+        home
+        / "packed"
+        / f"{safe}-{input_size}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    )
+
+
+def packed_digest(dataset: str, input_size: int, home: Path) -> str:
+    """Digest of a data set's pixels and labels as they are now; empty where it has not been decoded or is not here."""
+    try:
+        card = json.loads((pack_folder(dataset, input_size, home) / "card.json").read_text(encoding="utf-8"))
+        return str(card["digest"])
+    except (DataError, OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 # --- Fetching --------------------------------------------------------------------------------------------------------

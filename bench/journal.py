@@ -6,15 +6,16 @@ event a line, JSON, with ``event`` and ``time_ms`` (Unix time, the original time
 ======== ==============================================================================================================
 event    other keys
 ======== ==============================================================================================================
-start    attempt, pid, host, device, device_name, threads, epochs, environment (mapping)
+start    attempt, pid, device, device_name, threads, epochs, environment (mapping), context (mapping of tags)
 resumed  epochs_done, steps_done: where the attempt goes on
-data     name, digest, classes, train_images, test_images
+data     name, digest, classes, train_images, test_images, fingerprint (mapping, see :mod:`bench.fingerprint`)
 cost     the fields of :class:`bench.values.Cost`
 progress epoch (1-based), step, steps, images_per_s
 epoch    epoch (1-based, now done), metrics (mapping, e.g. ``test/top1``), epoch_s, images_per_s
 summary  metrics, logged once: ``speed/images_per_s``, ``speed/epoch_s``, ``memory/peak_mb``, ``time/total_s``
 artifact path (relative to the cell's folder)
-end      state (complete, failed, interrupted), kind, reason, fingerprint (mapping)
+diverged epoch, metrics: what was known of the epoch in which the loss was no longer finite
+end      state (complete, failed, interrupted), kind, reason; written by the scheduler where the worker could not
 ======== ==============================================================================================================
 
 Every event but ``progress`` is synced to disk when it is written.
@@ -26,12 +27,15 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from bench.paths import CellFolder
 from bench.values import Outcome, cost_from_dict
 
 Event = dict[str, Any]
+
+BEAT_EVERY_S = 1.0
+COMMIT_TAG = "mlflow.source.git.commit"
 
 
 class Journal:
@@ -39,22 +43,44 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream: TextIO = path.open("a", encoding="utf-8")
+        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        size = os.fstat(self._descriptor).st_size
+        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        """Whether the last line has no end, because its writer died or the disk was full."""
+        self._beaten = time.monotonic()
 
     def write(self, event: str, **content: Any) -> None:
-        """Append one event; all but ``progress`` are on disk when this returns."""
-        line = json.dumps({"event": event, "time_ms": time.time_ns() // 1_000_000, **content}, sort_keys=True)
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        """Append one event; all but ``progress`` are on disk when this returns.
+
+        Raises:
+            OSError: The disk is full or cannot be written; the events before stay whole.
+        """
+        line = json.dumps({"event": event, "time_ms": time.time_ns() // 1_000_000, **content}, sort_keys=True) + "\n"
+        left = memoryview((("\n" if self._torn else "") + line).encode())
+        self._torn = True
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        self._torn = False
+        self._beaten = time.monotonic()
         if event != "progress":
-            os.fsync(self._stream.fileno())
+            os.fsync(self._descriptor)
+
+    def beat(self) -> None:
+        """Show a sign of life where there is nothing to say: the file's time is all that changes."""
+        if (now := time.monotonic()) - self._beaten > BEAT_EVERY_S:
+            self._beaten = now
+            os.utime(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
 
     def __enter__(self) -> "Journal":
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close the file."""
-        self._stream.close()
+        self.close()
 
 
 def read_from(path: Path, offset: int = 0, end: int | None = None) -> tuple[list[Event], int]:
@@ -72,9 +98,11 @@ def read_from(path: Path, offset: int = 0, end: int | None = None) -> tuple[list
     events = []
     for line in data[:whole].splitlines():
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError:
-            continue  # a line torn by a full disk, with later lines appended behind it
+            continue  # torn by a death or a full disk, with later lines appended behind it
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
     return events, offset + whole
 
 
@@ -98,6 +126,9 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
             case "start":
                 known.update(state="running", kind="", reason="", attempts=event["attempt"], epochs=event["epochs"])
                 known["device"] = event.get("device_name") or event["device"]
+                known["commit"] = event.get("context", {}).get(COMMIT_TAG, "")
+            case "data":
+                known["fingerprint"] = event.get("fingerprint", {})
             case "cost":
                 fields = {key: value for key, value in event.items() if key not in ("event", "time_ms")}
                 known["cost"] = cost_from_dict(fields)
@@ -121,5 +152,7 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
                 known["total_s"] = metrics.get("time/total_s")
             case "end":
                 known.update(state=event["state"], kind=event.get("kind", ""), reason=event.get("reason", ""))
-                known["fingerprint"] = event.get("fingerprint", {})
+                known["attempts"] = max(known.get("attempts", 0), event.get("attempt", 0))
+                if event.get("fingerprint"):
+                    known["fingerprint"] = event["fingerprint"]
     return Outcome(cell_id=cell_id, **known)

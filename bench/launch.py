@@ -74,13 +74,16 @@ class LocalLauncher:
         paths = CellFolder(Path(attempt.folder)).attempt(attempt.number)
         paths.root.mkdir(parents=True, exist_ok=True)
         write_atomically(paths.request, to_json(attempt))
+        environment = worker_environment(visible=slot.visible, threads=attempt.threads)
+        if attempt.deterministic:
+            environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS gives other bits a run without it
         with paths.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "bench.worker", "run", str(paths.request)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=worker_environment(visible=slot.visible, threads=slot.threads),
+                env=environment,
                 start_new_session=True,
             )
         return LocalHandle(process)

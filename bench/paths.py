@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.failpoint import failpoint
+
 
 def bench_home() -> Path:
     """Folder of cells, checkpoints and caches: BENCH_HOME, else ``.bench`` in the current folder. Absolute."""
@@ -18,6 +20,16 @@ def data_home() -> Path:
     return (cache / "bench" / "data").absolute()
 
 
+def suite_files(home: Path) -> list[Path]:
+    """The suites that were run below a BENCH_HOME, each a :class:`bench.values.Suite` as JSON, by name."""
+    return sorted((home / "suites").glob("*.json"))
+
+
+def suite_file(home: Path, name: str) -> Path:
+    """Where a suite is kept, so that its journals can be replayed without the file it came from."""
+    return home / "suites" / f"{name}.json"
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Replace a file so that a reader, or the next boot, sees the old or the new content whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -27,6 +39,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
+        failpoint(f"before-rename{path.suffix}")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -86,6 +99,11 @@ class CellFolder:
         return cls(home / "cells" / cell_id)
 
     @property
+    def home(self) -> Path:
+        """The BENCH_HOME that it is in."""
+        return self.root.parent.parent
+
+    @property
     def cell(self) -> Path:
         """The :class:`bench.values.Cell` as JSON."""
         return self.root / "cell.json"
@@ -124,9 +142,19 @@ class CellFolder:
         return self.root / "tracking.json"
 
     @property
+    def tracking_lock(self) -> Path:
+        """Held while a run is looked for or made."""
+        return self.root / "tracking.lock"
+
+    @property
     def lock(self) -> Path:
         """Held by the scheduler that runs the cell."""
         return self.root / "lock"
+
+    @property
+    def worker_lock(self) -> Path:
+        """Held by the worker that trains the cell: it may outlive its scheduler for the seconds it takes to save."""
+        return self.root / "worker.lock"
 
     def attempt(self, number: int) -> AttemptFolder:
         """The folder of one attempt."""

@@ -1,12 +1,16 @@
-"""Plan: what is to be done with a suite, from what is known of its cells. Pure: reads no file and starts nothing."""
+"""Plan: what is to be done with a suite, from what is known of its cells. Starts nothing and asks no store."""
 
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from bench.catalog import DATASETS
+from bench.fingerprint import changes, fingerprint
 from bench.values import Cell, Cost, Outcome, Plan, Suite, Task
+
+Selection = Literal["missing", "all", "failed", "stale"]
 
 
 def merge_outcomes(stored: Mapping[str, Outcome], local: Mapping[str, Outcome]) -> dict[str, Outcome]:
@@ -29,7 +33,7 @@ def make_plan(
     costs: Mapping[str, Cost],
     *,
     history: Iterable[tuple[Cell, Outcome]] = (),
-    rerun: bool = False,
+    select: Selection = "missing",
     max_cells: int | None = None,
 ) -> Plan:
     """Decide for every cell of a suite whether it runs.
@@ -39,7 +43,8 @@ def make_plan(
         outcomes: What is known, by cell id; a cell that is not in it is missing.
         costs: Params and FLOPs by cell id, where they are known.
         history: Cells of other suites that ran on this machine, for estimates.
-        rerun: Run complete cells too.
+        select: Which cells run: those without a result (``missing``, the default), all of them (``all``), those that
+            failed (``failed``), or those without a result and those whose result is stale (``stale``).
         max_cells: Run no more than this many, the first ones of the suite.
     """
     ran = [(cell, outcomes[cell.id]) for cell in suite.cells if cell.id in outcomes]
@@ -49,13 +54,45 @@ def make_plan(
     for cell in suite.cells:
         outcome = outcomes.get(cell.id) or Outcome(cell_id=cell.id, state="missing")
         cost = costs.get(cell.id) or outcome.cost
-        runs = left > 0 and (rerun or outcome.state != "complete")
+        runs = left > 0 and _is_selected(outcome, select)
         left -= runs
-        done = 0 if rerun else outcome.epochs_done
+        done = 0 if outcome.state == "complete" else outcome.epochs_done
         tasks.append(
             Task(cell=cell, outcome=outcome, runs=runs, cost=cost, estimate_s=speeds.estimate(cell, cost, done))
         )
     return Plan(suite=suite, tasks=tuple(tasks))
+
+
+def _is_selected(outcome: Outcome, select: Selection) -> bool:
+    match select:
+        case "all":
+            return True
+        case "failed":
+            return outcome.state == "failed"
+        case "stale":
+            return outcome.state != "complete" or bool(outcome.stale)
+        case "missing":
+            return outcome.state != "complete"
+
+
+def mark_stale(
+    cells: Iterable[Cell], outcomes: Mapping[str, Outcome], digests: Mapping[tuple[str, int], str]
+) -> dict[str, Outcome]:
+    """The outcomes, with what has changed since each result was made.
+
+    Args:
+        cells: The cells they are of.
+        outcomes: By cell id.
+        digests: Digest of the data that is here now, by data set and input size; what is not here has not changed.
+    """
+    marked = dict(outcomes)
+    for cell in cells:
+        outcome = outcomes.get(cell.id)
+        if outcome is not None and outcome.state == "complete":
+            # the kind of device is not asked for: a result from a GPU does not rot by being looked at on a laptop
+            now = fingerprint(cell, data=digests.get((cell.dataset, cell.recipe.input_size), ""), device="")
+            marked[cell.id] = replace(outcome, stale=changes(outcome.fingerprint, now))
+    return marked
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,13 @@ class RunProgress:
         """A cell's journal grew."""
         self.cells[cell.id].take(event)
 
+    def retried(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the displays show it
+        """An attempt was lost."""
+        self.cells.pop(cell.id, None)
+
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """A cell ended."""
-        del self.cells[cell.id]
+        self.cells.pop(cell.id, None)
         self.done += outcome.state == "complete"
         self.failed += outcome.state == "failed"
 
@@ -123,6 +127,11 @@ class PlainProgress(RunProgress):
                 f"top-1 {metrics['test/top1']:.2f}%, {event['images_per_s']:.0f} images/s"
             )
 
+    def retried(self, cell: Cell, outcome: Outcome) -> None:
+        """Say that a cell is tried again, and why."""
+        super().retried(cell, outcome)
+        self._say(retrying(cell, outcome))
+
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """Say how a cell ended."""
         super().finished(cell, outcome)
@@ -146,6 +155,12 @@ def ending(cell: Cell, outcome: Outcome) -> str:
     return f"{outcome.state}{kind} {cell.title}: {outcome.reason}"
 
 
+def retrying(cell: Cell, outcome: Outcome) -> str:
+    """One line on an attempt that was lost."""
+    how = "alone on its device" if outcome.kind == "oom" else "from where it stopped"
+    return f"again {cell.title}, {how}: {outcome.reason}"
+
+
 class LiveProgress(RunProgress):
     """A table that redraws itself four times a second, for terminals; cells that ended scroll by above it."""
 
@@ -155,6 +170,11 @@ class LiveProgress(RunProgress):
 
         self._console = console
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
+
+    def retried(self, cell: Cell, outcome: Outcome) -> None:
+        """Let the line of an attempt that was lost scroll by."""
+        super().retried(cell, outcome)
+        self._console.print(retrying(cell, outcome), style="yellow", markup=False, highlight=False)
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """Let the line of a cell that ended scroll by."""

@@ -108,6 +108,15 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What a suite says of how its cells are run. Must not change a result beyond rounding; no part of a cell's id."""
+
+    deterministic: bool = False
+    """Only algorithms that give the same bits every time. Changes nothing on the CPU, where it is always so; on a GPU
+    it costs speed, and a cell that was interrupted ends equal to the bit to an undisturbed one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Suite:
     """A suite file, read and resolved: every cell with all defaults spelled out, in the file's order."""
 
@@ -118,6 +127,7 @@ class Suite:
     source: str
     """The file's text."""
     cells: tuple[Cell, ...]
+    execution: Execution = field(default_factory=Execution)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +193,17 @@ class Attempt:
     """``cpu`` or ``cuda``; which GPU is set by CUDA_VISIBLE_DEVICES."""
     threads: int
     """CPU threads of the worker."""
+    suite: str
+    """Name of the suite that it is run for."""
+    series: str
+    """Names the journals of attempts that go on from each other; a rerun begins another series, and another run."""
+    created_ms: int
+    """Unix time at which the series began."""
+    deterministic: bool = False
+    """See :class:`Execution`."""
     keep_weights: Literal["last", "none"] = "last"
+    context: Mapping[str, str] = field(default_factory=dict)
+    """Tags that say who runs it: host, process, user, commit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +236,9 @@ class Outcome:
     run_id: str = ""
     """MLflow run, empty while it has none."""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
-    """What else the result depends on: data digest, protocol, torch, device kind."""
+    """What else the result depends on: data digest, protocol, torch, device kind; see :mod:`bench.fingerprint`."""
+    stale: str = ""
+    """What has changed since the result was made, in words; empty while it holds. Never stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +262,8 @@ class RunReference:
     device: str
     top1: float | None
     top5: float | None
+    stale: str = ""
+    """What has changed since; see :class:`Outcome`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +284,8 @@ class Row:
     top5: Statistic | None
     note: str
     """What a reader must know of this row's figures, e.g. counters that disagree; else empty."""
+    stale: str
+    """What has changed since its figures were made, e.g. ``torch changed from 2.14.0 to 2.15.0``; else empty."""
     runs: tuple[RunReference, ...]
 
 
@@ -295,6 +321,12 @@ def cell_from_dict(content: Mapping[str, Any]) -> Cell:
 def attempt_from_dict(content: Mapping[str, Any]) -> Attempt:
     """Rebuild an :class:`Attempt` from :func:`to_json`'s content."""
     return Attempt(**{**content, "cell": cell_from_dict(content["cell"])})
+
+
+def suite_from_dict(content: Mapping[str, Any]) -> Suite:
+    """Rebuild a :class:`Suite` from :func:`to_json`'s content."""
+    cells = tuple(cell_from_dict(each) for each in content["cells"])
+    return Suite(**{**content, "cells": cells, "execution": Execution(**content["execution"])})
 
 
 def cost_from_dict(content: Mapping[str, Any]) -> Cost:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
-from bench.plan import make_plan, merge_outcomes
+import pytest
+
+from bench.fingerprint import fingerprint
+from bench.plan import Selection, make_plan, mark_stale, merge_outcomes
 from bench.values import Cell, Cost, Outcome, Suite
 
 Make = Callable[..., Cell]
@@ -18,10 +21,48 @@ def test_only_cells_without_a_result_run(make_cell: Make, make_suite: Callable[.
     assert [task.outcome.state for task in plan.tasks] == ["complete", "failed", "interrupted", "missing"]
 
 
-def test_rerun_runs_complete_cells_too(make_cell: Make, make_suite: Callable[..., Suite]) -> None:
+@pytest.mark.parametrize(
+    ("select", "runs"),
+    [
+        ("missing", [False, False, True, True, True]),
+        ("all", [True, True, True, True, True]),
+        ("failed", [False, False, True, False, False]),
+        ("stale", [False, True, True, True, True]),
+    ],
+)
+def test_what_runs_is_what_was_asked_for(
+    make_cell: Make, make_suite: Callable[..., Suite], select: Selection, runs: list[bool]
+) -> None:
+    cells = [make_cell(seed=seed) for seed in range(5)]
+    known = {
+        cells[0].id: Outcome(cell_id=cells[0].id, state="complete"),
+        cells[1].id: Outcome(cell_id=cells[1].id, state="complete", stale="torch changed"),
+        cells[2].id: Outcome(cell_id=cells[2].id, state="failed"),
+        cells[3].id: Outcome(cell_id=cells[3].id, state="interrupted"),
+    }
+    plan = make_plan(make_suite(*cells), known, {}, select=select)
+    assert [task.runs for task in plan.tasks] == runs
+
+
+def test_a_result_is_stale_when_data_protocol_or_torch_have_changed_and_says_which(make_cell: Make) -> None:
     cell = make_cell()
-    plan = make_plan(make_suite(cell), {cell.id: Outcome(cell_id=cell.id, state="complete")}, {}, rerun=True)
-    assert [task.runs for task in plan.tasks] == [True]
+    now = fingerprint(cell, data="d" * 64, device="")
+    digests = {("digits", 8): "d" * 64}
+
+    def stale(**changed: str) -> str:
+        outcome = Outcome(cell_id=cell.id, state="complete", fingerprint={**now, "device": "cuda", **changed})
+        return mark_stale([cell], {cell.id: outcome}, digests)[cell.id].stale
+
+    assert stale() == ""
+    assert stale(torch=now["torch"] + "+cu130") == ""
+    assert stale(torch="2.11.0") == f"torch changed from 2.11.0 to {now['torch']}"
+    assert stale(protocol="0", data="e" * 64) == "the data changed, bench's training protocol changed from 0 to 1"
+
+
+def test_data_that_is_not_here_has_not_changed(make_cell: Make) -> None:
+    cell = make_cell()
+    outcome = Outcome(cell_id=cell.id, state="complete", fingerprint={"data": "d" * 64})
+    assert mark_stale([cell], {cell.id: outcome}, {})[cell.id].stale == ""
 
 
 def test_max_cells_takes_the_first_ones_that_would_run(make_cell: Make, make_suite: Callable[..., Suite]) -> None:

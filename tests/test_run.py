@@ -1,6 +1,7 @@
 """The loop of a run, with a launcher of fifteen lines in place of real workers."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import pytest
 from filelock import FileLock
 
 from bench.devices import Slot
-from bench.journal import Event, Journal
+from bench.errors import StorageError
+from bench.history import local_outcomes
+from bench.journal import Event, Journal, read_cell
 from bench.paths import CellFolder
 from bench.plan import make_plan
-from bench.run import Setting, StopRequest, local_outcomes, run_plan
-from bench.values import Attempt, Cell, Outcome, Suite
+from bench.run import LOST_TRIES, Setting, StopRequest, last_request, run_plan
+from bench.values import Attempt, Cell, Outcome, Suite, to_json
 
 Ending = Callable[[Attempt, Journal], int]
 METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}
@@ -61,34 +64,50 @@ class FakeLauncher:
         self.endings = endings
         self.started: list[tuple[str, int]] = []
         self.handles: list[FakeHandle] = []
+        self.attempts: list[Attempt] = []
 
     def start(self, attempt: Attempt, slot: Slot) -> FakeHandle:
         self.started.append((attempt.cell.model, attempt.number))
+        self.attempts.append(attempt)
         ending = self.endings.get(attempt.cell.model)
-        with Journal(CellFolder(Path(attempt.folder)).attempt(attempt.number).journal) as journal:
+        paths = CellFolder(Path(attempt.folder)).attempt(attempt.number)
+        with Journal(paths.journal) as journal:
+            paths.request.write_text(to_json(attempt))
             journal.write("start", attempt=attempt.number, epochs=1, device="cpu")
             self.handles.append(FakeHandle(ending(attempt, journal) if ending else None))
         return self.handles[-1]
+
+    def living(self) -> list[tuple[FakeHandle, Attempt]]:
+        """Attempts that have not ended."""
+        pairs = zip(self.handles, self.attempts, strict=True)
+        return [(handle, attempt) for handle, attempt in pairs if handle.code is None]
+
+    def end(self, living: tuple[FakeHandle, Attempt], ending: Ending) -> None:
+        """Let one of them end."""
+        handle, attempt = living
+        with Journal(CellFolder(Path(attempt.folder)).attempt(attempt.number).journal) as journal:
+            handle.code = ending(attempt, journal)
 
 
 class Silent:
     """Watcher and forwarder that remember what they were told."""
 
     def __init__(self) -> None:
-        self.settled: list[tuple[str, str]] = []
+        self.again: list[tuple[str, str]] = []
 
     def watch(self, cell: Cell, folder: CellFolder) -> None: ...
-
-    def settle(self, cell: Cell, folder: CellFolder, outcome: Outcome) -> None:
-        self.settled.append((cell.model, outcome.kind))
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None: ...
 
     def event(self, cell: Cell, event: Event) -> None: ...
 
+    def retried(self, cell: Cell, outcome: Outcome) -> None:
+        self.again.append((cell.model, outcome.kind))
+
     def finished(self, cell: Cell, outcome: Outcome) -> None: ...
 
 
+SLOT = Slot(name="cpu 0", device="cpu", visible="", threads=1)
 Run = Callable[..., dict[str, Outcome]]
 
 
@@ -97,11 +116,13 @@ def run(project: Path, make_suite: Callable[..., Suite]) -> Run:
     def run_cells(cells: list[Cell], launcher: FakeLauncher, **options: object) -> dict[str, Outcome]:
         home = project / ".bench"
         suite = make_suite(*cells)
-        plan = make_plan(suite, local_outcomes(suite, home), {}, rerun=bool(options.pop("rerun", False)))
+        select = "all" if options.pop("rerun", False) else "missing"
+        plan = make_plan(suite, local_outcomes(suite, home), {}, select=select)  # type: ignore[arg-type]
         silent = options.pop("silent", Silent())
         setting = Setting(
+            suite="test",
             launcher=launcher,
-            slots=[Slot(name="cpu 0", device="cpu", visible="", threads=1)],
+            slots=options.pop("slots", [SLOT]),  # type: ignore[arg-type]
             forwarder=silent,  # type: ignore[arg-type]
             watcher=silent,  # type: ignore[arg-type]
             home=home,
@@ -146,17 +167,167 @@ def test_rerun_starts_complete_cells_from_the_beginning_and_keeps_the_old_attemp
 
 
 def test_exit_code_zero_without_a_result_is_not_complete(run: Run, make_cell: Callable[..., Cell]) -> None:
-    silent = Silent()
-    ended = run([make_cell("a")], FakeLauncher(a=silently), silent=silent)
+    ended = run([make_cell("a")], FakeLauncher(a=silently))
     assert (ended["a"].state, ended["a"].kind) == ("failed", "lost")
     assert "exit code 0 and no result" in ended["a"].reason
-    assert silent.settled == [("a", "lost")]
 
 
-def test_a_killed_worker_is_lost_and_its_signal_named(run: Run, make_cell: Callable[..., Cell]) -> None:
-    ended = run([make_cell("a")], FakeLauncher(a=killed))
+def test_a_killed_worker_is_lost_and_its_signal_named_and_its_journal_gets_an_end(
+    run: Run, make_cell: Callable[..., Cell], project: Path
+) -> None:
+    cell = make_cell("a")
+    ended = run([cell], FakeLauncher(a=killed))
     assert (ended["a"].state, ended["a"].kind) == ("failed", "lost")
     assert "signal 9" in ended["a"].reason
+    ends = [event for event in read_cell(CellFolder.of(project / ".bench", cell.id)) if event["event"] == "end"]
+    assert [(event["state"], event["kind"]) for event in ends] == [("failed", "lost")] * LOST_TRIES
+
+
+def test_a_lost_cell_is_given_up_when_it_gets_no_further(run: Run, make_cell: Callable[..., Cell]) -> None:
+    launcher = FakeLauncher(a=killed)
+    run([make_cell("a")], launcher)
+    assert launcher.started == [("a", number) for number in range(1, LOST_TRIES + 1)]
+
+
+def test_a_lost_cell_that_gets_further_each_time_is_never_given_up(run: Run, make_cell: Callable[..., Cell]) -> None:
+    def an_epoch_and_killed(attempt: Attempt, journal: Journal) -> int:
+        if attempt.number > 7:
+            return well(attempt, journal)
+        journal.write("epoch", epoch=attempt.number, metrics=METRICS, epoch_s=1.0, images_per_s=10.0)
+        return -9
+
+    launcher, silent = FakeLauncher(a=an_epoch_and_killed), Silent()
+    ended = run([make_cell("a")], launcher, silent=silent)
+    assert ended["a"].state == "complete"
+    assert silent.again == [("a", "lost")] * 7
+
+
+def test_a_worker_that_somebody_else_stopped_goes_on(run: Run, make_cell: Callable[..., Cell]) -> None:
+    def stopped_once(attempt: Attempt, journal: Journal) -> int:
+        if attempt.number > 1:
+            return well(attempt, journal)
+        journal.write("end", state="interrupted", kind="", reason="stopped")
+        return 130
+
+    assert run([make_cell("a")], FakeLauncher(a=stopped_once))["a"].state == "complete"
+
+
+@pytest.mark.parametrize("kind", ["error", "diverged", "timeout"])
+def test_what_would_happen_again_is_not_tried_again(run: Run, make_cell: Callable[..., Cell], kind: str) -> None:
+    def fails(attempt: Attempt, journal: Journal) -> int:
+        journal.write("end", state="failed", kind=kind, reason="it broke")
+        return 1
+
+    launcher = FakeLauncher(a=fails)
+    assert run([make_cell("a")], launcher)["a"].kind == kind
+    assert launcher.started == [("a", 1)]
+
+
+def out_of_memory(attempt: Attempt, journal: Journal) -> int:
+    journal.write("end", state="failed", kind="oom", reason="out of memory")
+    return 1
+
+
+def test_a_cell_out_of_memory_is_tried_once_more_and_then_failed(run: Run, make_cell: Callable[..., Cell]) -> None:
+    launcher = FakeLauncher(a=out_of_memory)
+    assert run([make_cell("a")], launcher)["a"].kind == "oom"
+    assert launcher.started == [("a", 1), ("a", 2)]
+
+
+def test_a_cell_out_of_memory_is_tried_again_alone_on_its_device(run: Run, make_cell: Callable[..., Cell]) -> None:
+    beside: list[int] = []
+
+    def first_out_of_memory(attempt: Attempt, journal: Journal) -> int:
+        if attempt.number == 1:
+            return out_of_memory(attempt, journal)
+        beside.append(sum(handle.code is None for handle in launcher.handles))
+        return well(attempt, journal)
+
+    launcher = FakeLauncher(a=first_out_of_memory)
+
+    rounds = []
+
+    def others_end_late(_: float) -> None:
+        rounds.append(1)
+        late = [pair for pair in launcher.living() if pair[1].cell.model in "bc"]
+        if late and len(rounds) % 5 == 0:
+            launcher.end(late[0], well)
+
+    cells = [make_cell("a"), make_cell("b"), make_cell("c")]
+    slots = [SLOT, Slot(name="cpu 1", device="cpu", visible="", threads=1)]
+    ended = run(cells, launcher, slots=slots, sleep=others_end_late)
+    assert {model: outcome.state for model, outcome in ended.items()} == dict.fromkeys("abc", "complete")
+    assert beside == [0]
+
+
+def test_a_worker_that_shows_no_sign_of_life_is_asked_to_leave_then_killed_and_timed_out(
+    run: Run, make_cell: Callable[..., Cell]
+) -> None:
+    launcher, now = FakeLauncher(), [0.0]
+
+    def sleep(_: float) -> None:
+        now[0] += 1.0
+
+    ended = run([make_cell("a")], launcher, clock=lambda: now[0], sleep=sleep, hang_s=60.0)
+    assert (ended["a"].state, ended["a"].kind) == ("failed", "timeout")
+    assert "no sign of life for 60 s" in ended["a"].reason
+    assert launcher.handles[0].asked == ["stop", "kill"]
+    assert 70 <= now[0] <= 75
+
+
+def test_a_journal_that_grows_or_is_touched_is_a_sign_of_life(
+    run: Run, make_cell: Callable[..., Cell], project: Path
+) -> None:
+    cell, now = make_cell("a"), [0.0]
+    launcher = FakeLauncher()
+    journal = CellFolder.of(project / ".bench", cell.id).attempt(1).journal
+
+    def sleep(_: float) -> None:
+        now[0] += 50.0
+        if now[0] < 1000:
+            os.utime(journal, ns=(0, int(now[0])))
+        elif now[0] == 1000:
+            (pair,) = launcher.living()
+            launcher.end(pair, well)
+
+    assert run([cell], launcher, clock=lambda: now[0], sleep=sleep, hang_s=60.0)["a"].state == "complete"
+
+
+def test_a_worker_that_cannot_write_ends_the_run_and_fails_no_cell(
+    run: Run, make_cell: Callable[..., Cell], project: Path
+) -> None:
+    cell = make_cell("a")
+    with pytest.raises(StorageError, match="cannot be written") as caught:
+        run([cell, make_cell("b")], FakeLauncher(a=lambda *_: 3, b=well))
+    assert "the same command goes on" in str(caught.value)
+    assert (
+        local_outcomes(Suite(name="x", description="", path="", source="", cells=(cell,)), project / ".bench")[
+            cell.id
+        ].state
+        == "interrupted"
+    )
+
+
+def test_an_attempt_under_another_fingerprint_is_kept_aside_and_the_cell_begins_anew(
+    run: Run, make_cell: Callable[..., Cell], project: Path
+) -> None:
+    def dies_under(digest: str) -> Ending:
+        def ending(attempt: Attempt, journal: Journal) -> int:
+            journal.write("data", fingerprint={"data": digest})
+            return badly(attempt, journal)
+
+        return ending
+
+    cell = make_cell("a")
+    home = project / ".bench"
+    run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8): "old"})
+    run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8): "old"})
+    first = last_request(CellFolder.of(home, cell.id))
+    assert (first["number"], len(list(home.glob("cells/*/before-*")))) == (2, 0)
+    run([cell], FakeLauncher(a=well), digests={("digits", 8): "new"})
+    second = last_request(CellFolder.of(home, cell.id))
+    assert (second["number"], len(list(home.glob("cells/*/before-*")))) == (1, 1)
+    assert second["series"] != first["series"]
 
 
 def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
@@ -172,7 +343,17 @@ def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
     def the_other_run_finishes(_: float) -> None:
         rounds.append(1)
         if len(rounds) == 3:
-            attempt = Attempt(cell=cell, number=1, folder=str(folder.root), data_home="", device="cpu", threads=1)
+            attempt = Attempt(
+                cell=cell,
+                number=1,
+                folder=str(folder.root),
+                data_home="",
+                device="cpu",
+                threads=1,
+                suite="test",
+                series="s",
+                created_ms=0,
+            )
             with Journal(folder.attempt(1).journal) as journal:
                 journal.write("start", attempt=1, epochs=1, device="cpu")
                 well(attempt, journal)
@@ -195,8 +376,9 @@ def test_a_stop_request_asks_workers_to_leave_and_kills_those_that_do_not(
             stop(15)
 
     setting = Setting(
+        suite="test",
         launcher=launcher,
-        slots=[Slot(name="cpu 0", device="cpu", visible="", threads=1)],
+        slots=[SLOT],
         forwarder=silent,
         watcher=silent,
         home=project / ".bench",

@@ -15,9 +15,10 @@ import pytest
 from bench.errors import StoreError
 from bench.journal import Journal
 from bench.paths import CellFolder
+from bench.processes import process_tags
 from bench.tracking import Forwarder, Store, redact, resolve_uri, store_exists
 from bench.tracking.store import shorten, to_outcome
-from bench.values import Cell, Outcome, Suite
+from bench.values import Cell, Suite
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -46,7 +47,7 @@ def suite(make_suite: Callable[..., Suite], make_cell: Callable[..., Cell]) -> S
 
 @pytest.fixture
 def forwarder(store: Store, suite: Suite) -> Iterator[Forwarder]:
-    made = Forwarder(store, suite, {"mlflow.source.git.commit": "abc123"})
+    made = Forwarder(store, suite.name, live=True)
     yield made
     made.close()
 
@@ -58,7 +59,8 @@ def folder_of(project: Path, cell: Cell) -> CellFolder:
 
 
 def begin(journal: Journal, attempt: int = 1) -> None:
-    journal.write("start", attempt=attempt, epochs=2, device="cpu", device_name="a CPU")
+    context = {**process_tags(), "mlflow.source.git.commit": "abc123"}
+    journal.write("start", attempt=attempt, epochs=2, device="cpu", device_name="a CPU", context=context)
     journal.write("data", name="digits", digest="d" * 64, classes=10, train_images=5, test_images=4)
     journal.write("cost", **COST)
 
@@ -141,7 +143,7 @@ def test_replaying_a_journal_again_doubles_nothing(project: Path, store: Store, 
     folder = folder_of(project, cell)
     complete(folder)
     for _ in range(3):
-        forwarder = Forwarder(store, suite, {})
+        forwarder = Forwarder(store, suite.name, live=True)
         forwarder.watch(cell, folder)
         assert forwarder.drain(30) == []
         forwarder.close()
@@ -205,21 +207,6 @@ def test_the_end_of_an_attempt_is_the_runs(
     assert outcome.reason == "it broke"
 
 
-def test_a_worker_without_a_last_word_is_settled(
-    project: Path, store: Store, suite: Suite, forwarder: Forwarder
-) -> None:
-    cell = suite.cells[0]
-    folder = folder_of(project, cell)
-    with Journal(folder.attempt(1).journal) as journal:
-        begin(journal)
-    forwarder.watch(cell, folder)
-    lost = Outcome(cell_id=cell.id, state="failed", kind="lost", reason="killed by signal 9", attempts=1)
-    forwarder.settle(cell, folder, lost)
-    forwarder.drain(30)
-    outcome = store.outcomes(suite.name)[cell.id]
-    assert (outcome.state, outcome.kind, outcome.reason) == ("failed", "lost", "killed by signal 9")
-
-
 def test_another_journal_of_the_same_cell_gets_a_run_of_its_own_and_the_old_one_is_kept(
     project: Path, store: Store, suite: Suite
 ) -> None:
@@ -231,7 +218,7 @@ def test_another_journal_of_the_same_cell_gets_a_run_of_its_own_and_the_old_one_
         shift = 0 if home == "first" else 1000
         lines = [json.loads(line) for line in journal.read_text().splitlines()]
         journal.write_text("".join(json.dumps({**line, "time_ms": line["time_ms"] + shift}) + "\n" for line in lines))
-        forwarder = Forwarder(store, suite, {})
+        forwarder = Forwarder(store, suite.name, live=True)
         forwarder.watch(cell, folder)
         assert forwarder.drain(30) == []
         forwarder.close()

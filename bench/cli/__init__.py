@@ -10,13 +10,15 @@ from typing import Any
 import click
 
 from bench import __version__
-from bench.errors import BenchError
+from bench.errors import STORAGE_ERRORS, BenchError
 
 COMMANDS = {
     "run": "bench.cli.run:run",
     "plan": "bench.cli.plan:plan",
+    "status": "bench.cli.status:status",
     "report": "bench.cli.report:report",
     "measure": "bench.cli.look:measure",
+    "sync": "bench.cli.sync:sync",
     "data": "bench.cli.data:data",
     "models": "bench.cli.look:models",
     "datasets": "bench.cli.look:datasets",
@@ -29,8 +31,10 @@ COMMANDS = {
 SUMMARIES = {
     "run": "Run what is missing of suites and print their tables.",
     "plan": "Show every cell with its state, cost and estimated time.",
+    "status": "Show what runs now and how far, what failed and why.",
     "report": "Print the tables of suites from their runs.",
     "measure": "Count params and FLOPs of models.",
+    "sync": "Send the journals of offline or cut-off runs to MLflow.",
     "data": "List, fetch, verify and locate data sets.",
     "models": "List the models that a suite can name.",
     "datasets": "List the data sets that a suite can name.",
@@ -91,6 +95,12 @@ class LazyGroup(click.Group):
             # the reader of our output (head, less) left; nothing more can be said to it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
+        except OSError as error:
+            if error.errno not in STORAGE_ERRORS:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {where}{error.strerror}; nothing that was saved is lost: make room and go on", err=True)
+            sys.exit(3)
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from bench.errors import UsageError
+from bench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from bench.tracking import Store
@@ -107,13 +107,54 @@ def select(suite: "Suite", filters: Sequence[str]) -> "Suite":
 
 
 def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Outcome"], dict[str, "Outcome"]]:
-    """What the store knows of a suite's cells, and that merged with what their folders say."""
-    from bench.paths import bench_home
-    from bench.plan import merge_outcomes
-    from bench.run import local_outcomes
+    """What the store knows of a suite's cells, and that merged with what their folders say, stale results marked.
 
+    Runs whose process is gone are settled first, in the journals of this machine and in the store.
+    """
+    from bench.history import local_outcomes, settle
+    from bench.paths import bench_home
+    from bench.plan import mark_stale, merge_outcomes
+
+    home = bench_home()
+    settle(suite, home)
+    if store:
+        store.settle_orphans(suite.name)
     stored = store.outcomes(suite.name) if store else {}
-    return stored, merge_outcomes(stored, local_outcomes(suite, bench_home()))
+    merged = merge_outcomes(stored, local_outcomes(suite, home))
+    return stored, mark_stale(suite.cells, merged, current_digests(suite, merged))
+
+
+def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> dict[tuple[str, int], str]:
+    """Digests of the data of cells that have a result, as the data is now; images that changed are decoded for it."""
+    from bench.catalog import FOLDER_PREFIX
+    from bench.fetch import packed_digest, status
+    from bench.paths import data_home
+
+    home = data_home()
+    complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
+    digests = {}
+    for name, size in dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in complete):
+        digests[name, size] = packed_digest(name, size, home)
+        if not digests[name, size] and name.startswith(FOLDER_PREFIX) and status(name, home).state == "ready":
+            digests.update(packed([(name, size)]))
+    return digests
+
+
+def packed(needed: "Iterable[tuple[str, int]]") -> dict[tuple[str, int], str]:
+    """Decode data sets once, so that all cells share them, and return their digests by data set and input size.
+
+    Raises:
+        DataError: One is broken; every such data set is named.
+    """
+    from bench.devices import cpu_cores
+    from bench.launch import ask_worker
+    from bench.paths import data_home
+
+    requests = [{"dataset": name, "input_size": size, "data_home": str(data_home())} for name, size in needed]
+    answers = ask_worker("pack", requests, threads=cpu_cores())
+    if errors := [answer["error"] for answer in answers if "error" in answer]:
+        raise DataError("\n".join(errors))
+    return {(answer["dataset"], answer["input_size"]): answer["digest"] for answer in answers}
 
 
 def open_store_if_there(tracking_uri: str | None) -> "Store | None":

@@ -20,6 +20,7 @@ from bench.cli.common import (
 from bench.errors import DataError
 
 if TYPE_CHECKING:
+    from bench.plan import Selection
     from bench.values import Cell, Cost, Outcome, Suite
 
 
@@ -39,20 +40,22 @@ def show_plans(
     suites: "list[Suite]",
     tracking_uri: str | None,
     as_json: bool,
-    rerun: bool = False,
+    select_cells: "Selection" = "missing",
     max_cells: int | None = None,
+    *,
+    offline: bool = False,
 ) -> None:
     """Print the plans of suites."""
     from bench.plan import make_plan
     from bench.progress import duration
 
-    store, ran = open_store_if_there(tracking_uri), history()
+    store, ran = None if offline else open_store_if_there(tracking_uri), history()
     plans, reasons = [], {}
     for suite in suites:
         costs, errors = measured(suite)
         reasons.update(errors)
         outcomes = known_outcomes(store, suite)[1]
-        plans.append(make_plan(suite, outcomes, costs, history=ran, rerun=rerun, max_cells=max_cells))
+        plans.append(make_plan(suite, outcomes, costs, history=ran, select=select_cells, max_cells=max_cells))
     cells = [plan_entry(task, reasons) for plan in plans for task in plan.tasks]
     times = [task.estimate_s for plan in plans for task in plan.tasks if task.runs]
     known = [seconds for seconds in times if seconds is not None]
@@ -97,10 +100,10 @@ def plan_entry(task: Any, reasons: Mapping[str, str]) -> dict[str, Any]:
         "schedule": cell.schedule_name,
         "seed": cell.seed,
         "state": outcome.state,
-        "reason": outcome.reason or reasons.get(cell.id, ""),
+        "reason": f"stale: {outcome.stale}" if outcome.stale else outcome.reason or reasons.get(cell.id, ""),
         "params": task.cost.params if task.cost else None,
         "flops": task.cost.flops if task.cost else None,
-        "estimate_s": task.estimate_s if outcome.state != "complete" else 0.0,
+        "estimate_s": task.estimate_s if task.runs or outcome.state != "complete" else 0.0,
     }
 
 
@@ -114,8 +117,8 @@ def measured(suite: "Suite") -> "tuple[dict[str, Cost], dict[str, str]]":
 
 def history() -> "list[tuple[Cell, Outcome]]":
     """Cells of any suite that ran on this machine, for estimates."""
+    from bench.history import local_history
     from bench.paths import bench_home
-    from bench.run import local_history
 
     return local_history(bench_home())
 

@@ -9,6 +9,7 @@ import click
 
 from bench.cli.common import (
     check_writable,
+    known_outcomes,
     load_suites,
     open_store_if_there,
     select,
@@ -56,17 +57,21 @@ def report(
 
 
 def stored_suites(store: "Store | None") -> "list[Suite]":
-    """The suites that were run into a store.
+    """The suites that were run into a store, or on this machine while there was none.
 
     Raises:
         UsageError: There are none.
     """
+    from bench.history import kept_suites
+    from bench.paths import bench_home
     from bench.suite import parse_suite
 
-    found = store.suites() if store else []
+    found = [parse_suite(source, path) for _, source, path in (store.suites() if store else [])]
+    names = {suite.name for suite in found}
+    found += [suite for suite in kept_suites(bench_home()) if suite.name not in names]
     if not found:
         raise UsageError("there are no results here yet: bench run SUITE makes some, bench report SUITE shows a plan")
-    return [parse_suite(source, path) for _, source, path in found]
+    return found
 
 
 def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
@@ -76,7 +81,7 @@ def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, be
 
     texts, missing = [], 0
     for suite in suites:
-        outcomes = store.outcomes(suite.name) if store else {}
+        outcomes = known_outcomes(store, suite)[1]
         missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
         tables = build_tables(suite, outcomes, best=best)
         texts.append(render(tables, format_, suite=suite, best=best))

@@ -17,6 +17,7 @@ from bench.cli.common import (
     known_outcomes,
     load_suites,
     note,
+    packed,
     required,
     select,
     suite_options,
@@ -24,29 +25,40 @@ from bench.cli.common import (
     write_output,
 )
 from bench.cli.plan import history, measured, plan_entry, show_plans
-from bench.errors import DataError, StoreError, UsageError
+from bench.errors import StorageError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from bench.devices import Slot
+    from bench.paths import CellFolder
+    from bench.plan import Selection
     from bench.run import StopRequest
-    from bench.tracking import Store
-    from bench.values import Outcome, Plan, Suite
+    from bench.tracking import Forwarder, Store
+    from bench.values import Cell, Outcome, Plan, Suite
 
-DRAIN_S = 120.0
-"""How long a run waits at its end for the store to take everything."""
+SHORT_S, DRAIN_S = 5.0, 60.0
+"""How long a run waits at its end for the store to take everything, before it says so and before it gives up."""
 
 
 @click.command()
 @suite_options
 @tracking_option
 @json_option
-@click.option("--rerun", is_flag=True, help="Run complete cells again.")
+@click.option("--rerun", "select_cells", flag_value="all", help="Run complete cells again.")
+@click.option("--rerun-stale", "select_cells", flag_value="stale", help="Run complete cells again that are stale.")
+@click.option("--retry-failed", "select_cells", flag_value="failed", help="Run only the cells that failed.")
 @click.option("--max-cells", type=click.IntRange(min=0), help="Start no more cells than this.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:0,1.")
 @click.option("--slots-per-device", type=click.IntRange(min=1), help="Cells at a time on each device.")
 @click.option("--keep-weights", type=click.Choice(["last", "none"]), default="last", show_default=True)
 @click.option("--no-download", is_flag=True, help="Never fetch a data set.")
+@click.option("--offline", is_flag=True, help="Keep the runs in their journals, for bench sync; needs no MLflow.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first failed cell.")
+@click.option(
+    "--hang-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End a cell that shows no sign of life for this long.  [default: 900]",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 def run(
     paths: Sequence[str],
@@ -54,48 +66,60 @@ def run(
     overrides: Sequence[str],
     tracking_uri: str | None,
     as_json: bool,
-    rerun: bool,
+    select_cells: "Selection | None",
     max_cells: int | None,
     device: str,
     slots_per_device: int | None,
     keep_weights: Literal["last", "none"],
     no_download: bool,
+    offline: bool,
     fail_fast: bool,
+    hang_timeout: float | None,
     dry_run: bool,
 ) -> None:
     """Run what is missing of suites and print their tables.
 
     Complete cells are skipped, interrupted ones go on where they stopped, failed ones are tried again. Ctrl-C saves
     the running cells; the same command goes on. Exit code: 0 all complete, 1 a cell failed, 2 a file or an option is
-    wrong, 3 the store or the data cannot be used.
+    wrong, 3 the store, the data or the disk cannot be used.
     """
     from bench.devices import find_slots
-    from bench.run import StopRequest
+    from bench.run import HANG_S, StopRequest
 
+    if offline and tracking_uri:
+        raise UsageError("--offline writes to no store: leave --tracking-uri to bench sync")
     suites = [(suite, select(suite, filters)) for suite in load_suites(required(paths), overrides)]
     find_slots(device, per_device=slots_per_device, cells=1)  # a wrong --device is said before anything is opened
+    chosen_cells = select_cells or "missing"
     if dry_run:
-        show_plans([chosen for _, chosen in suites], tracking_uri, as_json, rerun, max_cells)
+        show_plans([chosen for _, chosen in suites], tracking_uri, as_json, chosen_cells, max_cells, offline=offline)
         return
     stop = StopRequest()
     states: list[str] = []
     for suite, chosen in suites:
-        session = open_session(suite, chosen, tracking_uri, download=not no_download, rerun=rerun, max_cells=max_cells)
+        store = None if offline else open_store(tracking_uri)
+        session = open_session(
+            suite, chosen, store, download=not no_download, select_cells=chosen_cells, max_cells=max_cells
+        )
         slots = find_slots(device, per_device=slots_per_device, cells=max(1, len(session.plan.to_run)))
-        if errors := session.run(slots, keep_weights, fail_fast, stop):
-            raise StoreError("; ".join(errors))
-        outcomes = session.finish(as_json)
+        problems = session.run(slots, keep_weights, fail_fast, hang_timeout or HANG_S, stop)
+        outcomes = session.finish(as_json, whole=not problems)
+        if problems:
+            raise StoreError("\n".join(problems))
         states += [outcomes[cell.id].state if cell.id in outcomes else "missing" for cell in chosen.cells]
         if stop.signal:
             note("interrupted; the same command goes on where it stopped")
             raise SystemExit(128 + stop.signal)
-    raise SystemExit(1 if "failed" in states else 0)
+    raise SystemExit(1 if {"failed", "interrupted"} & set(states) else 0)
 
 
 @contextmanager
 def signals_to(stop: "StopRequest") -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into a request that the loop reads, while cells run."""
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Turn SIGINT, SIGTERM and a closed terminal into a request that the loop reads, while cells run."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it, and is meant
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
@@ -106,75 +130,169 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
 class Session:
     """One suite of a ``bench run``: everything that is open for it."""
 
-    def __init__(self, suite: "Suite", store: "Store", plan: "Plan", stored: "Mapping[str, Outcome]") -> None:
-        self.suite, self.store, self.plan, self.stored = suite, store, plan, stored
-        self.context = run_context()
+    def __init__(
+        self,
+        suite: "Suite",
+        store: "Store | None",
+        plan: "Plan",
+        stored: "Mapping[str, Outcome]",
+        digests: Mapping[tuple[str, int], str],
+    ) -> None:
+        self.suite, self.store, self.plan, self.stored, self.digests = suite, store, plan, stored, digests
 
     def run(
-        self, slots: "list[Slot]", keep_weights: Literal["last", "none"], fail_fast: bool, stop: "StopRequest"
+        self,
+        slots: "list[Slot]",
+        keep_weights: Literal["last", "none"],
+        fail_fast: bool,
+        hang_s: float,
+        stop: "StopRequest",
     ) -> list[str]:
-        """Run the plan's cells. Returns what the store did not take, as sentences."""
+        """Run the plan's cells. Returns what the store did not take, as sentences.
+
+        Raises:
+            StorageError: BENCH_HOME cannot be written any more.
+        """
+        from bench.history import keep_suite, unforwarded
         from bench.launch import LocalLauncher
         from bench.paths import CellFolder, bench_home, data_home
         from bench.progress import make_progress
-        from bench.run import Setting, run_plan, unforwarded
-        from bench.tracking import Forwarder
+        from bench.run import Setting, run_plan
 
         home = bench_home()
-        forwarder = Forwarder(self.store, self.suite, self.context)
+        keep_suite(self.suite, home)
+        forwarder = make_forwarder(self.store, self.suite)
         try:
-            for cell in unforwarded(self.plan.suite, self.stored, home):
-                forwarder.watch(cell, CellFolder.of(home, cell.id))
+            if self.store:
+                for cell in unforwarded(self.plan.suite, self.stored, home):
+                    forwarder.watch(cell, CellFolder.of(home, cell.id))
             if waiting := len(self.plan.to_run):
                 skipped = len(self.plan.tasks) - waiting
-                already = f" ({skipped} already complete)" if skipped else ""
-                note(f"{self.suite.name}: {waiting} cells to run{already} on {', '.join(slot.name for slot in slots)}")
+                others = f" ({skipped} others are left as they are)" if skipped else ""
+                note(f"{self.suite.name}: {waiting} cells to run{others} on {', '.join(slot.name for slot in slots)}")
                 with make_progress(self.plan) as progress, signals_to(stop):
                     setting = Setting(
+                        suite=self.suite.name,
                         launcher=LocalLauncher(),
                         slots=slots,
                         forwarder=forwarder,
                         watcher=progress,
                         home=home,
                         data_home=data_home(),
+                        digests=self.digests,
+                        context=run_context(),
+                        deterministic=self.suite.execution.deterministic,
                         keep_weights=keep_weights,
                         fail_fast=fail_fast,
+                        hang_s=hang_s,
                     )
                     run_plan(self.plan, setting, stop)
-            return forwarder.drain(DRAIN_S)
+            return drain(forwarder)
+        except StorageError:
+            forwarder.drain(SHORT_S)
+            raise
         finally:
             forwarder.close()
 
-    def finish(self, as_json: bool) -> "Mapping[str, Outcome]":
-        """Render the tables from the store, keep them there, and print them."""
+    def finish(self, as_json: bool, *, whole: bool) -> "Mapping[str, Outcome]":
+        """Print the tables, and keep them in the store if it has everything that they are made of."""
+        from bench.history import local_outcomes
         from bench.paths import bench_home
+        from bench.plan import merge_outcomes
         from bench.report.render import render
         from bench.report.table import build_tables
-        from bench.run import curves
 
-        outcomes = self.store.outcomes(self.suite.name)
-        tables = build_tables(self.suite, outcomes)
-        markdown = render(tables, "markdown", suite=self.suite)
-        files = {
-            "suite.yaml": self.suite.source,
-            "tables.md": markdown,
-            "tables.json": render(tables, "json", suite=self.suite),
-            "tables.csv": render(tables, "csv", suite=self.suite),
-            "plan.json": json.dumps([plan_entry(task, {}) for task in self.plan.tasks], indent=1),
-            "curves.csv": curves(self.suite, bench_home()),
-        }
-        self.store.publish(self.suite, markdown=markdown, files=files)
+        if whole:
+            outcomes = known_outcomes(self.store, self.suite)[1]
+        else:
+            outcomes = merge_outcomes(self.stored, local_outcomes(self.suite, bench_home()))
         shown = build_tables(self.plan.suite, outcomes)
         write_output(render(shown, "json" if as_json else "markdown", suite=self.plan.suite), None)
+        if self.store and whole:
+            publish(self.store, self.suite, outcomes, bench_home(), self.plan)
         note(f"table again: bench report {self.suite.path}")
-        note("browse:      bench ui")
+        note("browse:      bench ui" if self.store else "into MLflow: bench sync")
         return outcomes
 
 
+def publish(
+    store: "Store", suite: "Suite", outcomes: "Mapping[str, Outcome]", home: Path, plan: "Plan | None" = None
+) -> None:
+    """Keep a suite's tables, file and the curves of its cells below a BENCH_HOME in its own run.
+
+    Raises:
+        StoreError: The store takes no more.
+    """
+    from bench.history import curves
+    from bench.report.render import render
+    from bench.report.table import build_tables
+
+    tables = build_tables(suite, outcomes)
+    markdown = render(tables, "markdown", suite=suite)
+    files = {
+        "suite.yaml": suite.source,
+        "tables.md": markdown,
+        "tables.json": render(tables, "json", suite=suite),
+        "tables.csv": render(tables, "csv", suite=suite),
+        "curves.csv": curves(suite, home),
+    }
+    if plan:
+        files["plan.json"] = json.dumps([plan_entry(task, {}) for task in plan.tasks], indent=1)
+    store.publish(suite, markdown=markdown, files=files)
+
+
+class NoForwarder:
+    """Stands in for the forwarder where there is no store: the journals are kept, and that is all."""
+
+    def watch(self, cell: "Cell", folder: "CellFolder") -> None:
+        """Nothing is sent."""
+
+    def drain(self, timeout_s: float) -> list[str]:  # noqa: ARG002 - the forwarder's
+        """Nothing is owed to anybody."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def make_forwarder(store: "Store | None", suite: "Suite") -> "Forwarder | NoForwarder":
+    """What takes journals to the store, where there is one."""
+    if store is None:
+        return NoForwarder()
+    from bench.tracking import Forwarder
+
+    return Forwarder(store, suite.name, live=True)
+
+
+def drain(forwarder: "Forwarder | NoForwarder") -> list[str]:
+    """Wait until the store has everything, and say so where that takes long. Returns what it did not take."""
+    if not forwarder.drain(SHORT_S):
+        return []
+    note(f"waiting up to {DRAIN_S:.0f} s for the store (Ctrl-C leaves; the journals are kept)")
+    return forwarder.drain(DRAIN_S)
+
+
+def open_store(tracking_uri: str | None) -> "Store":
+    """The store in use, made where there is none.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    from bench.tracking import Store, resolve_uri
+
+    return Store(resolve_uri(tracking_uri, Path.cwd()))
+
+
 def open_session(
-    suite: "Suite", chosen: "Suite", tracking_uri: str | None, *, download: bool, rerun: bool, max_cells: int | None
+    suite: "Suite",
+    chosen: "Suite",
+    store: "Store | None",
+    *,
+    download: bool,
+    select_cells: "Selection",
+    max_cells: int | None,
 ) -> Session:
-    """Open the store, plan, and bring, pack and measure what the cells that will run need.
+    """Plan, and bring, pack and measure what the cells that will run need.
 
     Raises:
         StoreError: The store cannot be used.
@@ -182,24 +300,30 @@ def open_session(
     """
     from bench.paths import bench_home
     from bench.plan import make_plan
-    from bench.tracking import Store, resolve_uri
 
     check_home(bench_home())
-    store = Store(resolve_uri(tracking_uri, Path.cwd()))
     stored, outcomes = known_outcomes(store, chosen)
-    plan = make_plan(chosen, outcomes, {}, rerun=rerun, max_cells=max_cells)
+    plan = make_plan(chosen, outcomes, {}, select=select_cells, max_cells=max_cells)
+    say_stale(plan)
     if not plan.to_run:
-        return Session(suite, store, plan, stored)
+        return Session(suite, store, plan, stored, {})
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
     fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
-        pack_data(waiting)
+        digests = packed(dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in waiting.cells))
         costs, errors = measuring.result()
-    plan = make_plan(chosen, outcomes, costs, history=history(), rerun=rerun, max_cells=max_cells)
+    plan = make_plan(chosen, outcomes, costs, history=history(), select=select_cells, max_cells=max_cells)
     for reason in dict.fromkeys(errors.values()):
         note(f"warning: {reason}")
-    return Session(suite, store, plan, stored)
+    return Session(suite, store, plan, stored, digests)
+
+
+def say_stale(plan: "Plan") -> None:
+    """Say which results no longer fit and are left as they are."""
+    stale = [task.outcome.stale for task in plan.tasks if task.outcome.stale and not task.runs]
+    if stale:
+        note(f"{len(stale)} results are stale ({'; '.join(dict.fromkeys(stale))}); --rerun-stale runs them again")
 
 
 def check_home(home: Path) -> None:
@@ -233,29 +357,14 @@ def fetch_data(suite: "Suite", *, download: bool) -> None:
         require(names, data_home(), download=download, on_progress=on_progress)
 
 
-def pack_data(suite: "Suite") -> None:
-    """Decode the data sets once, so that all cells share them.
-
-    Raises:
-        DataError: One is broken; every such data set is named.
-    """
-    from bench.devices import cpu_cores
-    from bench.launch import ask_worker
-    from bench.paths import data_home
-
-    needed = dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in suite.cells)
-    requests = [{"dataset": name, "input_size": size, "data_home": str(data_home())} for name, size in needed]
-    answers = ask_worker("pack", requests, threads=cpu_cores())
-    if errors := [answer["error"] for answer in answers if "error" in answer]:
-        raise DataError("\n".join(errors))
-
-
 def run_context() -> dict[str, str]:
-    """What every run of this invocation is tagged with: host, user and, in a git work tree, the commit."""
+    """What every run of this invocation is tagged with: process, user and, in a git work tree, the commit."""
     import getpass
-    import platform
 
-    context = {"bench.host": platform.node(), "mlflow.source.name": "bench run", "mlflow.source.type": "LOCAL"}
+    from bench.journal import COMMIT_TAG
+    from bench.processes import process_tags
+
+    context = {**process_tags(), "mlflow.source.name": "bench run", "mlflow.source.type": "LOCAL"}
     try:
         context["mlflow.user"] = getpass.getuser()
     except (KeyError, OSError):
@@ -266,5 +375,5 @@ def run_context() -> dict[str, str]:
     except (OSError, subprocess.TimeoutExpired):
         return context
     if found.returncode == 0:
-        context["mlflow.source.git.commit"] = found.stdout.strip()
+        context[COMMIT_TAG] = found.stdout.strip()
     return context

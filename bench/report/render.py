@@ -15,6 +15,9 @@ from bench.catalog import FORMATS
 from bench.errors import UsageError
 from bench.values import Row, Statistic, Suite, Table
 
+STALE = "(stale)"
+"""Mark of a figure that was made under conditions that have changed since."""
+
 Renderer = Callable[[Sequence[Table], Suite, bool], str]
 
 
@@ -43,7 +46,7 @@ def markdown(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     )
     environment.filters["cell"] = escape
     template = environment.get_template("markdown.j2")
-    content = [(table, grid(table, best), _notes(table)) for table in tables]
+    content = [(table, grid(table, best), _notes(table), _stale(table)) for table in tables]
     return template.render(suite=suite, tables=content, best=best, recipes=recipes(suite), devices=_devices(tables))
 
 
@@ -90,7 +93,7 @@ def _cells(row: Row, *, scheduled: bool, best: bool) -> list[str]:
     cells = [escape(row.label), *([escape(row.schedule)] if scheduled else [])]
     cells += [millions(row.params, 3), millions(row.flops, 1), f"{row.input_size}x{row.input_size}"]
     partial = "" if row.state == "complete" else row.state
-    top1 = accuracy(row.top1, partial)
+    top1 = accuracy(row.top1, partial) + (f" {STALE}" if row.stale else "")
     return cells + ([top1] if best else [top1, accuracy(row.top5, "")])
 
 
@@ -118,6 +121,15 @@ def escape(text: str) -> str:
 
 def _notes(table: Table) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row.label, row.note) for row in table.rows if row.note))
+
+
+def _stale(table: Table) -> list[tuple[str, str]]:
+    """What has changed, with the rows that it concerns."""
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.stale:
+            found.setdefault(row.stale, []).append(row.label)
+    return [(reason, ", ".join(dict.fromkeys(labels))) for reason, labels in found.items()]
 
 
 def recipes(suite: Suite) -> list[str]:
@@ -151,6 +163,7 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
         "stem": row.stem,
         "schedule": row.schedule,
         "state": row.state,
+        "stale": row.stale,
         "params": row.params if row.params is not None else "",
         "flops": row.flops if row.flops is not None else "",
         "input_size": row.input_size,

@@ -93,6 +93,7 @@ def _row(group: _Group, label: str, outcomes: Mapping[str, Outcome]) -> Row:
         top1=_statistic(group.frame["top1"]),
         top5=_statistic(group.frame["top5"]),
         note=_note(known),
+        stale="; ".join(dict.fromkeys(outcome.stale for outcome in known if outcome.stale)),
         runs=tuple(_reference(each, outcomes.get(each.id)) for each in group.cells),
     )
 
@@ -108,6 +109,7 @@ def _reference(cell: Cell, outcome: Outcome | None) -> RunReference:
         device=found.device,
         top1=found.top1 if _is_percent(found.top1) else None,
         top5=found.top5 if _is_percent(found.top5) else None,
+        stale=found.stale,
     )
 
 

@@ -38,7 +38,7 @@ from bench.suite.schema import (
     known_keys,
     sentence,
 )
-from bench.values import Cell, Choice, Recipe, Suite
+from bench.values import Cell, Choice, Execution, Recipe, Suite
 
 FILTER_AXES = (*AXES, "stem", "id")
 PathInFile = tuple[str | int, ...]
@@ -86,7 +86,14 @@ def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Sui
     if document.faults or mapping is None:
         faults = sorted(set(document.faults))
         raise SuiteError([f"{path}:{line}:{column}: {text}" for (line, column), text in faults])
-    return Suite(name=mapping.suite, description=mapping.description, path=path, source=source, cells=tuple(cells))
+    return Suite(
+        name=mapping.suite,
+        description=mapping.description,
+        path=path,
+        source=source,
+        cells=tuple(cells),
+        execution=Execution(deterministic=mapping.execution.deterministic),
+    )
 
 
 def _validate(document: Document) -> SuiteMapping | None:

@@ -200,11 +200,18 @@ class ExcludeMapping(Strict):
     seed: int | str | None = None
 
 
+class ExecutionMapping(Strict):
+    """How cells are run, which changes no result beyond rounding."""
+
+    deterministic: bool = False
+
+
 class SuiteMapping(Strict):
     """A suite file."""
 
     suite: Annotated[str, AfterValidator(_check_suite_name)]
     description: str = ""
+    execution: ExecutionMapping = ExecutionMapping()
     recipe: RecipeMapping | None = None
     schedules: dict[str, ScheduleMapping] = {}
     grid: Annotated[list[GridMapping], AxisOf] = []
@@ -219,6 +226,7 @@ def known_keys(path: tuple[str | int, ...]) -> list[str]:
     by_key: dict[str, Any] = {
         "": SuiteMapping,
         "recipe": RecipeMapping,
+        "execution": ExecutionMapping,
         "grid": GridMapping,
         "cells": CellMapping,
         "exclude": ExcludeMapping,

@@ -1,26 +1,29 @@
 """The forwarder: replays journals into the store, in one thread, whatever the store does.
 
 Training never waits for it. Every point keeps its original timestamp, MLflow drops a point that it already has, and a
-step that an earlier attempt has logged is not logged again, so replaying is harmless at any time.
+step that an earlier attempt has logged with the same value is not logged again, so replaying is harmless at any time,
+from any machine that has the journals.
 """
 
 import hashlib
 import json
+import math
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from filelock import FileLock
 
 from bench.errors import StoreError
 from bench.journal import Event, fold, read_from
-from bench.paths import CellFolder, write_atomically
+from bench.paths import AttemptFolder, CellFolder, write_atomically
+from bench.processes import LEASE_S, LEASE_TAG
 from bench.tracking.store import Store, outcome_tag
-from bench.tracking.uri import redact
-from bench.values import Cell, Outcome, Suite
+from bench.tracking.uri import redact, redact_text
+from bench.values import Cell, Outcome
 
 TICK_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -40,22 +43,30 @@ class Feed:
     """Bytes of each attempt's journal that the store has."""
     events: list[Event] = field(default_factory=list)
     """Events that the store has, without progress."""
-    settled: Outcome | None = None
-    """What became of the cell where its journal does not say."""
+    alive_ms: int = 0
+    """Time of the last event that was read: the last sign of life that a replay knows of."""
+    leased_until: float = 0.0
+    """Unix time until which the store has been told that the cell is alive."""
     finished_at: int = -1
     """Number of events when the run was last ended; more events open it again."""
 
-    def seen(self) -> set[tuple[str, int]]:
-        """Keys and steps that the store has."""
-        return {(key, step) for event in self.events for key, _, step in points(event)}
+    def seen(self) -> dict[tuple[str, int], float]:
+        """Values that the store has, by key and step."""
+        return {(key, step): value for event in self.events for key, value, step in points(event)}
 
 
 class Forwarder:
-    """Follows the journals of watched cells until :meth:`drain`."""
+    """Follows the journals of watched cells until :meth:`drain`.
 
-    def __init__(self, store: Store, suite: Suite, context: Mapping[str, str]) -> None:
-        self._store, self._suite, self._context = store, suite, context
-        self._key = hashlib.sha256(f"{redact(store.uri)} {suite.name}".encode()).hexdigest()[:16]
+    Args:
+        store: Where they go.
+        suite_name: Whose experiment they go to.
+        live: Whether the cells run in this process's care, so that their leases are renewed; False for a replay.
+    """
+
+    def __init__(self, store: Store, suite_name: str, *, live: bool) -> None:
+        self._store, self._suite_name, self._live = store, suite_name, live
+        self._key = hashlib.sha256(f"{redact(store.uri)} {suite_name}".encode()).hexdigest()[:16]
         self._feeds: dict[str, Feed] = {}
         self._lock = threading.Lock()
         """Guards the list of feeds; held for moments, so that the scheduler never waits for the store."""
@@ -69,13 +80,7 @@ class Forwarder:
     def watch(self, cell: Cell, folder: CellFolder) -> None:
         """Follow a cell's journals from where the store has them."""
         with self._lock:
-            self._feeds[cell.id] = Feed(cell, folder)
-
-    def settle(self, cell: Cell, folder: CellFolder, outcome: Outcome) -> None:
-        """Tell what became of a cell whose worker ended without an ``end`` event."""
-        with self._lock:
-            feed = self._feeds.setdefault(cell.id, Feed(cell, folder))
-            feed.settled = outcome
+            self._feeds[str(folder.root)] = Feed(cell, folder)
 
     def drain(self, timeout_s: float) -> list[str]:
         """Wait until the store has everything. Returns what it did not take in time, as sentences."""
@@ -88,8 +93,8 @@ class Forwarder:
         if not left:
             return []
         return [
-            f"{len(left)} runs are not whole in the store ({self._error}); their journals are kept in "
-            f"{left[0].folder.root.parent}, and the same command sends them again"
+            f"{len(left)} runs are not whole in the store: {self._error}\n"
+            f"their journals are kept; when the store is back, send them with: bench sync {left[0].folder.home}"
         ]
 
     def close(self) -> None:
@@ -112,6 +117,7 @@ class Forwarder:
             left = []
             for feed in feeds:
                 try:
+                    self._store.check_present()
                     self._pump(feed)
                 except (StoreError, OSError) as error:
                     self._error = str(error)
@@ -128,18 +134,23 @@ class Forwarder:
         fresh = self._read(feed)
         if fresh:
             self._send(feed, fresh)
-        if feed.finished_at != len(feed.events):
-            self._finish(feed)
+        if feed.finished_at == len(feed.events):
+            return
+        outcome = fold(feed.cell.id, feed.events)
+        if outcome.state in STATUS:
+            self._finish(feed, outcome)
+        else:
+            self._renew(feed)
 
     def _begin(self, feed: Feed) -> bool:
         """Find or make the run, and learn what it has. False while the journal is empty."""
         attempts = feed.folder.attempts()
-        first, _ = read_from(attempts[0].journal) if attempts else ([], 0)
-        if not first and feed.settled is None:
+        first = next((events[0] for each in attempts if (events := read_from(each.journal)[0])), None)
+        if first is None:
             return False
-        first_ms = first[0]["time_ms"] if first else int(feed.folder.cell.stat().st_mtime * 1000)
-        with FileLock(feed.folder.root / "tracking.lock"):  # another bench run may send the same cell
-            run_id = self._store.begin(feed.cell, self._suite, first_ms, self._context)
+        series, created_ms = _series(attempts[0], first)
+        with _one_writer(feed.folder):
+            run_id = self._store.begin(feed.cell, self._suite_name, series, created_ms)
         known = _read_state(feed.folder).get(self._key, {})
         if known.get("run_id") == run_id:
             feed.offsets = {int(number): offset for number, offset in known["offsets"].items()}
@@ -149,6 +160,14 @@ class Forwarder:
         feed.run_id = run_id
         return True
 
+    def _renew(self, feed: Feed) -> None:
+        """Tell readers on other hosts that a cell is still alive, before they take it for dead."""
+        until = LEASE_S + (time.time() if self._live else feed.alive_ms / 1000)
+        if until - feed.leased_until > LEASE_S / 2:
+            feed.leased_until = until
+            with self._store.translated("takes no lease"):
+                self._store.client.set_tag(feed.run_id, LEASE_TAG, str(int(until)))
+
     def _read(self, feed: Feed) -> list[tuple[int, int, list[Event]]]:
         """What is new: attempt, offset behind it, and events."""
         fresh = []
@@ -156,6 +175,7 @@ class Forwarder:
             before = feed.offsets.get(attempt.number, 0)
             events, offset = read_from(attempt.journal, before)
             if offset > before:
+                feed.alive_ms = max([feed.alive_ms, *(event["time_ms"] for event in events)])
                 kept = [event for event in events if event["event"] != "progress"]
                 fresh.append((attempt.number, offset, kept))
         return fresh
@@ -173,8 +193,7 @@ class Forwarder:
         client, run_id = self._store.client, feed.run_id
         for event in events:
             if event["event"] == "start":
-                client.update_run(run_id, status="RUNNING")
-                client.set_tag(run_id, "bench.state", "running")
+                self._log_start(run_id, event)
             elif event["event"] == "data":
                 client.log_inputs(run_id, [_dataset_input(event)])
             elif event["event"] == "artifact":
@@ -184,14 +203,25 @@ class Forwarder:
         self._log_points(run_id, events, feed.seen())
         self._tag(run_id, fold(feed.cell.id, feed.events + events))
 
-    def _log_points(self, run_id: str, events: list[Event], seen: set[tuple[str, int]]) -> None:
+    def _log_start(self, run_id: str, event: Event) -> None:
+        """Open the run (again) and say who runs it."""
+        from mlflow.entities import RunTag
+
+        tags = {**event.get("context", {}), "bench.state": "running"}
+        self._store.client.update_run(run_id, status="RUNNING")
+        self._store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def _log_points(self, run_id: str, events: list[Event], seen: dict[tuple[str, int], float]) -> None:
         from mlflow.entities import Metric
 
         metrics = []
         for event in events:
             for key, value, step in points(event):
-                if (key, step) not in seen:
-                    seen.add((key, step))
+                # an attempt that went on repeats steps: to the bit on a CPU, and within rounding on a GPU, where the
+                # later value is the one that the weights at the end belong to
+                told = (key, step) in seen and event["event"] == "summary"  # how long it took differs every time
+                if not told and not _same(seen.get((key, step)), value):
+                    seen[key, step] = value
                     metrics.append(Metric(key, value, event["time_ms"], step))
         for begin in range(0, len(metrics), BATCH):
             self._store.client.log_batch(run_id, metrics=metrics[begin : begin + BATCH])
@@ -204,23 +234,12 @@ class Forwarder:
             "bench.attempt": str(outcome.attempts),
             "bench.device": outcome.device,
             "bench.failure": outcome.kind,
-            "bench.reason": outcome.reason[:1000],
+            "bench.reason": redact_text(outcome.reason)[:1000],
         }
         self._store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def _finish(self, feed: Feed) -> None:
+    def _finish(self, feed: Feed, outcome: Outcome) -> None:
         """End the run once its journal has ended: points counted, tags, status, and ``bench.state`` last."""
-        outcome = fold(feed.cell.id, feed.events)
-        if feed.settled is not None:
-            outcome = replace(
-                outcome,
-                state=feed.settled.state,
-                kind=feed.settled.kind,
-                reason=feed.settled.reason,
-                attempts=feed.settled.attempts,
-            )
-        if outcome.state not in STATUS:
-            return
         with self._store.translated("takes no end of a run"):
             self._verify(feed)
             self._tag(feed.run_id, outcome)
@@ -232,31 +251,58 @@ class Forwarder:
 
     def _verify(self, feed: Feed) -> None:
         """Read the points back and count them; what the store has lost is sent again."""
-        expected: dict[str, set[int]] = defaultdict(set)
-        for key, step in feed.seen():
-            expected[key].add(step)
-        for key, steps in expected.items():
+        seen = feed.seen()
+        for key in {key for key, _ in seen}:
             have = {metric.step for metric in self._store.client.get_metric_history(feed.run_id, key)}
-            if steps - have:
-                missing = steps - have
-                others = {pair for pair in feed.seen() if pair[0] != key or pair[1] not in missing}
-                self._log_points(feed.run_id, feed.events, others)
+            if {step for other, step in seen if other == key} - have:
+                there = {pair: value for pair, value in seen.items() if pair[0] != key or pair[1] in have}
+                self._log_points(feed.run_id, feed.events, there)
 
 
 def points(event: Event) -> list[tuple[str, float, int]]:
-    """The metric points of a journal event: key, value, step."""
+    """The metric points of a journal event: key, value, step. Infinity, of which MLflow makes 1.8e308, becomes NaN."""
     match event["event"]:
-        case "epoch":
-            return [(key, value, event["epoch"]) for key, value in event["metrics"].items()]
+        case "epoch" | "diverged":
+            found = [(key, value, event["epoch"]) for key, value in event["metrics"].items()]
         case "summary":
-            return [(key, value, 0) for key, value in event["metrics"].items()]
+            found = [(key, value, 0) for key, value in event["metrics"].items()]
         case "cost":
-            return [
+            found = [
                 ("cost/params_m", event["params"] / 1e6, 0),
                 ("cost/flops_m", event["flops"] / 1e6, 0),
                 ("cost/conv_linear_m", event["conv_linear_macs"] / 1e6, 0),
             ]
-    return []
+        case _:
+            found = []
+    return [(key, value if math.isfinite(value) else math.nan, step) for key, value, step in found]
+
+
+def _same(before: float | None, now: float) -> bool:
+    return before is not None and (before == now or (math.isnan(before) and math.isnan(now)))
+
+
+def _series(attempt: AttemptFolder, first: Event) -> tuple[str, int]:
+    """What names the journals of a cell, and when they began; of old journals their first event."""
+    try:
+        request = json.loads(attempt.request.read_text())
+        return request["series"], request["created_ms"]
+    except (OSError, ValueError, KeyError):
+        return str(first["time_ms"]), first["time_ms"]
+
+
+@contextmanager
+def _one_writer(folder: CellFolder) -> Iterator[None]:
+    """Keep other processes of bench from making a run of the same journal."""
+    try:
+        lock = FileLock(folder.tracking_lock)
+        lock.acquire()
+    except OSError:
+        yield  # a folder that cannot be written, on a disk that is full or is not ours
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _dataset_input(event: Event) -> Any:
@@ -284,4 +330,5 @@ def _read_state(folder: CellFolder) -> dict[str, Any]:
 def _write_state(folder: CellFolder, key: str, run_id: str, offsets: Mapping[int, int]) -> None:
     state = _read_state(folder)
     state[key] = {"run_id": run_id, "offsets": {str(number): offset for number, offset in offsets.items()}}
-    write_atomically(folder.tracking, json.dumps(state, sort_keys=True))
+    with suppress(OSError):  # without it everything is sent again, which is harmless
+        write_atomically(folder.tracking, json.dumps(state, sort_keys=True))

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from bench.errors import StoreError
+from bench.processes import LEASE_S, LEASE_TAG, is_gone, process_tags
 from bench.tracking.uri import redact, redact_text, sqlite_path
 from bench.values import Cell, Outcome, Suite, cost_from_dict
 
@@ -28,6 +30,7 @@ NOTE_LIMIT = 15_000
 TAG_LIMIT = 7_500
 """Characters of a tag; MLflow cuts at 8,000."""
 SERVER_TIMEOUT_S = 5.0
+GONE = "its process is gone; bench run goes on where it stopped"
 
 
 class Store:
@@ -41,6 +44,7 @@ class Store:
         self.uri = uri
         self._check_reachable()
         self.client = self._open()
+        self._file = _identity(sqlite_path(uri))
         self._experiments: dict[str, str] = {}
 
     def _check_reachable(self) -> None:
@@ -53,6 +57,9 @@ class Store:
     def _open(self) -> Any:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.pop("MLFLOW_RUN_ID", None)  # would make MLflow write into somebody's run
+        # a call that fails is tried again by the forwarder, which can be stopped; MLflow's own tries last for minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         with self.translated("cannot be opened"), self._alone(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mlflow's own imports warn of other libraries
             from mlflow import MlflowClient
@@ -150,43 +157,87 @@ class Store:
         local: str = self.client.download_artifacts(run_id, name)
         return local
 
-    def begin(self, cell: Cell, suite: Suite, first_ms: int, context: Mapping[str, str]) -> str:
-        """The run of a cell: found again if it is of the same journal, else made.
+    def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
+        """The run of a series of attempts at a cell: found again if it is there, else made.
 
-        A run of the same cell from another journal (a rerun, or a BENCH_HOME that was deleted) is kept, labelled and
-        left alone, so that two series never mix.
+        The newest series of a cell is its result. Every other run of the same cell (before a rerun, or of a BENCH_HOME
+        that was deleted) is kept, labelled ``bench.superseded`` and left alone, so that two series never mix.
 
         Args:
             cell: The cell.
-            suite: Whose experiment the run is in.
-            first_ms: Time of the journal's first event, which tells journals apart.
-            context: Tags of host, user and commit.
+            suite_name: Whose experiment the run is in.
+            series: What tells series apart, see :class:`bench.values.Attempt`.
+            created_ms: When the series began.
         """
         with self.translated("takes no run"):
-            self.experiment(suite.name)
-            for run in self.runs(suite.name, f"tags.`bench.cell` = '{cell.id}'"):
-                if "bench.superseded" in run.data.tags:
-                    continue
-                if run.data.tags.get("bench.journal") == str(first_ms):
-                    return str(run.info.run_id)
-                self.client.set_tag(run.info.run_id, "bench.superseded", "true")
-            return self._create_run(cell, suite, first_ms, context)
+            self.experiment(suite_name)
+            runs = list(self.runs(suite_name, f"tags.`bench.cell` = '{cell.id}'"))
+            own = next((run.info.run_id for run in runs if run.data.tags.get("bench.journal") == series), None)
+            own = own or self._create_run(cell, suite_name, series, created_ms)
+            others = [run for run in runs if run.info.run_id != own]
+            for run in others:
+                if run.info.start_time <= created_ms:
+                    self._supersede(run)
+            if any(run.info.start_time > created_ms for run in others):
+                self.client.set_tag(own, "bench.superseded", "true")
+            return own
 
-    def _create_run(self, cell: Cell, suite: Suite, first_ms: int, context: Mapping[str, str]) -> str:
+    def _supersede(self, run: Any) -> None:
+        """Label a run as replaced by a later one; it stays."""
+        if "bench.superseded" not in run.data.tags:
+            self.client.set_tag(run.info.run_id, "bench.superseded", "true")
+        if run.info.status == "RUNNING":
+            self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
         from mlflow.entities import Param
 
         tags = {
-            **context,
             "bench.cell": cell.id,
-            "bench.suite": suite.name,
+            "bench.suite": suite_name,
             "bench.state": "running",
-            "bench.journal": str(first_ms),
+            "bench.journal": series,
+            LEASE_TAG: str(int(time.time() + LEASE_S)),
+            **process_tags(),
         }
-        run = self.client.create_run(self.experiment(suite.name), start_time=first_ms, tags=tags, run_name=cell.title)
+        experiment = self.experiment(suite_name)
+        run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=cell.title)
         run_id: str = run.info.run_id
         self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
         self.client.log_dict(run_id, asdict(cell), "cell.json")
         return run_id
+
+    def settle_orphans(self, suite_name: str) -> list[str]:
+        """End the runs of a suite whose process is gone. Returns the ids of their cells.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        from mlflow.entities import RunTag
+
+        settled = []
+        with self.translated("cannot settle runs whose process is gone"):
+            for run in list(self.runs(suite_name, "attributes.status = 'RUNNING'")):
+                tags = run.data.tags
+                if "bench.cell" not in tags or tags.get("bench.state") != "running" or not is_gone(tags):
+                    continue
+                known = to_outcome(run.info.run_id, tags)
+                outcome = replace(known, state="interrupted", kind="lost", reason=GONE)
+                ended = {"bench.outcome": outcome_tag(outcome), "bench.failure": "lost", "bench.reason": GONE}
+                self.client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in ended.items()])
+                self.client.set_terminated(run.info.run_id, "KILLED")
+                self.client.set_tag(run.info.run_id, "bench.state", "interrupted")
+                settled.append(tags["bench.cell"])
+        return settled
+
+    def check_present(self) -> None:
+        """Notice a database that was removed or replaced: an open connection goes on writing to the one that is gone.
+
+        Raises:
+            StoreError: It is not the file that was opened.
+        """
+        if self._file is not None and _identity(sqlite_path(self.uri)) != self._file:
+            raise StoreError(f"the MLflow store {self.uri} was removed or replaced while it was in use")
 
     def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str]) -> None:
         """Keep the suite file and the tables in the suite's own run, and the table as the experiment's note.
@@ -210,10 +261,14 @@ class Store:
             self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
             self.client.set_terminated(run_id, "FINISHED")
 
-    def supersede(self, run_id: str) -> None:
-        """Label a run as replaced by a later one; it stays."""
-        with self.translated("takes no tag"):
-            self.client.set_tag(run_id, "bench.superseded", "true")
+
+def _identity(database: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None where there is none."""
+    try:
+        stat = database.stat() if database else None
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino) if stat else None
 
 
 def _check_sqlite(path: Path) -> None:
@@ -244,7 +299,7 @@ def _check_server(uri: str) -> None:
     except requests.RequestException as error:
         raise StoreError(
             f"the MLflow server {redact(uri)} does not answer ({type(error).__name__}); start it, or use another store "
-            "with --tracking-uri sqlite:///mlflow.db"
+            "with --tracking-uri sqlite:///mlflow.db, or run with --offline and bring the runs there with bench sync"
         ) from error
     if answer.status_code >= 500:
         raise StoreError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")
@@ -276,7 +331,7 @@ def params_of(cell: Cell) -> dict[str, str]:
 def outcome_tag(outcome: Outcome) -> str:
     """An outcome as the JSON of the tag ``bench.outcome``, exact to the last digit; without its run."""
     content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
-    del content["run_id"], content["commit"], content["cell_id"]
+    del content["run_id"], content["commit"], content["cell_id"], content["stale"]
     return json.dumps(content, sort_keys=True)
 
 

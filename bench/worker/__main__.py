@@ -1,8 +1,9 @@
 """The worker process: ``python -m bench.worker run REQUEST | measure | pack``.
 
-``run`` trains one attempt and leaves 0 (complete), 1 (failed) or 130 (interrupted); everything else it has to say is
-in the journal. ``measure`` and ``pack`` read a JSON list of requests from standard input and answer in kind. Started by
-:mod:`bench.launch`, or by hand on a machine that has torch and nothing else of bench's.
+``run`` trains one attempt and leaves 0 (complete), 1 (failed), 3 (its folder cannot be written) or 130 (interrupted);
+everything else it has to say is in the journal. ``measure`` and ``pack`` read a JSON list of requests from standard
+input and answer in kind. Started by :mod:`bench.launch`, or by hand on a machine that has torch and nothing else of
+bench's.
 """
 
 import ctypes
@@ -11,16 +12,22 @@ import os
 import platform
 import signal
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError, DivergedError
+from filelock import FileLock
+
+from bench.errors import STORAGE_ERRORS, BenchError, DivergedError
 from bench.journal import Journal
 from bench.paths import AttemptFolder, CellFolder, write_atomically
 from bench.values import Attempt, attempt_from_dict
 
-EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+EXIT_FAILED, EXIT_STORAGE, EXIT_INTERRUPTED = 1, 3, 130
+ORPHAN_GRACE_S = 4.0
+"""How long a worker whose scheduler died gets to save its state."""
 
 
 def main() -> int:
@@ -36,13 +43,24 @@ def main() -> int:
 
 
 def follow_the_scheduler() -> None:
-    """Be sent SIGTERM when the scheduler dies, however it dies (Linux; elsewhere its exit handlers must do)."""
+    """Be sent SIGTERM when the scheduler dies, however it dies, and be gone seconds later, whatever goes on then."""
     scheduler = int(os.environ.get("BENCH_SCHEDULER_PID", "0"))
-    if scheduler and sys.platform == "linux":
+    if not scheduler:
+        return
+    if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
-        if os.getppid() != scheduler:  # it died before the line above
-            os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=_outlive_no_scheduler, args=(scheduler,), name="watchdog", daemon=True).start()
+
+
+def _outlive_no_scheduler(scheduler: int) -> None:
+    """End this process group a little after the scheduler: a handler waits for a long step of the net, a thread not."""
+    while os.getppid() == scheduler:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_GRACE_S)
+    leads_its_group = os.getpgrp() == os.getpid()
+    os.killpg(0, signal.SIGKILL) if leads_its_group else os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(request: Path) -> int:
@@ -52,16 +70,31 @@ def run(request: Path) -> int:
     signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
     attempt = attempt_from_dict(json.loads(request.read_text()))
     folder = CellFolder(Path(attempt.folder))
-    paths = folder.attempt(attempt.number)
-    with Journal(paths.journal) as journal:
-        try:
-            return train(attempt, folder, journal, stopped)
-        except BaseException as error:  # whatever it was, the journal is where people look for it
-            kind, reason = classify(error)
-            write_traceback(paths)
-            journal.write("artifact", path=f"{paths.root.name}/{paths.traceback.name}")
-            journal.write("end", state="failed", kind=kind, reason=f"{reason} (traceback: {paths.traceback})")
-            return EXIT_FAILED
+    try:
+        with FileLock(folder.worker_lock), Journal(folder.attempt(attempt.number).journal) as journal:
+            return attempt_once(attempt, folder, journal, stopped)
+    except OSError as error:
+        print(f"{error.filename or folder.root}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_STORAGE
+
+
+def attempt_once(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[int]) -> int:
+    """Train, and journal how it ended.
+
+    Raises:
+        OSError: The cell's folder cannot be written, so that not even its end can be told.
+    """
+    try:
+        return train(attempt, folder, journal, stopped)
+    except BaseException as error:  # whatever it was, the journal is where people look for it
+        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+            raise
+        paths = folder.attempt(attempt.number)
+        kind, reason = classify(error)
+        write_traceback(paths)
+        journal.write("artifact", path=f"{paths.root.name}/{paths.traceback.name}")
+        journal.write("end", state="failed", kind=kind, reason=f"{reason} (traceback: {paths.traceback})")
+        return EXIT_FAILED
 
 
 def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[int]) -> int:
@@ -76,7 +109,7 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
         "start",
         attempt=attempt.number,
         pid=os.getpid(),
-        host=platform.node(),
+        context=dict(attempt.context),
         device=attempt.device,
         device_name=environment["device_name"],
         threads=attempt.threads,

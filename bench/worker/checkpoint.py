@@ -6,13 +6,14 @@ last two are kept: a damaged newest one costs the epochs since the one before it
 
 import hashlib
 import io
-import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.failpoint import failpoint
 from bench.paths import CellFolder, write_atomically
 
 KEPT = 2
@@ -29,6 +30,7 @@ def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
     content = buffer.getvalue()
     path = folder.checkpoint(state["epochs_done"], state["steps_done"])
     write_atomically(path, content)
+    failpoint("checkpoint-without-digest")
     write_atomically(_digest_path(path), hashlib.sha256(content).hexdigest())
     for old in folder.checkpoints()[KEPT:]:
         remove(old)
@@ -37,7 +39,8 @@ def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
 def load(folder: CellFolder, fingerprint: Mapping[str, str]) -> dict[str, Any] | None:
     """Read the newest checkpoint that is whole and was made under the same fingerprint, or return None.
 
-    Only tensors and plain values are read (``weights_only``): a checkpoint cannot run code.
+    Only tensors and plain values are read (``weights_only``): a checkpoint cannot run code, and one that would is
+    passed over.
     """
     for path in folder.checkpoints():
         try:
@@ -47,8 +50,11 @@ def load(folder: CellFolder, fingerprint: Mapping[str, str]) -> dict[str, Any] |
             continue
         if hashlib.sha256(content).hexdigest() != expected:
             continue
-        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if state["fingerprint"] == dict(fingerprint):
+        try:
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError):
+            continue  # not written by save(), whatever its digest says
+        if isinstance(state, dict) and state.get("fingerprint") == dict(fingerprint):
             return state
     return None
 
@@ -67,15 +73,3 @@ def remove(path: Path) -> None:
 
 def _digest_path(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def sync_file(path: Path) -> None:
-    """Have a file that a library wrote on disk before it is renamed."""
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())

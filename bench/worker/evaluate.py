@@ -3,21 +3,23 @@
 Shapes: N images, K classes.
 """
 
+import hashlib
+import io
 import resource
 import statistics
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.journal import Journal
-from bench.paths import CellFolder
+from bench.paths import CellFolder, write_atomically
 from bench.values import Cell
-from bench.worker import checkpoint
 from bench.worker.data.batches import TestBatches
 
 TOP_CLASSES = 5
@@ -38,14 +40,20 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 
 @torch.inference_mode()
-def test(net: nn.Module, batches: TestBatches, precision: str, device: torch.device) -> tuple[dict[str, float], Tensor]:
-    """Score every test image. Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32."""
+def test(
+    net: nn.Module, batches: TestBatches, precision: str, device: torch.device, beat: Callable[[], None]
+) -> tuple[dict[str, float], Tensor]:
+    """Score every test image. Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32.
+
+    ``beat`` is called after every batch, to show that the process lives.
+    """
     net.eval()
     scored, known = [], []
     for images, labels in batches:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             scored.append(net(images.contiguous(memory_format=memory_format(device))).float())
         known.append(labels)
+        beat()
     scores, labels = torch.cat(scored), torch.cat(known)
     hits = scores.topk(min(TOP_CLASSES, scores.shape[1]), dim=1).indices == labels[:, None]
     metrics = {
@@ -62,24 +70,22 @@ def keep_predictions(scores: Tensor, labels: "np.ndarray[tuple[int], np.dtype[np
     The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16 and ``probabilities`` (N, 5) float32.
     """
     top = scores.softmax(dim=1).topk(min(TOP_CLASSES, scores.shape[1]), dim=1)
-    temporary = folder.predictions.with_suffix(".tmp.npz")
+    content = io.BytesIO()
     np.savez_compressed(
-        temporary,
+        content,
         labels=np.asarray(labels),
         classes=top.indices.cpu().numpy().astype(np.uint16),
         probabilities=top.values.cpu().numpy(),
     )
-    temporary.replace(folder.predictions)
+    write_atomically(folder.predictions, content.getvalue())
 
 
 def keep_weights(net: nn.Module, cell: Cell, folder: CellFolder) -> str:
     """Write the weights as safetensors and return the file's SHA-256."""
     weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
-    temporary = folder.weights.with_suffix(".tmp")
-    save_file(weights, temporary, metadata={"cell": cell.id, "model": cell.model})
-    checkpoint.sync_file(temporary)
-    temporary.replace(folder.weights)
-    return checkpoint.file_sha256(folder.weights)
+    content = save(weights, metadata={"cell": cell.id, "model": cell.model})
+    write_atomically(folder.weights, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def journal_summary(timings: list[EpochTiming], device: torch.device, total_s: float, journal: Journal) -> None:

@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.errors import DivergedError
+from bench.failpoint import failpoint
+from bench.fingerprint import fingerprint
 from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
-from bench.values import PROTOCOL_VERSION, Attempt, Cell
+from bench.values import Attempt, Cell
 from bench.worker import checkpoint, models
 from bench.worker.data.batches import TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset, pack
@@ -37,9 +39,9 @@ from bench.worker.evaluate import (
 from bench.worker.measure import measure
 from bench.worker.optim import build_optimizer, learning_rates
 
-CHECKPOINT_EVERY_S = 20.0
-"""Training time between checkpoints, so that a cell that is killed loses little."""
-CHECKPOINT_SHARE = 0.02
+CHECKPOINT_EVERY_S = 2.0
+"""Least training time between checkpoints, so that a cell that is killed loses little."""
+CHECKPOINT_SHARE = 0.01
 """Largest share of the time spent on saving; a net that takes long to save is saved less often."""
 PROGRESS_EVERY_S = 1.0
 TEST_BATCH = 500
@@ -72,6 +74,8 @@ class Training:
     timings: list[EpochTiming] = field(default_factory=list)
     save_after: float = 0.0
     """Clock before which no checkpoint is written."""
+    began: float = field(default_factory=time.monotonic)
+    """Clock at which the cell would have begun, had it trained in one go."""
 
     @property
     def cell(self) -> Cell:
@@ -91,14 +95,15 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
         BenchError: The data set or the net cannot be used, or the loss is no longer finite.
         InterruptedTrainingError: ``stop()`` became true; training goes on from here another time.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     device = prepare_device(attempt)
     data = pack(attempt.cell.dataset, attempt.cell.recipe.input_size, Path(attempt.data_home))
-    journal_inputs(attempt.cell, data, journal)
+    journal_inputs(attempt, data, journal)
     training = build(attempt, data, device, journal, stop)
+    training.began = began
     resume(training)
     train_epochs(training)
-    finish(training, started)
+    finish(training)
 
 
 def prepare_device(attempt: Attempt) -> torch.device:
@@ -108,16 +113,23 @@ def prepare_device(attempt: Attempt) -> torch.device:
         # TF32 is what published GPU figures are trained with
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.benchmark = not attempt.deterministic
+        # an operator that has no deterministic form fails the cell: a promise of equal bits is kept or not made
+        torch.use_deterministic_algorithms(attempt.deterministic)
     return torch.device(attempt.device)
 
 
-def journal_inputs(cell: Cell, data: PackedDataset, journal: Journal) -> None:
+def journal_inputs(attempt: Attempt, data: PackedDataset, journal: Journal) -> None:
     """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
-    classes = len(data.classes)
-    train_images, test_images = len(data.train_labels), len(data.test_labels)
+    cell, classes = attempt.cell, len(data.classes)
     journal.write(
-        "data", name=data.name, digest=data.digest, classes=classes, train_images=train_images, test_images=test_images
+        "data",
+        name=data.name,
+        digest=data.digest,
+        classes=classes,
+        train_images=len(data.train_labels),
+        test_images=len(data.test_labels),
+        fingerprint=fingerprint(cell, data=data.digest, device=attempt.device),
     )
     recipe = cell.recipe
     cost = measure(cell.model, stem=recipe.stem, input_size=recipe.input_size, num_classes=classes)
@@ -147,12 +159,7 @@ def build(
         stop=stop,
         net=net,
         optimizer=build_optimizer(net.parameters(), cell.recipe.optimizer),
-        fingerprint={
-            "data": data.digest,
-            "protocol": str(PROTOCOL_VERSION),
-            "torch": str(torch.__version__),
-            "device": device.type,
-        },
+        fingerprint=fingerprint(cell, data=data.digest, device=device.type),
         save_after=time.monotonic() + CHECKPOINT_EVERY_S,
     )
 
@@ -166,6 +173,7 @@ def resume(training: Training) -> None:
     training.optimizer.load_state_dict(state["optimizer"])
     training.epochs_done, training.steps_done = state["epochs_done"], state["steps_done"]
     training.losses = state["losses"].to(training.device)
+    training.began -= state["elapsed_s"]
     training.journal.write("resumed", epochs_done=training.epochs_done, steps_done=training.steps_done)
 
 
@@ -179,9 +187,13 @@ def train_epochs(training: Training) -> None:
     test_batches = TestBatches(training.data, batch_size=TEST_BATCH, device=device)
     while (epoch := training.epochs_done) < recipe.epochs:
         began, first_step = time.monotonic(), training.steps_done
-        loss = train_epoch(training, batches, rates[epoch])
+        try:
+            loss = train_epoch(training, batches, rates[epoch])
+        except DivergedError:
+            training.journal.write("diverged", epoch=epoch + 1, metrics={"train/loss": math.nan})
+            raise
         train_s = time.monotonic() - began
-        metrics, training.scores = test(training.net, test_batches, recipe.precision, device)
+        metrics, training.scores = test(training.net, test_batches, recipe.precision, device, training.journal.beat)
         images = (len(batches) - first_step) * batches.batch_size
         timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
         training.timings.append(timing)
@@ -246,6 +258,7 @@ def save_when_due(training: Training) -> None:
                 "epochs_done": training.epochs_done,
                 "steps_done": training.steps_done,
                 "losses": training.losses.cpu(),
+                "elapsed_s": began - training.began,
                 "fingerprint": training.fingerprint,
             },
         )
@@ -272,12 +285,13 @@ def mean_loss(losses: Tensor, epoch: int) -> float:
     return float(values.double().mean())
 
 
-def finish(training: Training, started: float) -> None:
+def finish(training: Training) -> None:
     """Write what the cell leaves behind; the result last, by rename."""
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died between its last epoch and this line
         batches = TestBatches(training.data, batch_size=TEST_BATCH, device=training.device)
-        _, training.scores = test(training.net, batches, training.cell.recipe.precision, training.device)
+        precision = training.cell.recipe.precision
+        _, training.scores = test(training.net, batches, precision, training.device, journal.beat)
     keep_predictions(training.scores, training.data.test_labels, folder)
     journal.write("artifact", path=folder.predictions.name)
     journal.write("artifact", path=folder.environment.name)
@@ -286,9 +300,11 @@ def finish(training: Training, started: float) -> None:
         journal.write("artifact", path=folder.weights.name, sha256=digest)
     else:
         folder.weights.unlink()
-    journal_summary(training.timings, training.device, time.monotonic() - started, journal)
+    journal_summary(training.timings, training.device, time.monotonic() - training.began, journal)
+    failpoint("before-end")
     journal.write("end", state="complete", kind="", reason="", fingerprint=training.fingerprint)
     result = {"cell": training.cell.id, "fingerprint": training.fingerprint, "weights_sha256": digest}
+    failpoint("before-result")
     write_atomically(folder.result, json.dumps(result, sort_keys=True))
     checkpoint.clear(folder)
 

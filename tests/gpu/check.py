@@ -49,7 +49,15 @@ def train(cell: Cell, device: str, home: Path) -> Outcome:
     attempt = folder.attempt(1)
     attempt.root.mkdir(parents=True)
     request = Attempt(
-        cell=cell, number=1, folder=str(folder.root), data_home=str(home / "data"), device=device, threads=4
+        cell=cell,
+        number=1,
+        folder=str(folder.root),
+        data_home=str(home / "data"),
+        device=device,
+        threads=4,
+        suite="gpu",
+        series=device,
+        created_ms=0,
     )
     attempt.request.write_text(to_json(request))
     done = subprocess.run([sys.executable, "-m", "bench.worker", "run", str(attempt.request)], check=False)

@@ -9,7 +9,6 @@ import hashlib
 import importlib
 import json
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,13 @@ import torch
 from filelock import FileLock
 from torch.nn.functional import interpolate
 
-from bench.catalog import DATASETS, FOLDER_PREFIX, dataset_problem
+from bench.catalog import DATASETS, FOLDER_PREFIX
 from bench.errors import DataError
-from bench.fetch import folder_layout, folder_path, image_files
+from bench.fetch import folder_path, pack_folder
 from bench.paths import sync_folder, write_atomically
 from bench.worker.data import sources
 from bench.worker.data.sources import Images, Labels, RawDataset
 
-FORMAT = 1
-"""Raised whenever the same source would be packed to other pixels or files than before."""
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 RESIZE_BATCH = 1000
 
@@ -60,7 +57,7 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
         DataError: The data set is missing or broken, this version does not train on it, or the disk refuses.
     """
     try:
-        folder = home / "packed" / _key(dataset, input_size)
+        folder = pack_folder(dataset, input_size, home)
         if packed := _open(folder, dataset):
             return packed
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -74,26 +71,6 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     if packed is None:
         raise DataError(f"{folder} was written and cannot be read back; check the disk, remove the folder, run again")
     return packed
-
-
-def _key(dataset: str, input_size: int) -> str:
-    if dataset.startswith(FOLDER_PREFIX):
-        path = folder_path(dataset)
-        layout = folder_layout(path)
-        identity = [str(path)]
-        for part in (layout.train, layout.test):
-            for file in (each for name in layout.classes for each in image_files(part / name)):
-                stat = file.stat()
-                identity.append(f"{file.relative_to(path)}|{stat.st_size}|{stat.st_mtime_ns}")
-        label = f"folder-{path.name}"
-    else:
-        if problem := dataset_problem(dataset):
-            raise DataError(problem)
-        identity = [f"{archive.name}|{archive.md5}" for archive in DATASETS[dataset].archives]
-        label = dataset
-    text = json.dumps([FORMAT, dataset, input_size, identity])
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:60]
-    return f"{safe}-{input_size}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
 
 
 def _open(folder: Path, dataset: str) -> PackedDataset | None:

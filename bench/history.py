@@ -1,0 +1,184 @@
+"""What ran on this machine: the folders of cells below BENCH_HOME, read, kept and settled.
+
+Called by the commands and by the loop of ``bench run``. The journals in these folders are the truth until a tracking
+store has them; nothing here talks to a store.
+"""
+
+import csv
+import io
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.journal import Event, Journal, fold, read_cell, read_from
+from bench.paths import CellFolder, suite_file, suite_files, write_atomically
+from bench.values import Cell, Outcome, Suite, cell_from_dict, suite_from_dict, to_json
+
+RECENT = 200
+"""Cells that estimates are made from."""
+GONE = "its process is gone; it goes on where it stopped"
+
+
+def keep_suite(suite: Suite, home: Path) -> None:
+    """Keep a suite beside its cells, so that status and sync need no suite file."""
+    path = suite_file(home, suite.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, to_json(suite))
+
+
+def kept_suites(home: Path) -> list[Suite]:
+    """The suites that were run below a BENCH_HOME, by name, as they were when they were last run."""
+    return [suite_from_dict(json.loads(path.read_text())) for path in suite_files(home)]
+
+
+def local_outcomes(suite: Suite, home: Path) -> dict[str, Outcome]:
+    """What the cells' folders on this machine say."""
+    found = {}
+    for cell in suite.cells:
+        folder = CellFolder.of(home, cell.id)
+        if folder.root.exists():
+            found[cell.id] = read_outcome(cell.id, folder)
+    return found
+
+
+def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
+    """The cells that ran most lately on this machine, of whatever suite, with what their journals say."""
+    files = sorted((home / "cells").glob("*/cell.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    found = []
+    for file in files[:RECENT]:
+        cell = cell_from_dict(json.loads(file.read_text()))
+        found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
+    return found
+
+
+def curves(suite: Suite, home: Path) -> str:
+    """The metrics of every epoch of every cell that ran on this machine, as CSV."""
+    stream = io.StringIO()
+    names = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("cell", "model", "dataset", "schedule", "seed", "epoch", *names))
+    for cell in suite.cells:
+        axes = (cell.id, cell.model, cell.dataset, cell.schedule_name, cell.seed)
+        epochs = {e["epoch"]: e for e in read_cell(CellFolder.of(home, cell.id)) if e["event"] == "epoch"}
+        for epoch, event in sorted(epochs.items()):
+            writer.writerow((*axes, epoch, *(event["metrics"][name] for name in names)))
+    return stream.getvalue()
+
+
+def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:
+    """Fold a cell's journals; an attempt that has no end and that nobody runs any more was interrupted."""
+    outcome = fold(cell_id, read_cell(folder))
+    if outcome.state == "running" and not is_held(folder):
+        return replace(outcome, state="interrupted", kind="lost", reason=GONE)
+    if outcome.state == "complete" and not folder.result.exists():
+        return replace(outcome, state="interrupted", reason="its result was not written")
+    return outcome
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[bool]:
+    """Hold a lock file for a moment; False where somebody has it, True where it is ours or nobody could have it.
+
+    The kernel drops the lock of a process that dies, so a lock that is held means a living process.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    except OSError:
+        yield True  # a folder that cannot be written has no writer either
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def is_held(folder: CellFolder) -> bool:
+    """Whether a living scheduler or worker has this cell."""
+    with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
+        return not (free and idle)
+
+
+def settle(suite: Suite, home: Path) -> list[Cell]:
+    """Write the end of attempts whose processes are gone into their journals. Returns their cells.
+
+    Only attempts of this host: a folder that was copied here may belong to a run that goes on elsewhere.
+    """
+    settled = []
+    for cell in suite.cells:
+        folder = CellFolder.of(home, cell.id)
+        if not folder.root.exists():
+            continue
+        with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
+            if free and idle and _is_open(folder):
+                try:
+                    write_end(folder, fold(cell.id, read_cell(folder)), state="interrupted", kind="lost", reason=GONE)
+                except OSError:
+                    continue  # on a full or read-only disk reading still tells the same
+                settled.append(cell)
+    return settled
+
+
+def _is_open(folder: CellFolder) -> bool:
+    """Whether the last attempt began on this host and has no end."""
+    attempts = folder.attempts()
+    if not attempts:
+        return False
+    events, _ = read_from(attempts[-1].journal)
+    started = [event for event in events if event["event"] == "start"]
+    here = bool(started) and started[-1].get("context", {}).get("bench.host") == platform.node()
+    return here and not has_end(events)
+
+
+def has_end(events: list[Event]) -> bool:
+    """Whether an attempt's journal says how it ended."""
+    return any(event["event"] == "end" for event in events)
+
+
+def write_end(folder: CellFolder, outcome: Outcome, **end: str) -> None:
+    """Write the end of the last attempt for a worker that could not.
+
+    Raises:
+        OSError: The disk is full or read-only.
+    """
+    attempt = folder.attempts()[-1]
+    with Journal(attempt.journal) as journal:
+        journal.write("end", attempt=max(attempt.number, outcome.attempts), **end)
+
+
+def discard(folder: CellFolder) -> None:
+    """Make room for another series of attempts: the old one is kept whole in a ``before-`` folder, with its results."""
+    kept = folder.root / f"before-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
+    kept.mkdir()
+    for path in list(folder.root.iterdir()):
+        if path != kept and path.suffix != ".lock" and path.name != "lock" and not path.name.startswith("before-"):
+            path.rename(kept / path.name)
+
+
+def series_of(folder: CellFolder) -> list[CellFolder]:
+    """The folders of all series of a cell, oldest first, the current one last."""
+    return [*(CellFolder(path) for path in sorted(folder.root.glob("before-*"))), folder]
+
+
+def unforwarded(suite: Suite, stored: Mapping[str, Outcome], home: Path) -> list[Cell]:
+    """Cells whose folder knows of an end that the store does not, so that their journals are replayed."""
+    local = local_outcomes(suite, home)
+
+    def is_known(cell_id: str) -> bool:
+        there = stored.get(cell_id)
+        return there is not None and (there.state == "complete" or there.state == local[cell_id].state != "running")
+
+    return [
+        cell
+        for cell in suite.cells
+        if cell.id in local and local[cell.id].state not in ("missing", "running") and not is_known(cell.id)
+    ]

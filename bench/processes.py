@@ -1,0 +1,73 @@
+"""Who runs what: processes named so that they can be told dead, also after a reboot and from another host.
+
+A process is its host, the host's boot and name space, its number and its start time: numbers alone are used again, and
+host names are shared by containers. Kept as tags of the run, so that whoever reads the store later can settle the runs
+of processes that are gone.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+LEASE_S = 600.0
+"""A run whose process cannot be looked at, because it is on another host, is taken for dead this long after its last
+sign of life. Long enough for clocks that differ by minutes and for stores that stay away for as long."""
+
+LEASE_TAG = "bench.lease_until"
+"""Unix time in seconds after which a run on another host is dead unless renewed."""
+
+
+def process_tags(pid: int | None = None) -> dict[str, str]:
+    """The tags that name a process, by default this one."""
+    number = os.getpid() if pid is None else pid
+    return {
+        "bench.host": platform.node(),
+        "bench.boot_id": boot_id(),
+        "bench.pid": str(number),
+        "bench.pid_started": started(number),
+    }
+
+
+def boot_id() -> str:
+    """What tells this boot of this machine, and this container on it, from all others."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return str(int(psutil.boot_time()))
+
+
+def started(pid: int) -> str:
+    """When a process began, as text that two looks at it agree on; empty if there is no such process."""
+    try:
+        # ticks since the boot: unlike psutil's time of day, a clock that is set does not change them
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        state, ticks = stat.rpartition(")")[2].split()[0], stat.rpartition(")")[2].split()[19]
+    except FileNotFoundError:
+        return "" if Path("/proc/self/stat").exists() else _started_elsewhere(pid)
+    except OSError:
+        return ""
+    return "" if state in ("Z", "X") else ticks
+
+
+def _started_elsewhere(pid: int) -> str:
+    """The start time on a system without /proc."""
+    try:
+        return str(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return ""
+
+
+def is_gone(tags: Mapping[str, str], *, now_s: float | None = None) -> bool:
+    """Whether the process that a run's tags name is dead: looked at on its host, judged by its lease elsewhere."""
+    if (tags.get("bench.host"), tags.get("bench.boot_id")) == (platform.node(), boot_id()):
+        pid = tags.get("bench.pid", "")
+        return not pid.isdigit() or started(int(pid)) != tags.get("bench.pid_started")
+    try:
+        return float(tags.get(LEASE_TAG, "0")) < (time.time() if now_s is None else now_s)
+    except ValueError:
+        return True
