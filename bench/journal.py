@@ -125,8 +125,11 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
         match event["event"]:
             case "start":
                 known.update(state="running", kind="", reason="", attempts=event["attempt"], epochs=event["epochs"])
+                known["epochs_done"] = 0
                 known["device"] = event.get("device_name") or event["device"]
                 known["commit"] = event.get("context", {}).get(COMMIT_TAG, "")
+            case "resumed":
+                known["epochs_done"] = event["epochs_done"]
             case "data":
                 known["fingerprint"] = event.get("fingerprint", {})
             case "cost":

@@ -76,10 +76,12 @@ class StopRequest:
 class Tries:
     """What was tried of a cell in this run."""
 
-    position: tuple[str, int] = ("", -1)
-    """Newest checkpoint and epochs done when it was last lost."""
+    checkpoint: str = ""
+    """The newest checkpoint that a lost attempt has left."""
+    epochs_done: int = -1
+    """Most epochs that a lost attempt has done."""
     lost: int = 0
-    """Attempts in a row that were lost at that position."""
+    """Attempts in a row that were lost without getting further than that."""
     out_of_memory: bool = False
     """It ran out of memory once, and runs alone on its device from then on."""
 
@@ -267,9 +269,11 @@ class Loop:
             again, tries.out_of_memory = not tries.out_of_memory, True
             return again
         if outcome.state == "interrupted" or outcome.kind == "lost":
-            position = (max((path.name for path in each.folder.checkpoints()), default=""), outcome.epochs_done)
-            tries.lost = tries.lost + 1 if position == tries.position else 1
-            tries.position = position
+            newest = max((path.name for path in each.folder.checkpoints()), default="")
+            further = newest > tries.checkpoint or outcome.epochs_done > tries.epochs_done
+            tries.lost = 1 if further else tries.lost + 1
+            tries.checkpoint = max(tries.checkpoint, newest)
+            tries.epochs_done = max(tries.epochs_done, outcome.epochs_done)
             return tries.lost < LOST_TRIES
         return False
 

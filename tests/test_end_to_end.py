@@ -1,81 +1,28 @@
 """The whole chain with real processes: suite file, workers, journals, MLflow, table; and every way to stop it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psutil
 import pytest
-from conftest import suite_text
+from harness import (
+    Done,
+    assert_equal_weights,
+    bench,
+    journal_has,
+    runs,
+    start,
+    table_of,
+    undisturbed,
+    wait_for,
+    weights_of,
+    workers,
+    write_suite,
+)
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).parent.parent
-Done = subprocess.CompletedProcess[str]
-
-
-def bench(*arguments: str, timeout: float = 240) -> Done:
-    """Run the command line as a person would, in the current folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, timeout=timeout, check=False
-    )
-
-
-def start(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def write_suite(project: Path, models: Sequence[str], **options: Any) -> str:
-    (project / "tiny.yaml").write_text(suite_text(list(models), **options))
-    return "tiny.yaml"
-
-
-def runs(project: Path, suite: str = "tiny") -> list[dict[str, Any]]:
-    """Runs of a suite's experiment, read with MLflow's own client in a process of its own."""
-    script = (
-        "import json, warnings; warnings.simplefilter('ignore')\n"
-        "from mlflow import MlflowClient\n"
-        f"client = MlflowClient('sqlite:///{project}/mlflow.db')\n"
-        f"experiment = client.get_experiment_by_name({suite!r})\n"
-        "found = client.search_runs([experiment.experiment_id]) if experiment else []\n"
-        "print(json.dumps([dict(status=run.info.status, tags=run.data.tags, params=run.data.params,\n"
-        "    metrics=run.data.metrics, id=run.info.run_id, note=experiment.tags.get('mlflow.note.content', ''),\n"
-        "    inputs=[each.dataset.name for each in run.inputs.dataset_inputs],\n"
-        "    steps=[point.step for point in client.get_metric_history(run.info.run_id, 'test/top1')],\n"
-        "    artifacts=[item.path for item in client.list_artifacts(run.info.run_id)]) for run in found]))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return [run for run in found if "bench.cell" in run["tags"]]
-
-
-def wait_for(condition: Callable[[], object], timeout: float = 120) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
-
-
-def journal_has(project: Path, word: str) -> bool:
-    return any(word in path.read_text() for path in project.glob(".bench/cells/*/attempt-*/journal.jsonl"))
-
-
-def workers(project: Path) -> list[psutil.Process]:
-    """Living workers of this test's project."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if "bench.worker" in words and any(str(project) in word for word in words):
-            found.append(process)
-    return found
 
 
 @pytest.fixture
@@ -163,21 +110,7 @@ def test_an_interrupted_run_leaves_no_process_and_no_running_run_and_goes_on_to_
     (resumed,) = runs(project)
     assert resumed["steps"] == [1, 2]
     assert resumed["tags"]["bench.attempt"] == "2"
-    undisturbed = weights_of_a_fresh_run(project, suite)
-    (folder,) = (project / ".bench" / "cells").iterdir()
-    for name, value in load_file(folder / "weights.safetensors").items():
-        assert np.array_equal(value, undisturbed[name])
-
-
-def weights_of_a_fresh_run(project: Path, suite: str) -> "dict[str, np.ndarray]":
-    other = project / "other"
-    environment = {**os.environ, "BENCH_HOME": str(other)}
-    command = [sys.executable, "-m", "bench", "run", suite, "--device", "cpu"]
-    uri = ["--tracking-uri", f"sqlite:///{project}/other.db"]
-    subprocess.run(command + uri, env=environment, check=True, capture_output=True)
-    (folder,) = (other / "cells").iterdir()
-    weights: dict[str, np.ndarray] = load_file(folder / "weights.safetensors")
-    return weights
+    assert_equal_weights(weights_of(project / ".bench"), weights_of(undisturbed(project, suite)))
 
 
 def test_workers_die_with_a_scheduler_that_is_killed_and_the_next_run_goes_on(project: Path, tiny_models: Path) -> None:
@@ -216,10 +149,6 @@ def test_complete_cells_of_a_deleted_store_are_sent_again_and_not_trained_again(
     assert again.returncode == 0, again.stderr
     assert "started" not in again.stderr
     assert table_of(again.stdout) == table_of(first.stdout)
-
-
-def table_of(markdown: str) -> str:
-    return markdown.partition("<details>")[0]
 
 
 @pytest.mark.slow

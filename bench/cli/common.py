@@ -136,7 +136,7 @@ def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> dict[tupl
     for name, size in dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in complete):
         digests[name, size] = packed_digest(name, size, home)
         if not digests[name, size] and name.startswith(FOLDER_PREFIX) and status(name, home).state == "ready":
-            digests.update(packed([(name, size)]))
+            digests |= packed([(name, size)])
     return digests
 
 
@@ -147,14 +147,20 @@ def packed(needed: "Iterable[tuple[str, int]]") -> dict[tuple[str, int], str]:
         DataError: One is broken; every such data set is named.
     """
     from bench.devices import cpu_cores
+    from bench.fetch import packed_digest
     from bench.launch import ask_worker
     from bench.paths import data_home
 
-    requests = [{"dataset": name, "input_size": size, "data_home": str(data_home())} for name, size in needed]
-    answers = ask_worker("pack", requests, threads=cpu_cores())
-    if errors := [answer["error"] for answer in answers if "error" in answer]:
-        raise DataError("\n".join(errors))
-    return {(answer["dataset"], answer["input_size"]): answer["digest"] for answer in answers}
+    home = data_home()
+    digests = {(name, size): packed_digest(name, size, home) for name, size in needed}
+    missing = [pair for pair, digest in digests.items() if not digest]
+    if missing:
+        requests = [{"dataset": name, "input_size": size, "data_home": str(home)} for name, size in missing]
+        answers = ask_worker("pack", requests, threads=cpu_cores())
+        if errors := [answer["error"] for answer in answers if "error" in answer]:
+            raise DataError("\n".join(errors))
+        digests.update({(answer["dataset"], answer["input_size"]): answer["digest"] for answer in answers})
+    return digests
 
 
 def open_store_if_there(tracking_uri: str | None) -> "Store | None":

@@ -39,7 +39,7 @@ from bench.worker.evaluate import (
 from bench.worker.measure import measure
 from bench.worker.optim import build_optimizer, learning_rates
 
-CHECKPOINT_EVERY_S = 2.0
+CHECKPOINT_EVERY_S = 1.0
 """Least training time between checkpoints, so that a cell that is killed loses little."""
 CHECKPOINT_SHARE = 0.01
 """Largest share of the time spent on saving; a net that takes long to save is saved less often."""

@@ -1,0 +1,141 @@
+"""Run bench as people do, in real processes, and look at what it leaves: for tests of whole runs and of faults."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from conftest import suite_text
+from safetensors.numpy import load_file
+
+Done = subprocess.CompletedProcess[str]
+
+
+def bench(*arguments: str, timeout: float = 240, env: Mapping[str, str] | None = None) -> Done:
+    """Run the command line as a person would, in the current folder, with some variables set."""
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def start(*arguments: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    """The same, without waiting for its end."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def run(suite: str, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    """``bench run`` on the CPU."""
+    return bench("run", suite, "--device", "cpu", *arguments, env=env)
+
+
+def write_suite(project: Path, models: Sequence[str], **options: Any) -> str:
+    (project / "tiny.yaml").write_text(suite_text(list(models), **options))
+    return "tiny.yaml"
+
+
+def runs(project: Path, suite: str = "tiny", uri: str = "") -> list[dict[str, Any]]:
+    """Runs of a suite's experiment, read with MLflow's own client in a process of its own."""
+    uri = uri or f"sqlite:///{project}/mlflow.db"
+    script = (
+        "import json, warnings; warnings.simplefilter('ignore')\n"
+        "from mlflow import MlflowClient\n"
+        f"client = MlflowClient({uri!r})\n"
+        f"experiment = client.get_experiment_by_name({suite!r})\n"
+        "found = client.search_runs([experiment.experiment_id]) if experiment else []\n"
+        "print(json.dumps([dict(status=run.info.status, tags=run.data.tags, params=run.data.params,\n"
+        "    metrics=run.data.metrics, id=run.info.run_id, note=experiment.tags.get('mlflow.note.content', ''),\n"
+        "    inputs=[each.dataset.name for each in run.inputs.dataset_inputs],\n"
+        "    steps=[point.step for point in client.get_metric_history(run.info.run_id, 'test/top1')],\n"
+        "    points={key: [(p.step, repr(p.value)) for p in client.get_metric_history(run.info.run_id, key)]\n"
+        "        for key in run.data.metrics if key.startswith(('train/', 'test/'))},\n"
+        "    artifacts=[item.path for item in client.list_artifacts(run.info.run_id)]) for run in found]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return [run for run in found if "bench.cell" in run["tags"]]
+
+
+def wait_for(condition: Callable[[], object], timeout: float = 120) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def journal_has(project: Path, word: str) -> bool:
+    return any(word in path.read_text() for path in project.glob(".bench/cells/*/attempt-*/journal.jsonl"))
+
+
+def workers(project: Path) -> list[psutil.Process]:
+    """Living workers of this test's project."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if "bench.worker" in words and any(str(project) in word for word in words):
+            found.append(process)
+    return found
+
+
+def cell_folders(home: Path) -> list[Path]:
+    """The folders of cells below a BENCH_HOME."""
+    return sorted(path for path in (home / "cells").iterdir() if path.is_dir())
+
+
+def weights_of(home: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The weights of every cell below a BENCH_HOME, by cell id."""
+    return {folder.name: load_file(folder / "weights.safetensors") for folder in cell_folders(home)}
+
+
+def epochs_of(home: Path) -> dict[str, dict[int, dict[str, str]]]:
+    """The metrics of every epoch, all digits, by cell id and epoch; the last attempt's where several did it."""
+    found: dict[str, dict[int, dict[str, str]]] = {}
+    for folder in cell_folders(home):
+        attempts = sorted(folder.glob("attempt-*"), key=lambda path: int(path.name.removeprefix("attempt-")))
+        for attempt in attempts:
+            for line in (attempt / "journal.jsonl").read_text().splitlines():
+                event = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
+                if event.get("event") == "epoch":
+                    digits = {key: repr(value) for key, value in event["metrics"].items()}
+                    found.setdefault(folder.name, {})[event["epoch"]] = digits
+    return found
+
+
+def assert_equal_weights(
+    one: Mapping[str, Mapping[str, np.ndarray]], other: Mapping[str, Mapping[str, np.ndarray]]
+) -> None:
+    """Every tensor of every cell is the same, to the bit."""
+    assert one.keys() == other.keys()
+    for cell in one:
+        assert one[cell].keys() == other[cell].keys()
+        for name, value in one[cell].items():
+            assert np.array_equal(value, other[cell][name]), (cell, name)
+
+
+def undisturbed(project: Path, suite: str) -> Path:
+    """Run a suite in a BENCH_HOME of its own, without a fault and without a store. Returns that home."""
+    home = project / "undisturbed"
+    done = run(suite, "--offline", env={"BENCH_HOME": str(home)})
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+def table_of(markdown: str) -> str:
+    """The tables without the list of runs behind them."""
+    return markdown.partition("<details>")[0]

@@ -1,0 +1,140 @@
+"""Soak: a suite of 20 small cells whose workers and schedulers are killed at random, compared with an undisturbed run.
+
+    python tests/soak.py --minutes 10 --seed 0
+
+Kills for that long, lets the suite end, and compares all weights, all metric points in MLflow and the table with a run
+of the same suite that nobody disturbed. Exit code 1 if anything was lost, doubled or different. Not part of the tests:
+it takes about 20 minutes on two cores.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import psutil
+from conftest import TINY_MODEL
+from harness import bench, epochs_of, runs, table_of, undisturbed, weights_of, workers
+
+EPOCHS, SEEDS = 60, 10
+SUITE = f"""suite: tiny
+recipe: {{epochs: {EPOCHS}, batch_size: 64, optimizer: {{name: sgd, lr: 0.05}}}}
+grid:
+  model: ["nets.py:Napping", "nets.py:napping_too"]
+  dataset: digits
+  schedule: cosine
+  seed: {list(range(SEEDS))}
+"""
+
+
+def disturb(project: Path, minutes: float, seed: int) -> Counter[str]:
+    """Run the suite while killing, then to its end. Returns how often each thing was done."""
+    generator, done = random.Random(seed), Counter[str]()
+    deadline = time.monotonic() + 60 * minutes
+    scheduler = begin(done)
+    while time.monotonic() < deadline:
+        time.sleep(generator.uniform(2, 8))
+        if scheduler.poll() is not None:
+            if scheduler.returncode == 0:
+                print("the suite ended before the time did; give it more epochs", file=sys.stderr)
+                break
+            scheduler = begin(done)
+            continue
+        what = generator.choices(["worker", "scheduler", "interrupt"], weights=[15, 4, 1])[0]
+        if what == "worker" and (living := workers(project)):
+            kill(generator.choice(living), done)
+        elif what == "scheduler":
+            scheduler.kill()
+            scheduler.wait()
+            done["schedulers killed"] += 1
+        elif what == "interrupt":
+            scheduler.send_signal(signal.SIGINT)
+            scheduler.wait(timeout=60)
+            done["interrupts"] += 1
+    while scheduler.wait() != 0:
+        scheduler = begin(done)
+        if done["starts"] > 1000:
+            raise SystemExit("the suite does not end")
+    return done
+
+
+def begin(done: Counter[str]) -> "subprocess.Popen[bytes]":
+    """Start ``bench run`` (again)."""
+    done["starts"] += 1
+    command = [sys.executable, "-m", "bench", "run", "tiny.yaml", "--device", "cpu"]
+    with Path("scheduler.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def kill(worker: psutil.Process, done: Counter[str]) -> None:
+    """SIGKILL a worker that still lives."""
+    try:
+        worker.kill()
+        done["workers killed"] += 1
+    except psutil.NoSuchProcess:
+        return
+
+
+def compare(project: Path) -> Counter[str]:
+    """Count what was checked, and what was lost, doubled or different."""
+    found: Counter[str] = Counter()
+    peaceful = undisturbed(project, "tiny.yaml")
+    ours, theirs = weights_of(project / ".bench"), weights_of(peaceful)
+    for cell, tensors in theirs.items():
+        for name, value in tensors.items():
+            found["tensors checked"] += 1
+            found["different"] += not np.array_equal(value, ours[cell][name])
+    expected = epochs_of(peaceful)
+    stored = {run["tags"]["bench.cell"]: run for run in runs(project)}
+    found["doubled"] += len(runs(project)) - len(stored)
+    for cell, epochs in expected.items():
+        run = stored[cell]
+        found["different"] += (run["status"], run["tags"]["bench.state"]) != ("FINISHED", "complete")
+        for key in next(iter(epochs.values())):
+            points: dict[int, list[str]] = {}
+            for step, value in run["points"].get(key, []):
+                points.setdefault(step, []).append(value)
+            for epoch, metrics in epochs.items():
+                values = points.pop(epoch, [])
+                found["points checked"] += 1
+                found["lost"] += not values
+                found["doubled"] += len(values) > 1
+                found["different"] += bool(values) and values[-1] != metrics[key]
+            found["doubled"] += len(points)
+    quiet = bench("report", "tiny.yaml", "--tracking-uri", "sqlite:///none.db", env={"BENCH_HOME": str(peaceful)})
+    found["different"] += table_of(bench("report", "tiny.yaml").stdout) != table_of(quiet.stdout)
+    found["attempts"] = sum(int(run["tags"]["bench.attempt"]) for run in stored.values())
+    return found
+
+
+def main() -> int:
+    """Disturb, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        os.chdir(project)
+        os.environ.update(BENCH_HOME=str(project / ".bench"), BENCH_DATA=str(project / "data"), OMP_NUM_THREADS="1")
+        (project / "nets.py").write_text(TINY_MODEL)
+        (project / "tiny.yaml").write_text(SUITE)
+        done = disturb(project, options.minutes, options.seed)
+        found = compare(project)
+        os.chdir("/")
+    for name in ("starts", "workers killed", "schedulers killed", "interrupts"):
+        print(f"{name:18} {done[name]:6}")
+    for name in ("attempts", "tensors checked", "points checked", "lost", "doubled", "different"):
+        print(f"{name:18} {found[name]:6}")
+    return int(bool(found["lost"] or found["doubled"] or found["different"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
