@@ -39,7 +39,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        failpoint(f"before-rename{path.suffix}")
+        failpoint(f"before-rename{path.suffix}" if path.suffix == ".pt" else f"before-rename-{path.name}")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -111,6 +111,27 @@ def test_fashion_mnist_is_read_from_its_idx_files(monkeypatch: pytest.MonkeyPatc
     assert bytes([*raw.train_labels, *raw.test_labels]) == labels
 
 
+@pytest.mark.parametrize("name", ["cifar10", "fashion_mnist"])
+def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setattr(sources, "LARGEST", 1_000_000)
+    bomb = bytes(50_000_000)
+    archives = [tar_of({"data_batch_1.bin": bomb})] if name == "cifar10" else [gzip.compress(bomb)] * 4
+    place(monkeypatch, tmp_path, name, archives, train_images=5, test_images=2)
+    with pytest.raises(DataError, match="unpacks to more than 1 MB"):
+        getattr(sources, name)(tmp_path)
+
+
+def test_names_inside_an_archive_never_become_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    images, labels = random_pixels(7, 3, 32, 32), [3, 1, 4, 1, 5, 9, 2]
+    files = {f"../../{name}": content for name, content in cifar10_files(images, labels).items()}
+    place(monkeypatch, tmp_path / "home", "cifar10", [tar_of(files)], train_images=5, test_images=2)
+    before = set(tmp_path.rglob("*"))
+    assert np.array_equal(sources.cifar10(tmp_path / "home").train_images, images[:5])
+    assert set(tmp_path.rglob("*")) == before
+
+
 def test_an_archive_that_is_not_the_published_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     archive = tar_of(cifar10_files(random_pixels(7, 3, 32, 32), [0] * 7))
     place(monkeypatch, tmp_path, "cifar10", [archive], train_images=5, test_images=2)

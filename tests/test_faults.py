@@ -92,7 +92,13 @@ def test_a_cell_that_is_killed_at_random_moments_ends_equal_to_the_bit(project: 
 
 @pytest.mark.parametrize(
     "place",
-    ["before-rename.pt", "checkpoint-without-digest", "before-end", "before-result", "before-rename.safetensors"],
+    [
+        "before-rename.pt",
+        "checkpoint-without-digest",
+        "before-end",
+        "before-result",
+        "before-rename-weights.safetensors",
+    ],
 )
 def test_a_worker_that_dies_at_the_worst_place_goes_on_to_the_bit(project: Path, tiny_models: Path, place: str) -> None:
     suite, token = write_suite(project, [NAPPING], epochs=6), project / "token"
@@ -107,7 +113,7 @@ def test_a_worker_that_dies_at_the_worst_place_goes_on_to_the_bit(project: Path,
 def test_a_scheduler_that_dies_between_two_files_goes_on(project: Path, tiny_models: Path) -> None:
     suite, token = write_suite(project, [NAPPING]), project / "token"
     token.touch()
-    assert run(suite, env={"BENCH_FAILPOINT": f"before-rename.json={token}"}).returncode == -signal.SIGKILL
+    assert run(suite, env={"BENCH_FAILPOINT": f"before-rename-attempt.json={token}"}).returncode == -signal.SIGKILL
     assert run(suite).returncode == 0
     assert_whole(project, suite)
 

@@ -56,6 +56,8 @@ class Store:
 
     def _open(self) -> Any:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # its lines with the address of every run, password and all, do not belong into the output
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         os.environ.pop("MLFLOW_RUN_ID", None)  # would make MLflow write into somebody's run
         # a call that fails is tried again by the forwarder, which can be stopped; MLflow's own tries last for minutes
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -65,7 +67,7 @@ class Store:
             from mlflow import MlflowClient
 
             for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
+                logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is raised too, and told once
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
         return client
@@ -271,13 +273,24 @@ def _identity(database: Path | None) -> tuple[int, int] | None:
     return (stat.st_dev, stat.st_ino) if stat else None
 
 
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(16)
+
+
 def _check_sqlite(path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreError(f"the folder of the MLflow store {path} does not exist; make it, or name another store")
     if path.is_dir():
         raise StoreError(f"the MLflow store {path} is a folder, not a database file")
-    if path.exists() and path.stat().st_size and not path.read_bytes()[:16].startswith(b"SQLite format 3\x00"):
+    if path.exists() and path.stat().st_size and _first_bytes(path) != b"SQLite format 3\x00":
         raise StoreError(f"the MLflow store {path} is not a sqlite database; name another with --tracking-uri")
+    for place in (path, path.parent):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise StoreError(
+                f"the MLflow store {path} cannot be written: {place} is read-only for this user; name another with "
+                "--tracking-uri"
+            )
     try:
         # root may write read-only files, so only the attempt tells; opening for writing changes nothing
         connection = sqlite3.connect(f"file:{path}?mode={'rw' if path.exists() else 'rwc'}", uri=True, timeout=20)

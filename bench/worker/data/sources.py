@@ -28,6 +28,8 @@ Labels = npt.NDArray[np.int64]
 
 SMALL_FILE = 10_000
 """Bytes of an image file below which threads do not pay."""
+LARGEST = 1_000_000_000
+"""Bytes that an archive may unpack to; the CIFARs hold 185 MB. A bomb is refused before it fills the memory."""
 IDX_IMAGES, IDX_LABELS = 2051, 2049
 """First four bytes, big-endian, of MNIST's files of images and of labels."""
 
@@ -120,8 +122,13 @@ def _cifar(name: str, home: Path, *, label_bytes: int, label_names: str) -> RawD
     try:
         with tarfile.open(path, "r:gz") as tar:
             # only .bin and .txt members are looked at; the names inside never become paths on this machine
-            files = {Path(member.name).name: tar.extractfile(member) for member in tar if member.isfile()}
-            content = {file: stream.read() for file, stream in files.items() if stream}
+            content, left = {}, LARGEST
+            for member in (each for each in tar if each.isfile()):
+                left -= member.size
+                if left < 0:
+                    raise DataError(f"{path} unpacks to more than {LARGEST / 1e6:,.0f} MB, which {name} does not hold")
+                if (stream := tar.extractfile(member)) is not None:
+                    content[Path(member.name).name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read as a tar archive: {error}") from error
     trained = sorted(file for file in content if file.endswith(".bin") and file not in ("test_batch.bin", "test.bin"))
@@ -152,9 +159,12 @@ def _cifar_records(files: Sequence[bytes], label_bytes: int, path: Path) -> tupl
 def _read_idx(path: Path) -> Images:
     """Read a gzipped IDX file of images (N, H, W) or labels (N,)."""
     try:
-        data = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as stream:
+            data = stream.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read as gzip: {error}") from error
+    if len(data) > LARGEST:
+        raise DataError(f"{path} unpacks to more than {LARGEST / 1e6:,.0f} MB, which no small data set holds")
     axes = {IDX_IMAGES: 3, IDX_LABELS: 1}.get(int.from_bytes(data[:4], "big"))
     if axes is None:
         raise DataError(f"{path} is no IDX file of images or labels")
