@@ -1,5 +1,6 @@
 """Checkpoints: whole or not used, the last two kept, and nothing in them runs."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -81,3 +82,25 @@ def test_clearing_removes_every_checkpoint(folder: CellFolder) -> None:
     save(folder, 1)
     checkpoint.clear(folder)
     assert list(folder.root.iterdir()) == []
+
+
+class Evil:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_checkpoint_that_would_run_code_is_passed_over_and_nothing_ran(folder: CellFolder) -> None:
+    save(folder, 1)
+    evil = folder.checkpoint(2, 0)
+    torch.save({"net": Evil(folder.root / "touched"), "fingerprint": PRINT}, evil)
+    digest = hashlib.sha256(evil.read_bytes()).hexdigest()
+    evil.with_name(evil.name + ".sha256").write_text(digest)
+    state = checkpoint.load(folder, PRINT)
+    assert state is not None
+    assert state["epochs_done"] == 1
+    assert not (folder.root / "touched").exists()

@@ -38,10 +38,8 @@ NAPPING = "nets.py:Napping"
 
 def assert_whole(project: Path, suite: str, uri: str = "") -> None:
     """The cells of a disturbed run equal those of an undisturbed one: weights, epochs, points in MLflow, and table."""
-    peaceful = undisturbed(project, suite)
-    assert_equal_weights(weights_of(project / ".bench"), weights_of(peaceful))
+    peaceful = assert_same_bits(project, suite)
     expected = epochs_of(peaceful)
-    assert epochs_of(project / ".bench") == expected
     found = runs(project, uri=uri)
     assert sorted(each["tags"]["bench.cell"] for each in found) == sorted(expected)
     for each in found:
@@ -49,9 +47,17 @@ def assert_whole(project: Path, suite: str, uri: str = "") -> None:
         epochs = expected[each["tags"]["bench.cell"]]
         for key, points in each["points"].items():
             assert [tuple(point) for point in points] == [(epoch, epochs[epoch][key]) for epoch in sorted(epochs)], key
-    arguments = ["report", suite, *(["--tracking-uri", uri] if uri else [])]
     quiet = bench("report", suite, "--tracking-uri", f"sqlite:///{project}/none.db", env={"BENCH_HOME": str(peaceful)})
-    assert table_of(bench(*arguments).stdout) == table_of(quiet.stdout)
+    uri = uri or f"sqlite:///{project}/mlflow.db"
+    assert table_of(bench("report", suite, "--tracking-uri", uri).stdout) == table_of(quiet.stdout)
+
+
+def assert_same_bits(project: Path, suite: str) -> Path:
+    """Weights and epochs of a disturbed run equal those of an undisturbed one, whose BENCH_HOME is returned."""
+    peaceful = undisturbed(project, suite)
+    assert_equal_weights(weights_of(project / ".bench"), weights_of(peaceful))
+    assert epochs_of(project / ".bench") == epochs_of(peaceful)
+    return peaceful
 
 
 def kill_workers(project: Path, kills: int, *, seed: int, stop: threading.Event) -> int:
@@ -103,11 +109,11 @@ def test_a_cell_that_is_killed_at_random_moments_ends_equal_to_the_bit(project: 
 def test_a_worker_that_dies_at_the_worst_place_goes_on_to_the_bit(project: Path, tiny_models: Path, place: str) -> None:
     suite, token = write_suite(project, [NAPPING], epochs=6), project / "token"
     token.touch()
-    done = run(suite, env={"BENCH_FAILPOINT": f"{place}={token}"})
+    done = run(suite, "--offline", env={"BENCH_FAILPOINT": f"{place}={token}"})
     assert done.returncode == 0, done.stderr
     assert not token.exists(), "the failpoint was never reached"
     assert "again nets.py:Napping" in done.stderr
-    assert_whole(project, suite)
+    assert_same_bits(project, suite)
 
 
 def test_a_scheduler_that_dies_between_two_files_goes_on(project: Path, tiny_models: Path) -> None:
@@ -178,12 +184,12 @@ def fill(disk: Path, *, but: int) -> None:
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence_and_goes_on_when_there_is_room(
-    project: Path, tiny_models: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, tiny_models: Path, small_disk: Path
 ) -> None:
     suite = write_suite(project, [NAPPING], epochs=12)
     (project / ".bench").symlink_to(small_disk / "home")
     (small_disk / "home").mkdir()
-    scheduler = start("run", suite, "--device", "cpu")
+    scheduler = start("run", suite, "--device", "cpu", "--offline")
     wait_for(lambda: list(project.glob(".bench/cells/*/checkpoint-*.sha256")))
     fill(small_disk, but=0)
     _, errors = scheduler.communicate(timeout=120)
@@ -191,10 +197,10 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_goes_on_when_there_is_room
     assert "cannot be written" in errors
     assert "Traceback" not in errors
     (small_disk / "ballast").unlink()
-    done = run(suite)
+    done = run(suite, "--offline")
     assert done.returncode == 0, done.stderr
     assert journal_has(project, '"resumed"')
-    assert_whole(project, suite)
+    assert_same_bits(project, suite)
 
 
 def test_a_full_disk_of_the_store_keeps_every_point_in_the_journals(
@@ -251,7 +257,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_cell_ends_equal_to_the_bit(
     project: Path, tiny_models: Path
 ) -> None:
     suite = write_suite(project, [NAPPING], epochs=12)
-    scheduler = start("run", suite, "--device", "cpu")
+    scheduler = start("run", suite, "--device", "cpu", "--offline")
     wait_for(lambda: len(list(project.glob(".bench/cells/*/checkpoint-*.sha256"))) == 2)
     scheduler.kill()
     scheduler.communicate()
@@ -260,9 +266,9 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_cell_ends_equal_to_the_bit(
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
-    assert run(suite).returncode == 0
+    assert run(suite, "--offline").returncode == 0
     assert journal_has(project, '"resumed"')
-    assert_whole(project, suite)
+    assert_same_bits(project, suite)
 
 
 def test_a_diverged_cell_shows_nan_and_the_others_go_on(project: Path, tiny_models: Path) -> None:

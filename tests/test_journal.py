@@ -1,7 +1,12 @@
 """The journal: appended, torn and folded."""
 
+import os
+import resource
+import signal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bench.journal import Journal, fold, read_from
 
@@ -65,3 +70,56 @@ def test_a_new_attempt_makes_a_failed_cell_run_again() -> None:
 
 def test_a_cell_without_events_is_missing() -> None:
     assert fold("c", []).state == "missing"
+
+
+def test_a_line_that_a_death_tore_costs_no_later_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.write("start", attempt=1, epochs=2, device="cpu")
+    with path.open("ab") as stream:
+        stream.write(b'{"event": "epoch", "epo')
+    with Journal(path) as journal:
+        journal.write("end", state="interrupted", kind="lost", reason="")
+    assert [event["event"] for event in read_from(path)[0]] == ["start", "end"]
+
+
+def test_a_full_disk_tears_one_line_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(path) as journal:
+        journal.write("start", attempt=1, epochs=2, device="cpu")
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                journal.write("summary", metrics={"time/total_s": 1.0})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+        journal.write("end", state="interrupted", kind="", reason="")
+    assert [event["event"] for event in read_from(path)[0]] == ["start", "end"]
+
+
+def test_epochs_are_ordered_by_their_number_and_not_by_a_clock_that_jumps(tmp_path: Path) -> None:
+    events = [
+        {"event": "start", "time_ms": 9_000_000, "attempt": 1, "epochs": 3, "device": "cpu"},
+        {**epoch(1, 50.0), "time_ms": 9_000_001},
+        {"event": "start", "time_ms": 5_000_000, "attempt": 2, "epochs": 3, "device": "cpu"},
+        {"event": "resumed", "time_ms": 5_000_001, "epochs_done": 1, "steps_done": 0},
+        {**epoch(2, 60.0), "time_ms": 4_000_000},
+        {**epoch(3, 70.0), "time_ms": 3_000_000},
+        {"event": "end", "time_ms": 1, "state": "complete", "kind": "", "reason": ""},
+    ]
+    outcome = fold("c", events)
+    assert (outcome.state, outcome.epochs_done, outcome.top1, outcome.attempts) == ("complete", 3, 70.0, 2)
+
+
+def test_a_beat_shows_life_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.journal.BEAT_EVERY_S", 0.0)
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.write("start", attempt=1, epochs=2, device="cpu")
+        os.utime(path, (1, 1))
+        journal.beat()
+    assert path.stat().st_mtime > 1
+    assert len(read_from(path)[0]) == 1

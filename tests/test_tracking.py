@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,82 @@ def test_the_end_of_an_attempt_is_the_runs(
     outcome = store.outcomes(suite.name)[cell.id]
     assert (only_run(store, suite).info.status, outcome.state, outcome.kind) == (status, state, kind)
     assert outcome.reason == "it broke"
+
+
+def test_infinity_is_stored_as_nan_and_not_as_a_large_number(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+        journal.write("diverged", epoch=1, metrics={"train/loss": math.inf})
+        journal.write("end", state="failed", kind="diverged", reason="it diverged")
+    forwarder.watch(cell, folder)
+    assert forwarder.drain(30) == []
+    ((step, value),) = history(store, only_run(store, suite), "train/loss")
+    assert step == 1
+    assert math.isnan(value)
+
+
+def test_points_of_a_clock_that_jumped_back_come_in_the_order_of_their_epochs(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    complete(folder)
+    journal = folder.attempt(1).journal
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["time_ms"] -= 1_000_000 * number
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    forwarder.watch(cell, folder)
+    assert forwarder.drain(30) == []
+    run = only_run(store, suite)
+    assert sorted(history(store, run, "test/top1")) == [(1, 90.125), (2, 91.0625)]
+    assert run.data.metrics["test/top1"] == 91.0625
+    assert store.outcomes(suite.name)[cell.id].state == "complete"
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, "RUNNING"),
+        ({"bench.pid_started": "1"}, "KILLED"),
+        ({"bench.host": "elsewhere", "bench.lease_until": str(int(time.time()) + 300)}, "RUNNING"),
+        ({"bench.host": "elsewhere", "bench.lease_until": str(int(time.time()) - 1)}, "KILLED"),
+    ],
+)
+def test_a_run_is_settled_when_its_process_is_gone_here_or_its_lease_has_run_out_elsewhere(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder, changed: dict[str, str], status: str
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    with Journal(folder.attempt(1).journal) as journal:
+        begin(journal)
+        epoch(journal, 1)
+    forwarder.watch(cell, folder)
+    assert forwarder.drain(30) == []
+    forwarder.close()
+    run_id = only_run(store, suite).info.run_id
+    for key, value in changed.items():
+        store.client.set_tag(run_id, key, value)
+    gone = status == "KILLED"
+    assert store.settle_orphans(suite.name) == ([cell.id] if gone else [])
+    outcome = store.outcomes(suite.name)[cell.id]
+    assert (only_run(store, suite).info.status, outcome.state) == (status, "interrupted" if gone else "running")
+    assert outcome.epochs_done == 1
+
+
+def test_an_older_series_that_is_sent_later_does_not_replace_the_newer_one(
+    project: Path, store: Store, suite: Suite
+) -> None:
+    cell = suite.cells[0]
+    old = store.begin(cell, suite.name, "old", 1_000)
+    new = store.begin(cell, suite.name, "new", 2_000)
+    assert store.begin(cell, suite.name, "old", 1_000) == old
+    runs = {run.info.run_id: "bench.superseded" in run.data.tags for run in store.runs(suite.name)}
+    assert runs == {old: True, new: False}
 
 
 def test_another_journal_of_the_same_cell_gets_a_run_of_its_own_and_the_old_one_is_kept(
