@@ -116,10 +116,10 @@ def settle(suite: Suite, home: Path) -> list[Cell]:
     settled = []
     for cell in suite.cells:
         folder = CellFolder.of(home, cell.id)
-        if not folder.root.exists():
+        if folder.result.exists() or not _is_open(folder):
             continue
         with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
-            if free and idle and _is_open(folder):
+            if free and idle and _is_open(folder):  # it may have ended since
                 try:
                     write_end(folder, fold(cell.id, read_cell(folder)), state="interrupted", kind="lost", reason=GONE)
                 except OSError:
