@@ -73,3 +73,12 @@ def test_links_and_commands_in_documents_lead_somewhere(document: Path) -> None:
         assert (ROOT / target).exists(), target
     for command in re.findall(r"\bbench ([a-z]+)\b", " ".join(re.findall(r"`+[^`]*`+", text))):
         assert command in COMMANDS, command
+
+
+def test_nothing_that_was_written_by_others_is_unpickled_or_unpacked() -> None:
+    source = {path: path.read_text() for path in (ROOT / "bench").rglob("*.py")}
+    loads = [line for text in source.values() for line in re.findall(r"torch\.load\(.*", text)]
+    assert loads
+    assert all("weights_only=True" in line for line in loads)
+    for forbidden in ("pickle.load", "extractall(", "extract(", "allow_pickle=True", "yaml.load("):
+        assert not [path.name for path, text in source.items() if forbidden in text], forbidden
