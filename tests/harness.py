@@ -108,8 +108,8 @@ def epochs_of(home: Path) -> dict[str, dict[int, dict[str, str]]]:
     found: dict[str, dict[int, dict[str, str]]] = {}
     for folder in cell_folders(home):
         attempts = sorted(folder.glob("attempt-*"), key=lambda path: int(path.name.removeprefix("attempt-")))
-        for attempt in attempts:
-            for line in (attempt / "journal.jsonl").read_text().splitlines():
+        for journal in (attempt / "journal.jsonl" for attempt in attempts):
+            for line in journal.read_text().splitlines() if journal.exists() else ():
                 event = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
                 if event.get("event") == "epoch":
                     digits = {key: repr(value) for key, value in event["metrics"].items()}

@@ -10,7 +10,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -148,7 +148,7 @@ class Forwarder:
         first = next((events[0] for each in attempts if (events := read_from(each.journal)[0])), None)
         if first is None:
             return False
-        series, created_ms = _series(attempts[0], first)
+        series, created_ms = _series(attempts, first)
         with _one_writer(feed.folder):
             run_id = self._store.begin(feed.cell, self._suite_name, series, created_ms)
         known = _read_state(feed.folder).get(self._key, {})
@@ -281,13 +281,15 @@ def _same(before: float | None, now: float) -> bool:
     return before is not None and (before == now or (math.isnan(before) and math.isnan(now)))
 
 
-def _series(attempt: AttemptFolder, first: Event) -> tuple[str, int]:
+def _series(attempts: Sequence[AttemptFolder], first: Event) -> tuple[str, int]:
     """What names the journals of a cell, and when they began; of old journals their first event."""
-    try:
-        request = json.loads(attempt.request.read_text())
-        return request["series"], request["created_ms"]
-    except (OSError, ValueError, KeyError):
-        return str(first["time_ms"]), first["time_ms"]
+    for attempt in attempts:
+        try:
+            request = json.loads(attempt.request.read_text())
+            return request["series"], request["created_ms"]
+        except (OSError, ValueError, KeyError):
+            continue  # its scheduler died before it was whole
+    return str(first["time_ms"]), first["time_ms"]
 
 
 @contextmanager
