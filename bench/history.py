@@ -10,7 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,13 @@ def keep_suite(suite: Suite, home: Path) -> None:
 
 def kept_suites(home: Path) -> list[Suite]:
     """The suites that were run below a BENCH_HOME, by name, as they were when they were last run."""
-    return [suite_from_dict(json.loads(path.read_text())) for path in suite_files(home)]
+    found = []
+    for path in suite_files(home):
+        with suppress(
+            OSError, ValueError, KeyError, TypeError
+        ):  # another version's, or damaged: the cells tell as much
+            found.append(suite_from_dict(json.loads(path.read_text())))
+    return found
 
 
 def local_outcomes(suite: Suite, home: Path) -> dict[str, Outcome]:
@@ -52,8 +58,9 @@ def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
     files = sorted((home / "cells").glob("*/cell.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     found = []
     for file in files[:RECENT]:
-        cell = cell_from_dict(json.loads(file.read_text()))
-        found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: an estimate less
+            cell = cell_from_dict(json.loads(file.read_text()))
+            found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
     return found
 
 
