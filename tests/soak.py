@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from conftest import TINY_MODEL
-from harness import bench, epochs_of, runs, start, table_of, weights_of, workers
+from harness import bench, epochs_of, runs, table_of, weights_of, workers
 
 EPOCHS, SEEDS = 50, 10
 SUITE = f"""suite: tiny
@@ -38,14 +38,14 @@ def disturb(project: Path, minutes: float, seed: int) -> Counter[str]:
     """Run the suite while killing, then to its end. Returns how often each thing was done."""
     generator, done = random.Random(seed), Counter[str]()
     deadline = time.monotonic() + 60 * minutes
-    scheduler = begin(done)
+    scheduler = again(done)
     while time.monotonic() < deadline:
         time.sleep(generator.uniform(2, 8))
         if scheduler.poll() is not None:
             if scheduler.returncode == 0:
                 print("the suite ended before the time did; give it more epochs", file=sys.stderr)
                 break
-            scheduler = begin(done)
+            scheduler = again(done)
             continue
         what = generator.choices(["worker", "scheduler", "interrupt"], weights=[15, 4, 1])[0]
         if what == "worker" and (living := workers(project / ".bench")):
@@ -59,18 +59,23 @@ def disturb(project: Path, minutes: float, seed: int) -> Counter[str]:
             scheduler.wait(timeout=60)
             done["interrupts"] += 1
     while scheduler.wait() != 0:
-        scheduler = begin(done)
+        scheduler = again(done)
         if done["starts"] > 1000:
             raise SystemExit("the suite does not end")
     return done
 
 
-def begin(done: Counter[str]) -> "subprocess.Popen[bytes]":
-    """Start ``bench run`` (again)."""
+def again(done: Counter[str]) -> "subprocess.Popen[bytes]":
+    """Start the suite (again) that is disturbed."""
     done["starts"] += 1
-    command = [sys.executable, "-m", "bench", "run", "tiny.yaml", "--device", "cpu"]
-    with Path("scheduler.log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log)
+    return begin(".bench")
+
+
+def begin(home: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start ``bench run`` with a BENCH_HOME and a log of that name."""
+    command = [sys.executable, "-m", "bench", "run", "tiny.yaml", "--device", "cpu", *arguments]
+    with Path(f"{home}.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "BENCH_HOME": home})
 
 
 def kill(worker: psutil.Process, done: Counter[str]) -> None:
@@ -126,11 +131,10 @@ def main() -> int:
         (project / "nets.py").write_text(TINY_MODEL)
         (project / "tiny.yaml").write_text(SUITE)
         # beside the disturbed run: the nets nap more than they compute, and the two share no file
-        quiet = start("run", "tiny.yaml", "--device", "cpu", "--offline", env={"BENCH_HOME": str(project / "quiet")})
+        quiet = begin("quiet", "--offline")
         done = disturb(project, options.minutes, options.seed)
-        _, errors = quiet.communicate()
-        if quiet.returncode:
-            raise SystemExit(f"the undisturbed run failed:\n{errors}")
+        if quiet.wait():
+            raise SystemExit(f"the undisturbed run failed:\n{(project / 'quiet.log').read_text()}")
         found = compare(project, project / "quiet")
         os.chdir("/")
     for name in ("starts", "workers killed", "schedulers killed", "interrupts"):
