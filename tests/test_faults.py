@@ -579,7 +579,7 @@ def test_a_server_that_is_killed_for_a_minute_slows_no_step_and_loses_no_point(
     (folder,) = cell_folders(project / ".bench")
     lines = (folder / "attempt-1" / "journal.jsonl").read_text().splitlines()
     seconds = [event["epoch_s"] for event in map(json.loads, lines) if event["event"] == "epoch"]
-    # the quickest of each: a machine that is busy with something else slows some epochs, waiting for a store all of them
+    # the quickest of each: a machine that is busy slows some epochs, waiting for a store would slow all of them
     normal, away = min(seconds[:3]), min(seconds[4:15])
     assert away < 1.05 * normal, f"{away:.3f} s an epoch without a server, {normal:.3f} s with it"
     assert_whole(project, suite, f"http://127.0.0.1:{server.port}")

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sqlite3
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -150,14 +151,14 @@ class Store:
         with self.translated("cannot be read"):
             for experiment in self.client.search_experiments(filter_string="tags.`bench.suite` LIKE '%'"):
                 for run in self.runs(experiment.name, "tags.`bench.suite_run` = 'true'"):
-                    path = self._download(run.info.run_id, "suite.yaml")
-                    found.append((experiment.name, Path(path).read_text(), run.data.tags["bench.suite_file"]))
+                    source = self._read_artifact(run.info.run_id, "suite.yaml")
+                    found.append((experiment.name, source, run.data.tags["bench.suite_file"]))
         return sorted(found)
 
-    def _download(self, run_id: str, name: str) -> str:
+    def _read_artifact(self, run_id: str, name: str) -> str:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        local: str = self.client.download_artifacts(run_id, name)
-        return local
+        with tempfile.TemporaryDirectory() as folder:
+            return Path(self.client.download_artifacts(run_id, name, folder)).read_text()
 
     def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
         """The run of a series of attempts at a cell: found again if it is there, else made.
