@@ -32,7 +32,7 @@ from harness import (
     write_suite,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NAPPING = "nets.py:Napping"
 
 
