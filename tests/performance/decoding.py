@@ -6,23 +6,28 @@ float32 from 0 to 1. torchvision's is the usual recipe with its defaults and pro
 many threads, and the main thread turns each batch to float. Every file is read from the page cache. Each figure is
 the median of interleaved passes; each pass takes every photo ten times.
 
-The second table leaves out one idea of this project's at a time, or all, in one thread and without the float32.
+Memory is the most that a fresh process and its children hold during a pass, pages that they share counted once.
+
+The last table leaves out single ideas of this project's, on the same views, in one thread and without the float32.
 """
 
-import resource
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from bench.worker.data import decode
+from bench.worker.data import decode, views
 from bench.worker.data.stream import TrainFiles
 
 SIZE, BATCH, TIMES, REPEATS = 224, 64, 10, 7
@@ -50,6 +55,9 @@ def own_batches(folder: Path, workers: int) -> Callable[[], Iterator[Tensor]]:
     return lambda: (images.float().mul_(1 / 255) for images, _ in batches.epoch(0))
 
 
+SIDES = {"torchvision": torchvision_batches, "bench": own_batches}
+
+
 def images_per_s(start: Callable[[], Iterator[Tensor]]) -> float:
     """Speed of one pass, its first batches included."""
     began, count = time.perf_counter(), 0
@@ -61,7 +69,7 @@ def images_per_s(start: Callable[[], Iterator[Tensor]]) -> float:
 
 def compared(folder: Path, workers: int) -> None:
     """Print the speed of both sides and their ratio."""
-    sides = {"torchvision": torchvision_batches(folder, workers), "bench": own_batches(folder, workers)}
+    sides = {name: batches(folder, workers) for name, batches in SIDES.items()}
     speeds: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(REPEATS + 1):
         for name, start in sides.items():
@@ -72,37 +80,60 @@ def compared(folder: Path, workers: int) -> None:
         print(f"{name:<24}{statistics.median(found):>8.0f} images/s  ({min(found):.0f} to {max(found):.0f})")
     ratios = [own / usual for own, usual in zip(speeds["bench"], speeds["torchvision"], strict=True)]
     print(f"{'ratio':<24}{statistics.median(ratios):>8.2f}           ({min(ratios):.2f} to {max(ratios):.2f})")
-    own, child = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(f"peak memory: {own:.0f} MB this process (bench's threads are in it), {child:.0f} MB the largest child so far")
+
+
+def peak_mb(side: str, folder: Path, workers: int) -> float:
+    """Most memory in MB during a pass of one side in this process, less what its imports hold."""
+    torch.set_num_threads(1)
+    own = psutil.Process()
+    before, highest = own.memory_full_info().pss, 0
+    for step, _ in enumerate(SIDES[side](folder, workers)()):
+        if step % 3 == 0:
+            family = [own, *own.children(recursive=True)]
+            highest = max(highest, sum(process.memory_full_info().pss for process in family))
+    return float(highest - before) / 1e6
+
+
+def memory(folder: Path, workers: int) -> None:
+    """Print the memory of both sides, each in a fresh process."""
+    for name in SIDES:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            print(f"{name:<24}{pool.submit(peak_mb, name, folder, workers).result():>8.0f} MB beside the imports")
 
 
 def shares(folder: Path) -> None:
     """Print CPU time an image with single ideas left out."""
-    files = [(Path(file), label) for file, label in ImageFolder(str(folder)).samples]
-    batches = TrainFiles(files, size=SIZE, batch_size=len(files), seed=0, workers=1)
-    frame, scales = decode.jpeg_frame, decode.SCALES
+    files = [(Path(file), label) for file, label in ImageFolder(str(folder)).samples] * TIMES
+    batches = TrainFiles(files, size=SIZE, batch_size=BATCH, seed=0, workers=1)
+    frame, scales = decode.jpeg_frame, views.SCALES
 
-    def uncut(data: bytes | bytearray) -> decode.Frame | None:
+    def uncut(data: bytes | memoryview) -> decode.Frame | None:
         found = frame(data)
-        return found and decode._with_scan(found, whole=False)
+        return found and replace(found, cuttable=False)
 
-    variants: dict[str, tuple[Callable[[bytes | bytearray], decode.Frame | None], tuple[int, ...]]] = {
+    def unread(data: bytes | memoryview) -> None:
+        pass
+
+    variants: dict[str, tuple[Callable[[bytes | memoryview], decode.Frame | None], tuple[int, ...]]] = {
         "all ideas": (frame, scales),
         "no stop at the last row": (uncut, scales),
         "no lower scales": (frame, ()),
         "neither": (uncut, ()),
-        "and decoded by Pillow": (lambda _: None, ()),
+        "and decoded by Pillow": (unread, ()),
     }
     spent: dict[str, list[float]] = {name: [] for name in variants}
-    for repeat in range(REPEATS):
-        for name, (decode.jpeg_frame, decode.SCALES) in variants.items():  # type: ignore[assignment, misc]
-            began = time.process_time()
-            for _ in batches.epoch(repeat):
-                pass
-            spent[name].append((time.process_time() - began) / len(files) * 1000)
-    decode.jpeg_frame, decode.SCALES = frame, scales  # type: ignore[assignment]
+    for epoch in range(REPEATS):
+        for name, (read, allowed) in variants.items():
+            decode.jpeg_frame, views.SCALES = read, allowed  # type: ignore[assignment]
+            began, count = time.process_time(), 0
+            for images, _ in batches.epoch(epoch):
+                count += len(images)
+            spent[name].append((time.process_time() - began) / count * 1000)
+    decode.jpeg_frame, views.SCALES = frame, scales
     for name, found in spent.items():
-        print(f"{name:<24}{statistics.median(found):>8.2f} ms/image of one core, views drawn {REPEATS} times")
+        print(
+            f"{name:<24}{statistics.median(found):>8.2f} ms of a core an image  ({min(found):.2f} to {max(found):.2f})"
+        )
 
 
 def main() -> None:
@@ -111,6 +142,7 @@ def main() -> None:
     torch.set_num_threads(1)  # the cores belong to the workers of either side
     print(f"torch {torch.__version__}, {workers} workers, batches of {BATCH} at {SIZE}x{SIZE}")
     compared(folder, workers)
+    memory(folder, workers)
     shares(folder)
 
 

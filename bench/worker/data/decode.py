@@ -15,9 +15,10 @@ Shapes: pixels are (H, W, 3) uint8 in RGB, as decoders write them.
 """
 
 import io
+import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,8 @@ class Decoder:
     """Decodes for one thread; its buffers grow to the largest image seen and are used again."""
 
     def __init__(self) -> None:
-        self._whole, self._part, self._resized = (np.empty(0, dtype=np.uint8) for _ in range(3))
+        # memory that is new each time costs more than reading the file into it: the kernel clears each page first
+        self._file, self._whole, self._part, self._resized = (np.empty(0, dtype=np.uint8) for _ in range(4))
 
     def read(self, file: Path, choose: Choose, out: Pixels) -> None:
         """Write a view of an image file into ``out`` (S, S, 3).
@@ -55,11 +57,7 @@ class Decoder:
         Raises:
             DataError: It cannot be read as an image; the text names it.
         """
-        try:
-            data = bytearray(file.read_bytes())
-        except OSError as error:
-            raise DataError(f"{file} cannot be read ({error.strerror or error})") from error
-        part, view = self._view_of(data, file, choose)
+        part, view = self._view_of(self._bytes_of(file), file, choose)
         if (view.rows, view.columns) != out.shape[:2]:
             resized = self._resized = _room(self._resized, 3 * view.rows * view.columns)
             whole = resized[: 3 * view.rows * view.columns].reshape(view.rows, view.columns, 3)
@@ -71,7 +69,16 @@ class Decoder:
         if view.mirrored:
             _mirror(out)
 
-    def _view_of(self, data: bytearray, file: Path, choose: Choose) -> tuple[Pixels, View]:
+    def _bytes_of(self, file: Path) -> memoryview:
+        try:
+            with file.open("rb", buffering=0) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                self._file = _room(self._file, size)
+                return self._file.data[: stream.readinto(self._file.data[:size])]
+        except OSError as error:
+            raise DataError(f"{file} cannot be read ({error.strerror or error})") from error
+
+    def _view_of(self, data: memoryview, file: Path, choose: Choose) -> tuple[Pixels, View]:
         """The pixels of the view's box, perhaps at a lower scale, in one piece."""
         frame = jpeg_frame(data)
         if frame is not None:
@@ -83,7 +90,7 @@ class Decoder:
         view = choose(*pixels.shape[:2])
         return self._boxed(pixels, view, 1), view
 
-    def _decode_jpeg(self, data: bytearray, frame: "Frame", *, bottom: int, scale: int) -> Pixels | None:
+    def _decode_jpeg(self, data: memoryview, frame: "Frame", *, bottom: int, scale: int) -> Pixels | None:
         """The image down to some row below ``bottom``, or None where this decoder refuses the file."""
         height = frame.rows_to(bottom)
         shape = -(-height // scale), -(-frame.width // scale)
@@ -134,7 +141,7 @@ class Frame:
         return min(self.height, -(-bottom // self.block) * self.block + self.margin)
 
 
-def jpeg_frame(data: bytes | bytearray) -> Frame | None:
+def jpeg_frame(data: bytes | memoryview) -> Frame | None:
     """Read a JPEG's header (ITU-T T.81, annex B), or return None for a file that Pillow has to look at.
 
     That is every file that is no JPEG, and a JPEG that ends early, is CMYK, is coded in a rarer way than baseline or
@@ -147,7 +154,8 @@ def jpeg_frame(data: bytes | bytearray) -> Frame | None:
         while data[place] == 0xFF:
             marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
             if marker == START_OF_SCAN:
-                return _with_scan(frame, whole=data[place + 4] == components)
+                scans_all = data[place + 4] == components
+                return frame and replace(frame, cuttable=frame.cuttable and scans_all)
             if marker in (BASELINE, EXTENDED, PROGRESSIVE):
                 height, width = struct.unpack_from(">HH", data, place + 5)
                 components = data[place + 9]
@@ -168,15 +176,6 @@ def jpeg_frame(data: bytes | bytearray) -> Frame | None:
     except (IndexError, ValueError, struct.error):
         pass
     return None
-
-
-def _with_scan(frame: Frame | None, *, whole: bool) -> Frame | None:
-    """The frame, not to be cut where its first scan does not hold all components."""
-    if frame is None or whole:
-        return frame
-    return Frame(
-        height=frame.height, width=frame.width, at=frame.at, block=frame.block, margin=frame.margin, cuttable=False
-    )
 
 
 def open_rgb(source: Path | io.BytesIO, file: Path) -> Image.Image:
