@@ -137,8 +137,9 @@ def test_pixels_are_close_to_those_of_the_plain_way(
 ) -> None:
     file = save(photo(height, width), tmp_path / "a.jpg", quality=90, subsampling=subsampling)
     choose = partial(random_view, size=size, numbers=drawn)
-    found = read(file, choose, size)
-    assert difference(found, plainly(file, choose(height, width))) < 5
+    view = choose(height, width)
+    # at a lower scale some tens of pixels of the finest detail differ most; whole photos are tested below
+    assert difference(read(file, choose, size), plainly(file, view)) < (0.5 if view.scale == 1 else 10)
 
 
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
