@@ -86,12 +86,17 @@ def mark_stale(
         digests: Digest of the data that is here now, by data set and input size; what is not here has not changed.
     """
     marked = dict(outcomes)
+    current: dict[tuple[str, str], Mapping[str, str]] = {}
     for cell in cells:
         outcome = outcomes.get(cell.id)
-        if outcome is not None and outcome.state == "complete":
+        if outcome is None or outcome.state != "complete":
+            continue
+        data = digests.get((cell.dataset, cell.recipe.input_size), "")
+        if (cell.model, data) not in current:  # ten thousand cells ask the same few questions
             # the kind of device is not asked for: a result from a GPU does not rot by being looked at on a laptop
-            now = fingerprint(cell, data=digests.get((cell.dataset, cell.recipe.input_size), ""), device="")
-            marked[cell.id] = replace(outcome, stale=changes(outcome.fingerprint, now))
+            current[cell.model, data] = fingerprint(cell, data=data, device="")
+        if stale := changes(outcome.fingerprint, current[cell.model, data]):
+            marked[cell.id] = replace(outcome, stale=stale)
     return marked
 
 

@@ -120,7 +120,7 @@ def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Ou
     if store:
         store.settle_orphans(suite.name)
     stored = store.outcomes(suite.name) if store else {}
-    merged = merge_outcomes(stored, local_outcomes(suite, home))
+    merged = merge_outcomes(stored, local_outcomes(suite, home, stored))
     return stored, mark_stale(suite.cells, merged, current_digests(suite, merged))
 
 
