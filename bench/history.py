@@ -43,16 +43,17 @@ def kept_suites(home: Path) -> list[Suite]:
     return found
 
 
-def begun(suite: Suite, home: Path) -> list[tuple[Cell, CellFolder]]:
+def begun(suite: Suite, home: Path) -> list[Cell]:
     """The cells of a suite that have a folder on this machine: one look at the disk, however many cells there are."""
     there = cell_names(home)
-    return [(cell, CellFolder.of(home, cell.id)) for cell in suite.cells if cell.id in there]
+    return [cell for cell in suite.cells if cell.id in there]
 
 
 def local_outcomes(suite: Suite, home: Path, stored: Mapping[str, Outcome] | None = None) -> dict[str, Outcome]:
     """What the cells' folders on this machine say, but for cells of which a store has the complete result."""
     done = {cell_id for cell_id, outcome in (stored or {}).items() if outcome.state == "complete"}
-    return {cell.id: read_outcome(cell.id, folder) for cell, folder in begun(suite, home) if cell.id not in done}
+    cells = [cell for cell in begun(suite, home) if cell.id not in done]
+    return {cell.id: read_outcome(cell.id, CellFolder.of(home, cell.id)) for cell in cells}
 
 
 def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
@@ -123,7 +124,8 @@ def settle(suite: Suite, home: Path) -> list[Cell]:
     Only attempts of this host: a folder that was copied here may belong to a run that goes on elsewhere.
     """
     settled = []
-    for cell, folder in begun(suite, home):
+    for cell in begun(suite, home):
+        folder = CellFolder.of(home, cell.id)
         if folder.result.exists() or not _is_open(folder):
             continue
         with holding(folder.lock) as free, holding(folder.worker_lock) as idle:

@@ -17,9 +17,11 @@ from filling import FilledRun, empty_store, fill, fill_suite_run, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import history
 from bench.cli.common import known_outcomes
 from bench.cli.report import FORMAT_NAMES, render_suites, stored_suites
 from bench.errors import StoreError
+from bench.paths import CellFolder
 from bench.suite import parse_suite
 from bench.tracking import Store
 from bench.tracking.reader import KNOWN, Reader, local_folder, newest_revision
@@ -331,3 +333,24 @@ def test_a_command_that_reads_a_sqlite_store_does_not_import_mlflow(database: Pa
 )
 def test_artifacts_are_read_from_the_disk_only_where_they_lie_on_it(uri: str, folder: str | None) -> None:
     assert local_folder(uri) == (None if folder is None else Path(folder))
+
+
+def test_the_journal_of_a_cell_that_a_store_has_whole_is_not_read(
+    suite: Suite, database: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def read_outcome(cell_id: str, _: CellFolder) -> Outcome:
+        read.append(cell_id)
+        return Outcome(cell_id=cell_id, state="missing")
+
+    monkeypatch.setattr(history, "read_outcome", read_outcome)
+    for cell in suite.cells[:8]:
+        CellFolder.of(project / ".bench", cell.id).root.mkdir(parents=True)
+    outcomes = Store(f"sqlite:///{database}").outcomes(suite.name)
+    known_outcomes(Store(f"sqlite:///{database}"), suite)
+    incomplete = [
+        cell.id for cell in suite.cells[:8] if outcomes.get(cell.id, result(cell, state="missing")).state != "complete"
+    ]
+    assert read == incomplete
+    assert incomplete
