@@ -6,6 +6,7 @@ not continued. Used on both sides of the wall, so it imports neither torch nor m
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def fingerprint(cell: Cell, *, data: str, device: str) -> dict[str, str]:
     return {name: value for name, value in parts.items() if value}
 
 
+@cache
 def torch_version() -> str:
     """Version of the installed torch without its build (``2.15.0``, not ``2.15.0+cpu``); empty if there is none."""
     try:

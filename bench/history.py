@@ -17,7 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bench.journal import Event, Journal, fold, read_cell, read_from
-from bench.paths import CellFolder, suite_file, suite_files, write_atomically
+from bench.paths import CellFolder, cell_names, suite_file, suite_files, write_atomically
 from bench.values import Cell, Outcome, Suite, cell_from_dict, suite_from_dict, to_json
 
 RECENT = 200
@@ -43,14 +43,17 @@ def kept_suites(home: Path) -> list[Suite]:
     return found
 
 
-def local_outcomes(suite: Suite, home: Path) -> dict[str, Outcome]:
-    """What the cells' folders on this machine say."""
-    found = {}
-    for cell in suite.cells:
-        folder = CellFolder.of(home, cell.id)
-        if folder.root.exists():
-            found[cell.id] = read_outcome(cell.id, folder)
-    return found
+def begun(suite: Suite, home: Path) -> list[Cell]:
+    """The cells of a suite that have a folder on this machine: one look at the disk, however many cells there are."""
+    there = cell_names(home)
+    return [cell for cell in suite.cells if cell.id in there]
+
+
+def local_outcomes(suite: Suite, home: Path, stored: Mapping[str, Outcome] | None = None) -> dict[str, Outcome]:
+    """What the cells' folders on this machine say, but for cells of which a store has the complete result."""
+    done = {cell_id for cell_id, outcome in (stored or {}).items() if outcome.state == "complete"}
+    cells = [cell for cell in begun(suite, home) if cell.id not in done]
+    return {cell.id: read_outcome(cell.id, CellFolder.of(home, cell.id)) for cell in cells}
 
 
 def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
@@ -121,7 +124,7 @@ def settle(suite: Suite, home: Path) -> list[Cell]:
     Only attempts of this host: a folder that was copied here may belong to a run that goes on elsewhere.
     """
     settled = []
-    for cell in suite.cells:
+    for cell in begun(suite, home):
         folder = CellFolder.of(home, cell.id)
         if folder.result.exists() or not _is_open(folder):
             continue
@@ -178,11 +181,11 @@ def series_of(folder: CellFolder) -> list[CellFolder]:
 
 def unforwarded(suite: Suite, stored: Mapping[str, Outcome], home: Path) -> list[Cell]:
     """Cells whose folder knows of an end that the store does not, so that their journals are replayed."""
-    local = local_outcomes(suite, home)
+    local = local_outcomes(suite, home, stored)
 
     def is_known(cell_id: str) -> bool:
         there = stored.get(cell_id)
-        return there is not None and (there.state == "complete" or there.state == local[cell_id].state != "running")
+        return there is not None and there.state == local[cell_id].state != "running"
 
     return [
         cell

@@ -20,6 +20,14 @@ def data_home() -> Path:
     return (cache / "bench" / "data").absolute()
 
 
+def cell_names(home: Path) -> frozenset[str]:
+    """The names of the folders of cells below a BENCH_HOME."""
+    try:
+        return frozenset(os.listdir(home / "cells"))  # noqa: PTH208 - ten thousand names, no paths
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
 def suite_files(home: Path) -> list[Path]:
     """The suites that were run below a BENCH_HOME, each a :class:`bench.values.Suite` as JSON, by name."""
     return sorted((home / "suites").glob("*.json"))

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bench.catalog import DATASETS
@@ -86,12 +86,17 @@ def mark_stale(
         digests: Digest of the data that is here now, by data set and input size; what is not here has not changed.
     """
     marked = dict(outcomes)
+    current: dict[tuple[str, str], Mapping[str, str]] = {}
     for cell in cells:
         outcome = outcomes.get(cell.id)
-        if outcome is not None and outcome.state == "complete":
+        if outcome is None or outcome.state != "complete":
+            continue
+        data = digests.get((cell.dataset, cell.recipe.input_size), "")
+        if (cell.model, data) not in current:  # ten thousand cells ask the same few questions
             # the kind of device is not asked for: a result from a GPU does not rot by being looked at on a laptop
-            now = fingerprint(cell, data=digests.get((cell.dataset, cell.recipe.input_size), ""), device="")
-            marked[cell.id] = replace(outcome, stale=changes(outcome.fingerprint, now))
+            current[cell.model, data] = fingerprint(cell, data=data, device="")
+        if stale := changes(outcome.fingerprint, current[cell.model, data]):
+            marked[cell.id] = replace(outcome, stale=stale)
     return marked
 
 
@@ -101,20 +106,22 @@ class Speeds:
 
     epoch_s: Mapping[tuple[object, ...], float]
     """Seconds an epoch, by everything that decides it."""
-    rates: Sequence[tuple[str, int, float]]
-    """Model, FLOPs of an image, and forward multiply-adds a second of training, of every cell that ran."""
+    rates: Mapping[tuple[str, int], Sequence[float]]
+    """Forward multiply-adds a second of training of every cell that ran, by model and FLOPs of an image."""
+    nearest: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Rates that were asked for."""
 
     @classmethod
     def of(cls, ran: Iterable[tuple[Cell, Outcome]]) -> "Speeds":
         """Collect the speeds of the cells that have been timed."""
         epochs: dict[tuple[object, ...], float] = {}
-        rates = []
+        rates: dict[tuple[str, int], list[float]] = {}
         for cell, outcome in ran:
             if outcome.epoch_s:
                 epochs[_workload(cell)] = outcome.epoch_s
             if outcome.images_per_s and outcome.cost:
                 flops = outcome.cost.flops
-                rates.append((cell.model, flops, outcome.images_per_s * flops))
+                rates.setdefault((cell.model, flops), []).append(outcome.images_per_s * flops)
         return cls(epochs, rates)
 
     def estimate(self, cell: Cell, cost: Cost | None, epochs_done: int) -> float | None:
@@ -134,11 +141,14 @@ class Speeds:
     def _rate(self, model: str, flops: int) -> float:
         """Multiply-adds a second of the net that is most like this one, the median of its runs."""
 
-        def distance(ran: tuple[str, int, float]) -> tuple[bool, float]:
+        def distance(ran: tuple[str, int]) -> tuple[bool, float]:
             return ran[0] != model, abs(math.log(ran[1] / flops))
 
-        nearest = min(distance(ran) for ran in self.rates)
-        return statistics.median(ran[2] for ran in self.rates if distance(ran) == nearest)
+        if (model, flops) not in self.nearest:
+            least = min(distance(ran) for ran in self.rates)
+            found = [rate for ran, rates in self.rates.items() if distance(ran) == least for rate in rates]
+            self.nearest[model, flops] = statistics.median(found)
+        return self.nearest[model, flops]
 
 
 def _workload(cell: Cell) -> tuple[object, ...]:

@@ -20,6 +20,9 @@ sign of life. Long enough for clocks that differ by minutes and for stores that 
 LEASE_TAG = "bench.lease_until"
 """Unix time in seconds after which a run on another host is dead unless renewed."""
 
+PROCESS_TAGS = ("bench.host", "bench.boot_id", "bench.pid", "bench.pid_started", LEASE_TAG)
+"""What :func:`is_gone` reads."""
+
 
 def process_tags(pid: int | None = None) -> dict[str, str]:
     """The tags that name a process, by default this one."""

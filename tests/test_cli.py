@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import cli
+from bench.cli.common import columns
 
 ROOT = Path(__file__).parent.parent
 GOOD = "suite: tiny\nrecipe: {epochs: 1}\ngrid: {model: resnet18, dataset: digits, schedule: cosine}\n"
@@ -223,3 +224,12 @@ def test_a_closed_pipe_is_no_error() -> None:
     command = f"{sys.executable} -m bench models | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_columns_are_aligned_and_a_line_break_in_a_value_breaks_no_line() -> None:
+    rows = [("resnet18", 3, "two\nlines "), ("大きさ", 12, "")]
+    assert columns(("model", "seed", "why"), rows).splitlines() == [
+        "model     seed    why",
+        "resnet18  3       two lines",
+        "大きさ    12",
+    ]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 from bench.catalog import FORMATS
 from bench.report.render import RENDERERS, escape, render
 from bench.report.table import build_tables, describe
-from bench.values import Cell, Cost, Outcome, Suite
+from bench.suite import parse_suite
+from bench.values import Cell, Cost, Outcome, Statistic, Suite
 
 Make = Callable[..., Cell]
 MakeSuite = Callable[..., Suite]
+SEEDS = list(range(12))
 COST = Cost(params=11_173_962, flops=556_659_712, conv_linear_macs=555_422_720, torch_macs=555_422_720)
 
 
@@ -42,6 +45,24 @@ def test_a_row_shows_the_mean_and_sample_deviation_over_seeds(make_cell: Make, m
     assert (table.rows[0].top1.mean, table.rows[0].top1.n) == (92.0, 3)
     assert table.rows[0].top1.std == pytest.approx(2.6457513)
     assert "92.00 ± 2.65 (n=3)" in render([table], "markdown", suite=suite)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=12))
+def test_means_and_deviations_have_the_digits_of_pandas(accuracies: list[float]) -> None:
+    cells = parse_suite(
+        f"suite: s\ngrid: {{model: resnet18, dataset: digits, schedule: cosine, seed: {SEEDS}}}", "s"
+    ).cells
+    cells = cells[: len(accuracies)]
+    suite = Suite(name="s", description="", path="", source="", cells=cells)
+    ((row,),) = (
+        table.rows
+        for table in build_tables(
+            suite, {cell.id: done(cell, top1) for cell, top1 in zip(cells, accuracies, strict=True)}
+        )
+    )
+    column = pd.Series(accuracies)
+    spread = float(column.std(ddof=1)) if len(accuracies) > 1 else None
+    assert row.top1 == Statistic(mean=float(column.mean()), std=spread, n=len(accuracies))
 
 
 def test_one_seed_has_no_deviation(make_cell: Make, make_suite: MakeSuite) -> None:

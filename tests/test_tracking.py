@@ -381,6 +381,7 @@ def test_a_folder_that_does_not_exist_is_refused(project: Path) -> None:
 
 
 def test_a_database_of_another_mlflow_names_the_command_that_upgrades_it(project: Path, store: Store) -> None:
+    assert store.client.search_experiments(), "MLflow has made its tables"
     connection = sqlite3.connect(project / "mlflow.db")
     connection.execute("UPDATE alembic_version SET version_num = '728d730b5ebd'")
     connection.commit()

@@ -120,7 +120,7 @@ def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Ou
     if store:
         store.settle_orphans(suite.name)
     stored = store.outcomes(suite.name) if store else {}
-    merged = merge_outcomes(stored, local_outcomes(suite, home))
+    merged = merge_outcomes(stored, local_outcomes(suite, home, stored))
     return stored, mark_stale(suite.cells, merged, current_digests(suite, merged))
 
 
@@ -172,10 +172,26 @@ def open_store_if_there(tracking_uri: str | None) -> "Store | None":
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned plain text columns."""
-    from tabulate import tabulate
+    """Aligned plain text columns, one line a row."""
+    lines = [[" ".join(str(value).split("\n")).strip() for value in row] for row in rows]
+    widths = [
+        max([_width(header) + 2, *map(_width, (line[column] for line in lines))])
+        for column, header in enumerate(headers)
+    ]
+    padded = [
+        [text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
+        for line in [list(headers), *lines]
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in padded)
 
-    return str(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
+
+def _width(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(letter) else 1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ def store(tracking_uri: str | None) -> list[Finding]:
         uri = resolve_uri(tracking_uri, Path.cwd())
         if not store_exists(uri):
             return [Finding("store", "ok", f"{redact(uri)}, made by the first bench run")]
-        Store(uri)
+        _ = Store(uri).client
     except BenchError as error:
         return [Finding("store", "problem", str(error))]
     return [Finding("store", "ok", redact(uri))]

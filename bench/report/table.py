@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.catalog import SMALL_INPUT, dataset_title, model_forms
@@ -25,7 +25,7 @@ def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = 
     frame = pd.DataFrame([_record(cell, outcomes, best) for cell in suite.cells])
     tables = []
     for dataset, part in frame.groupby("dataset", sort=False):
-        groups = [_Group.of(list(members["cell"]), members) for _, members in part.groupby("key", sort=False)]
+        groups = _groups(part)
         labels = _labels([group.cell for group in groups])
         rows = tuple(_row(group, label, outcomes) for group, label in zip(groups, labels, strict=True))
         tables.append(Table(dataset=str(dataset), title=dataset_title(str(dataset)), rows=rows))
@@ -34,19 +34,28 @@ def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = 
 
 @dataclass(frozen=True)
 class _Group:
-    """The seeds of one row."""
+    """The seeds of one row, with the accuracies of those that have one."""
 
-    cells: list[Cell]
-    frame: Any
-
-    @classmethod
-    def of(cls, cells: list[Cell], frame: Any) -> "_Group":
-        return cls(cells, frame)
+    cells: list[Cell] = field(default_factory=list)
+    top1: list[float] = field(default_factory=list)
+    top5: list[float] = field(default_factory=list)
 
     @property
     def cell(self) -> Cell:
         """A cell that stands for the row; all but their seeds are equal."""
         return self.cells[0]
+
+
+def _groups(part: Any) -> list[_Group]:
+    """The rows of a data set's part of the frame, which may be ten thousand: too many for a frame each."""
+    numbers = part.groupby("key", sort=False).ngroup()
+    groups = [_Group() for _ in range(numbers.max() + 1)]
+    for number, cell, top1, top5 in zip(numbers, part["cell"], part["top1"], part["top5"], strict=True):
+        groups[number].cells.append(cell)
+        for values, value in ((groups[number].top1, top1), (groups[number].top5, top5)):
+            if value is not None and not math.isnan(value):
+                values.append(value)
+    return groups
 
 
 def _record(cell: Cell, outcomes: Mapping[str, Outcome], best: bool) -> dict[str, Any]:
@@ -69,12 +78,12 @@ def _is_percent(value: float | None) -> bool:
     return value is not None and math.isfinite(value) and 0 <= value <= LARGEST_PERCENT
 
 
-def _statistic(column: Any) -> Statistic | None:
-    values = column.dropna()
-    if values.empty:
-        return None
-    spread = float(values.std(ddof=1)) if len(values) > 1 else None
-    return Statistic(mean=float(values.mean()), std=spread, n=len(values))
+def _statistic(values: Sequence[float]) -> Statistic | None:
+    import numpy as np
+
+    if len(values) < 2:
+        return Statistic(mean=float(values[0]), std=None, n=1) if values else None
+    return Statistic(mean=float(np.mean(values)), std=float(np.std(values, ddof=1)), n=len(values))
 
 
 def _row(group: _Group, label: str, outcomes: Mapping[str, Outcome]) -> Row:
@@ -90,8 +99,8 @@ def _row(group: _Group, label: str, outcomes: Mapping[str, Outcome]) -> Row:
         params=cost.params if cost else None,
         flops=cost.flops if cost else None,
         input_size=cell.recipe.input_size,
-        top1=_statistic(group.frame["top1"]),
-        top5=_statistic(group.frame["top5"]),
+        top1=_statistic(group.top1),
+        top5=_statistic(group.top5),
         note=_note(known),
         stale="; ".join(dict.fromkeys(outcome.stale for outcome in known if outcome.stale)),
         runs=tuple(_reference(each, outcomes.get(each.id)) for each in group.cells),
@@ -154,11 +163,14 @@ def _note(outcomes: Sequence[Outcome]) -> str:
 def _labels(cells: Sequence[Cell]) -> list[str]:
     """Model names, with the stem where it surprises and the recipe where nothing else tells two rows apart."""
     labels = [_label(cell) for cell in cells]
-    keys = [(label, cell.schedule_name) for label, cell in zip(labels, cells, strict=True)]
+    twins: dict[tuple[str, str], list[Cell]] = {}
+    for label, cell in zip(labels, cells, strict=True):
+        twins.setdefault((label, cell.schedule_name), []).append(cell)
+    differing = {key: _differing(alike) for key, alike in twins.items() if len(alike) > 1}
     told_apart = []
-    for cell, label, key in zip(cells, labels, keys, strict=True):
-        twins = [other for other, other_key in zip(cells, keys, strict=True) if other_key == key]
-        told_apart.append(f"{label} ({_difference(cell, twins)})" if len(twins) > 1 else label)
+    for cell, label in zip(cells, labels, strict=True):
+        keys = differing.get((label, cell.schedule_name))
+        told_apart.append(label if keys is None else f"{label} ({_difference(cell, keys)})")
     return told_apart
 
 
@@ -169,11 +181,15 @@ def _label(cell: Cell) -> str:
     return f"{cell.model} (standard stem)" if surprising else cell.model
 
 
-def _difference(cell: Cell, twins: Sequence[Cell]) -> str:
-    recipes = [{**asdict(twin.recipe), "schedule": twin.schedule} for twin in twins]
-    differing = [key for key in recipes[0] if any(recipe[key] != recipes[0][key] for recipe in recipes)]
+def _differing(twins: Sequence[Cell]) -> list[str]:
+    """The keys of the recipe, and the schedule, in which cells differ."""
+    recipes = [{**vars(twin.recipe), "schedule": twin.schedule} for twin in twins]
+    return [key for key in recipes[0] if any(recipe[key] != recipes[0][key] for recipe in recipes)]
+
+
+def _difference(cell: Cell, keys: Sequence[str]) -> str:
     own = {**vars(cell.recipe), "schedule": cell.schedule}
-    return ", ".join(f"{key}={_short(own[key])}" for key in differing)
+    return ", ".join(f"{key}={_short(own[key])}" for key in keys)
 
 
 def _short(value: Any) -> str:

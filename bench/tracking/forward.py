@@ -21,8 +21,8 @@ from bench.errors import StoreError
 from bench.journal import Event, fold, read_from
 from bench.paths import AttemptFolder, CellFolder, write_atomically
 from bench.processes import LEASE_S, LEASE_TAG
-from bench.tracking.store import Store, outcome_tag
-from bench.tracking.uri import redact, redact_text
+from bench.tracking.store import Store, outcome_tags
+from bench.tracking.uri import redact
 from bench.values import Cell, Outcome
 
 TICK_S = 0.5
@@ -229,14 +229,8 @@ class Forwarder:
     def _tag(self, run_id: str, outcome: Outcome) -> None:
         from mlflow.entities import RunTag
 
-        tags = {
-            "bench.outcome": outcome_tag(outcome),
-            "bench.attempt": str(outcome.attempts),
-            "bench.device": outcome.device,
-            "bench.failure": outcome.kind,
-            "bench.reason": redact_text(outcome.reason)[:1000],
-        }
-        self._store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        tags = [RunTag(key, value) for key, value in outcome_tags(outcome).items()]
+        self._store.client.log_batch(run_id, tags=tags)
 
     def _finish(self, feed: Feed, outcome: Outcome) -> None:
         """End the run once its journal has ended: points counted, tags, status, and ``bench.state`` last."""
@@ -252,8 +246,9 @@ class Forwarder:
     def _verify(self, feed: Feed) -> None:
         """Read the points back and count them; what the store has lost is sent again."""
         seen = feed.seen()
+        stored = self._store.steps(feed.run_id, {key for key, _ in seen})
         for key in {key for key, _ in seen}:
-            have = {metric.step for metric in self._store.client.get_metric_history(feed.run_id, key)}
+            have = stored.get(key, set())
             if {step for other, step in seen if other == key} - have:
                 there = {pair: value for pair, value in seen.items() if pair[0] != key or pair[1] in have}
                 self._log_points(feed.run_id, feed.events, there)

@@ -10,10 +10,11 @@ import os
 import re
 import sqlite3
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from typing import Any
 from filelock import FileLock
 
 from bench.errors import StoreError
-from bench.processes import LEASE_S, LEASE_TAG, is_gone, process_tags
+from bench.processes import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
+from bench.tracking.reader import Reader, local_folder
 from bench.tracking.uri import redact, redact_text, sqlite_path
 from bench.values import Cell, Outcome, Suite, cost_from_dict
 
@@ -32,21 +34,48 @@ TAG_LIMIT = 7_500
 """Characters of a tag; MLflow cuts at 8,000."""
 SERVER_TIMEOUT_S = 5.0
 GONE = "its process is gone; bench run goes on where it stopped"
+OUTCOME_TAGS = ("bench.cell", "bench.superseded", "bench.state", "bench.outcome", "mlflow.source.git.commit")
+"""What :func:`to_outcome` and its caller read."""
+ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
+"""What :func:`is_orphan` reads."""
 
 
 class Store:
-    """An opened MLflow store.
+    """A usable MLflow store.
+
+    Args:
+        uri: The store, absolute.
+        direct: Read a sqlite database without mlflow where :mod:`bench.tracking.reader` can; the answers are the same.
 
     Raises:
         StoreError: It cannot be opened; the sentence says what to do.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, direct: bool = True) -> None:
         self.uri = uri
         self._check_reachable()
-        self.client = self._open()
-        self._file = _identity(sqlite_path(uri))
+        database = sqlite_path(uri)
+        self._file = _identity(database)
+        self._reader = Reader(database) if database and direct else None
+        self._opening = threading.Lock()
+        self._opened: Any = None
         self._experiments: dict[str, str] = {}
+        if self._reader is None or not self._reader.knows():
+            _ = self.client  # what MLflow has to say against it is said before anything trains
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client, opened when it is first asked for: importing it takes seconds that reading can do without.
+
+        Raises:
+            StoreError: It cannot be opened.
+        """
+        with self._opening:
+            if self._opened is None:
+                self.check_present()
+                self._opened = self._open()
+                self._file = _identity(sqlite_path(self.uri))
+            return self._opened
 
     def _check_reachable(self) -> None:
         path = sqlite_path(self.uri)
@@ -100,13 +129,14 @@ class Store:
     def experiment(self, name: str) -> str:
         """The experiment of a suite, made or brought back from the bin where needed."""
         if name not in self._experiments:
+            client = self.client  # opened before the lock is taken, which opening takes too
             with self.translated("has no experiment for the suite and takes none"), self._alone():
-                found = self.client.get_experiment_by_name(name)
+                found = client.get_experiment_by_name(name)
                 if found is None:
                     self._experiments[name] = self._create_experiment(name)
                     return self._experiments[name]
                 if found.lifecycle_stage == "deleted":
-                    self.client.restore_experiment(found.experiment_id)
+                    client.restore_experiment(found.experiment_id)
                 self._experiments[name] = found.experiment_id
         return self._experiments[name]
 
@@ -139,26 +169,56 @@ class Store:
         """
         found: dict[str, Outcome] = {}
         with self.translated("cannot be read"):
-            for run in self.runs(suite_name):
-                tags = run.data.tags
+            for run_id, tags in self._tags(suite_name, OUTCOME_TAGS):
                 if "bench.cell" in tags and "bench.superseded" not in tags:
-                    found[tags["bench.cell"]] = to_outcome(run.info.run_id, tags)
+                    found[tags["bench.cell"]] = to_outcome(run_id, tags)
         return found
 
-    def suites(self) -> list[tuple[str, str, str]]:
-        """Name, source and file name of every suite that was run into this store, by name."""
-        found = []
-        with self.translated("cannot be read"):
-            for experiment in self.client.search_experiments(filter_string="tags.`bench.suite` LIKE '%'"):
-                for run in self.runs(experiment.name, "tags.`bench.suite_run` = 'true'"):
-                    source = self._read_artifact(run.info.run_id, "suite.yaml")
-                    found.append((experiment.name, source, run.data.tags["bench.suite_file"]))
-        return sorted(found)
+    def _tags(self, suite_name: str, keys: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
+        """Ids and tags, at least the named ones, of the runs of a suite, newest first."""
+        read = self._reader.runs(suite_name, keys) if self._reader else None
+        return ((run.info.run_id, run.data.tags) for run in self.runs(suite_name)) if read is None else read
 
-    def _read_artifact(self, run_id: str, name: str) -> str:
+    def suites(self) -> list[tuple[str, str, str]]:
+        """Name, source and file name of every suite that was run into this store, by name.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        with self.translated("cannot be read"):
+            read = self._reader.suite_runs() if self._reader else None
+            found = self._suite_runs() if read is None else read
+            return sorted((name, self._source(run_id, uri), file) for name, run_id, uri, file in found)
+
+    def _suite_runs(self) -> Iterator[tuple[str, str, str, str]]:
+        """Of every suite's own run that is whole: the suite's name, the run's id, its artifacts' URI, the file."""
+        token = None
+        while True:
+            page = self.client.search_experiments(filter_string="tags.`bench.suite` LIKE '%'", page_token=token)
+            for experiment in page:
+                for run in self.runs(experiment.name, "tags.`bench.suite_run` = 'true'"):
+                    if file := run.data.tags.get("bench.suite_file"):
+                        yield experiment.name, run.info.run_id, run.info.artifact_uri, file
+            token = page.token
+            if not token:
+                return
+
+    def _source(self, run_id: str, artifact_uri: str) -> str:
+        """The text of the suite file in a suite's own run; from the disk where it lies on this machine's."""
+        folder = local_folder(artifact_uri) if self._reader else None
+        if folder is not None:
+            with suppress(OSError):  # MLflow's own sentence tells what is wrong with it
+                return (folder / "suite.yaml").read_text(encoding="utf-8")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        with tempfile.TemporaryDirectory() as folder:
-            return Path(self.client.download_artifacts(run_id, name, folder)).read_text()
+        with tempfile.TemporaryDirectory() as download:
+            return Path(self.client.download_artifacts(run_id, "suite.yaml", download)).read_text(encoding="utf-8")
+
+    def steps(self, run_id: str, keys: Iterable[str]) -> dict[str, set[int]]:
+        """The steps of which a run has a point, by metric, of at least the named metrics that it has."""
+        read = self._reader.steps(run_id) if self._reader else None
+        if read is not None:
+            return read
+        return {key: {point.step for point in self.client.get_metric_history(run_id, key)} for key in keys}
 
     def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
         """The run of a series of attempts at a cell: found again if it is there, else made.
@@ -195,15 +255,7 @@ class Store:
     def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
         from mlflow.entities import Param
 
-        tags = {
-            "bench.cell": cell.id,
-            "bench.suite": suite_name,
-            "bench.state": "running",
-            "bench.journal": series,
-            LEASE_TAG: str(int(time.time() + LEASE_S)),
-            **process_tags(),
-        }
-        experiment = self.experiment(suite_name)
+        experiment, tags = self.experiment(suite_name), first_tags(cell, suite_name, series)
         run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=cell.title)
         run_id: str = run.info.run_id
         self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
@@ -216,13 +268,15 @@ class Store:
         Raises:
             StoreError: The store cannot be read or written.
         """
-        from mlflow.entities import RunTag
-
-        settled = []
+        settled: list[str] = []
         with self.translated("cannot settle runs whose process is gone"):
+            if not self._has_orphans(suite_name):
+                return settled
+            from mlflow.entities import RunTag
+
             for run in list(self.runs(suite_name, "attributes.status = 'RUNNING'")):
                 tags = run.data.tags
-                if "bench.cell" not in tags or tags.get("bench.state") != "running" or not is_gone(tags):
+                if not is_orphan(tags):
                     continue
                 known = to_outcome(run.info.run_id, tags)
                 outcome = replace(known, state="interrupted", kind="lost", reason=GONE)
@@ -232,6 +286,11 @@ class Store:
                 self.client.set_tag(run.info.run_id, "bench.state", "interrupted")
                 settled.append(tags["bench.cell"])
         return settled
+
+    def _has_orphans(self, suite_name: str) -> bool:
+        """Whether it is worth asking MLflow for runs whose process is gone."""
+        read = self._reader.runs(suite_name, ORPHAN_TAGS, only_running=True) if self._reader else None
+        return read is None or any(is_orphan(tags) for _, tags in read)
 
     def check_present(self) -> None:
         """Notice a database that was removed or replaced: an open connection goes on writing to the one that is gone.
@@ -342,6 +401,29 @@ def params_of(cell: Cell) -> dict[str, str]:
     return {key: str(value) for key, value in params.items()}
 
 
+def first_tags(cell: Cell, suite_name: str, series: str) -> dict[str, str]:
+    """The tags that a cell's run is made with."""
+    return {
+        "bench.cell": cell.id,
+        "bench.suite": suite_name,
+        "bench.state": "running",
+        "bench.journal": series,
+        LEASE_TAG: str(int(time.time() + LEASE_S)),
+        **process_tags(),
+    }
+
+
+def outcome_tags(outcome: Outcome) -> dict[str, str]:
+    """What a run's tags say of its outcome; ``bench.state`` is written later than these."""
+    return {
+        "bench.outcome": outcome_tag(outcome),
+        "bench.attempt": str(outcome.attempts),
+        "bench.device": outcome.device,
+        "bench.failure": outcome.kind,
+        "bench.reason": redact_text(outcome.reason)[:1000],
+    }
+
+
 def outcome_tag(outcome: Outcome) -> str:
     """An outcome as the JSON of the tag ``bench.outcome``, exact to the last digit; without its run."""
     content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
@@ -360,6 +442,11 @@ def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
     content["state"] = tags.get("bench.state", "running")
     commit = tags.get("mlflow.source.git.commit", "")
     return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})
+
+
+def is_orphan(tags: Mapping[str, str]) -> bool:
+    """Whether a run that MLflow calls running is a cell's whose process is gone."""
+    return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(tags)
 
 
 def shorten(markdown: str, hint: str) -> str:
