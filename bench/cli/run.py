@@ -298,6 +298,7 @@ def open_session(
         StoreError: The store cannot be used.
         DataError: Data that the cells need is not here and cannot be fetched.
     """
+    from bench.launch import prepare
     from bench.paths import bench_home
     from bench.plan import make_plan
 
@@ -308,6 +309,10 @@ def open_session(
     if not plan.to_run:
         return Session(suite, store, plan, stored, {})
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
+    # torch and mlflow take seconds to import: both begin now, each on a core, while the data is looked for
+    prepare([cell.model for cell in waiting.cells])
+    if store:
+        store.open_soon()
     fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)

@@ -77,6 +77,15 @@ class Store:
                 self._file = _identity(sqlite_path(self.uri))
             return self._opened
 
+    def open_soon(self) -> None:
+        """Begin to open MLflow's client beside whatever goes on; what goes wrong is told to who asks for it next."""
+
+        def open_it() -> None:
+            with suppress(StoreError):
+                _ = self.client
+
+        threading.Thread(target=open_it, name="store", daemon=True).start()
+
     def _check_reachable(self) -> None:
         path = sqlite_path(self.uri)
         if path is not None:
