@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -156,7 +157,8 @@ class Session:
         from bench.history import keep_suite, unforwarded
         from bench.launch import LocalLauncher
         from bench.paths import CellFolder, bench_home, data_home
-        from bench.progress import make_progress
+        from bench.plan import makespan
+        from bench.progress import duration, make_progress
         from bench.run import Setting, run_plan
 
         home = bench_home()
@@ -169,7 +171,11 @@ class Session:
             if waiting := len(self.plan.to_run):
                 skipped = len(self.plan.tasks) - waiting
                 others = f" ({skipped} others are left as they are)" if skipped else ""
-                note(f"{self.suite.name}: {waiting} cells to run{others} on {', '.join(slot.name for slot in slots)}")
+                predicted = makespan(self.plan, len(slots))
+                expected = "" if predicted is None else f", about {duration(predicted)}"
+                where = ", ".join(slot.name for slot in slots)
+                note(f"{self.suite.name}: {waiting} cells to run{others} on {where}{expected}")
+                began = time.monotonic()
                 with make_progress(self.plan) as progress, signals_to(stop):
                     setting = Setting(
                         suite=self.suite.name,
@@ -187,6 +193,8 @@ class Session:
                         hang_s=hang_s,
                     )
                     run_plan(self.plan, setting, stop)
+                against = "" if predicted is None else f", predicted {duration(predicted)}"
+                note(f"{self.suite.name}: ran for {duration(time.monotonic() - began)}{against}")
             return drain(forwarder)
         except StorageError:
             forwarder.drain(SHORT_S)
