@@ -84,8 +84,16 @@ def journal_has(project: Path, word: str) -> bool:
 
 
 def workers(project: Path) -> list[psutil.Process]:
-    """Living workers of the runs in this folder: forks of a fork server that lead a session of their own."""
-    return [process for process in forked(project) if os.getsid(process.pid) == process.pid]
+    """Living workers of the runs in this folder that train: forks of a fork server that write an attempt's log."""
+    return [process for process in forked(project) if "log.txt" in {Path(name).name for name in open_files(process)}]
+
+
+def open_files(process: psutil.Process) -> list[str]:
+    """Files that a process has open; none once it is gone."""
+    try:
+        return [file.path for file in process.open_files()]
+    except psutil.Error:
+        return []
 
 
 def fork_servers(project: Path) -> list[psutil.Process]:
