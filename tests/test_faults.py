@@ -121,14 +121,14 @@ def test_a_worker_that_dies_at_the_worst_place_goes_on_to_the_bit(project: Path,
 def test_a_cell_goes_on_when_the_process_that_workers_are_forked_from_is_killed(
     project: Path, tiny_models: Path
 ) -> None:
-    suite = write_suite(project, [NAPPING, "nets.py:dropping"], epochs=6)
-    scheduler = start("run", suite, "--device", "cpu", "--offline", "--slots-per-device", "1")
+    suite = write_suite(project, [NAPPING, "nets.py:napping_too", "nets.py:dropping"], epochs=6)
+    scheduler = start("run", suite, "--device", "cpu", "--offline")
     wait_for(lambda: journal_has(project, '"epoch": 1, "epoch_s"'))
     for server in fork_servers(project):
         server.kill()
     _, errors = scheduler.communicate(timeout=200)
     assert scheduler.returncode == 0, errors
-    assert len(list(project.glob(".bench/cells/*/attempt-*"))) == 2, "no attempt was lost"
+    assert len(list(project.glob(".bench/cells/*/attempt-*"))) == 3, "no attempt was lost"
     assert_same_bits(project, suite)
 
 
