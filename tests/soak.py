@@ -23,7 +23,7 @@ import psutil
 from conftest import TINY_MODEL
 from harness import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers
 
-EPOCHS, SEEDS = 50, 10
+EPOCHS, SEEDS = 90, 10
 SUITE = f"""suite: tiny
 recipe: {{epochs: {EPOCHS}, batch_size: 64, optimizer: {{name: sgd, lr: 0.05}}}}
 grid:
@@ -48,9 +48,9 @@ def disturb(project: Path, minutes: float, seed: int) -> Counter[str]:
             scheduler = again(done)
             continue
         what = generator.choices(["worker", "fork server", "scheduler", "interrupt"], weights=[15, 2, 4, 1])[0]
-        if what == "worker" and (living := workers(project)):
+        if what == "worker" and (living := workers(project / ".bench")):
             kill(generator.choice(living), "workers killed", done)
-        elif what == "fork server" and (living := fork_servers(project)):
+        elif what == "fork server" and (living := fork_servers(project / ".bench")):
             kill(generator.choice(living), "fork servers killed", done)
         elif what == "scheduler":
             scheduler.kill()

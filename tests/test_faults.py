@@ -21,11 +21,11 @@ from harness import (
     cell_folders,
     epochs_of,
     fork_servers,
-    forked,
     journal_has,
     run,
     runs,
     start,
+    started_with,
     table_of,
     undisturbed,
     wait_for,
@@ -124,7 +124,7 @@ def test_a_cell_goes_on_when_the_process_that_workers_are_forked_from_is_killed(
     suite = write_suite(project, [NAPPING, "nets.py:napping_too", "nets.py:dropping"], epochs=6)
     scheduler = start("run", suite, "--device", "cpu", "--offline")
     wait_for(lambda: journal_has(project, '"epoch": 1, "epoch_s"'))
-    for server in fork_servers(project):
+    for server in fork_servers(project / ".bench"):
         server.kill()
     _, errors = scheduler.communicate(timeout=200)
     assert scheduler.returncode == 0, errors
@@ -136,7 +136,7 @@ def test_a_scheduler_that_is_killed_leaves_no_process_behind(project: Path, tiny
     scheduler = start("run", write_suite(project, ["nets.py:Hanging"]), "--device", "cpu", "--offline")
     wait_for(grandchildren)
     scheduler.kill()
-    wait_for(lambda: not forked(project) and not grandchildren(), timeout=10)
+    wait_for(lambda: not started_with(project / ".bench") and not grandchildren(), timeout=10)
     scheduler.communicate()
 
 
