@@ -125,7 +125,7 @@ OPTIMIZERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationSpec:
-    """An augmentation of a whole training batch, a function in :mod:`bench.worker.data.augment`."""
+    """An augmentation of a whole training batch, a class in :mod:`bench.worker.data.augment`."""
 
     target: str
     options: dict[str, Option]
@@ -134,17 +134,17 @@ class AugmentationSpec:
 
 AUGMENTATIONS = {
     "random_crop": AugmentationSpec(
-        target="bench.worker.data.augment:random_crop",
+        target="bench.worker.data.augment:RandomCrop",
         options={"padding": Option(type="int", default=4, minimum=1, doc="pixels of black on each side")},
         doc="pad with black and crop back at a random place, each image at its own",
     ),
     "horizontal_flip": AugmentationSpec(
-        target="bench.worker.data.augment:horizontal_flip",
+        target="bench.worker.data.augment:HorizontalFlip",
         options={"p": Option(type="float", default=0.5, minimum=0, maximum=1, doc="share of images that are mirrored")},
         doc="mirror images left to right",
     ),
     "random_erasing": AugmentationSpec(
-        target="bench.worker.data.augment:random_erasing",
+        target="bench.worker.data.augment:RandomErasing",
         options={
             "p": Option(type="float", default=0.25, minimum=0, maximum=1, doc="share of images with an erased box"),
             "area": Option(type="floats", default=(0.02, 0.33), minimum=0, maximum=1, doc="range of the box's area"),

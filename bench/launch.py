@@ -1,23 +1,45 @@
 """Launchers: how an attempt becomes a running worker. The one seam of bench: local here, a fake for tests beside it.
 
 A launcher starts the worker and answers whether it still lives; it never reads the journal and never judges a result.
+
+Workers are forked from one process, the fork server of :mod:`multiprocessing`, which has imported torch once and has
+computed nothing: a fresh process a cell, whose memory is really freed when it ends, without the seconds of imports.
 """
 
+import importlib
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.devices import Slot
 from bench.errors import BenchError
 from bench.paths import CellFolder, write_atomically
+from bench.processes import started
 from bench.values import Attempt, to_json
 
-PARENT_VARIABLE = "BENCH_SCHEDULER_PID"
-"""Tells a worker whose death it follows."""
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
+WORKER = "bench.worker.__main__"
+"""Named, never imported on this side: what a worker runs."""
+PRELOAD = "bench.worker.preload"
+"""What the fork server imports before the first worker is asked for."""
+SERVER_DIED = 255
+"""What multiprocessing reports of a process whose fork server is gone."""
+SERVER_ENVIRONMENT = {
+    # numpy's BLAS starts its threads on import, and a process with threads is no good to fork; torch has its own
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 class Handle(Protocol):
@@ -40,53 +62,69 @@ class Launcher(Protocol):
         """Start a worker on a slot; its journal is the attempt's."""
 
 
+def prepare(models: Sequence[str] = ()) -> None:
+    """Start the fork server, which then imports torch while this process goes on; once is enough.
+
+    Args:
+        models: Names of nets that workers will build; what they come from is imported too.
+    """
+    modules = [PRELOAD, *(["timm"] if any(model.startswith("timm/") for model in models) else [])]
+    multiprocessing.set_forkserver_preload(modules)
+    with _environment(SERVER_ENVIRONMENT):
+        forkserver.ensure_running()
+
+
 class LocalHandle:
     """A worker process in a session of its own, so that signals reach all it started and no terminal's Ctrl-C does."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: "ForkServerProcess") -> None:
         self._process = process
+        self._pid = process.pid or 0
+        self._started = started(self._pid)
 
     def poll(self) -> int | None:
         """Exit code or None."""
-        code = self._process.poll()
+        code = self._process.exitcode
+        if code == SERVER_DIED and self._lives():
+            return None  # the fork server was killed; the worker goes on, and its journal tells how it ended
         if code is not None:
             self.kill()  # what the worker left behind in its group
         return code
 
     def stop(self) -> None:
         """SIGTERM to the worker alone: what it started is its own to end."""
-        if self._process.poll() is None:
-            self._process.terminate()
+        if self._lives():
+            os.kill(self._pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to the whole group."""
         try:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._pid, signal.SIGKILL)
         except ProcessLookupError:
-            return
+            if self._lives():  # it has not made its group yet
+                os.kill(self._pid, signal.SIGKILL)
+
+    def _lives(self) -> bool:
+        return bool(self._started) and started(self._pid) == self._started
 
 
 class LocalLauncher:
     """One fresh process a cell, on this machine: memory is really freed when it ends."""
 
     def start(self, attempt: Attempt, slot: Slot) -> LocalHandle:
-        """Start ``python -m bench.worker run REQUEST``; standard output and error go to the attempt's log."""
+        """Start a worker on a request file; its standard output and error go to the attempt's log.
+
+        Raises:
+            BenchError: No process can be started.
+        """
         paths = CellFolder(Path(attempt.folder)).attempt(attempt.number)
         paths.root.mkdir(parents=True, exist_ok=True)
         write_atomically(paths.request, to_json(attempt))
         environment = worker_environment(visible=slot.visible, threads=attempt.threads)
         if attempt.deterministic:
             environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS gives other bits a run without it
-        with paths.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bench.worker", "run", str(paths.request)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
-        return LocalHandle(process)
+        prepare([attempt.cell.model])
+        return LocalHandle(_start(run_worker, str(paths.request), str(paths.log), environment))
 
 
 def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
@@ -97,25 +135,91 @@ def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": visible,
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        PARENT_VARIABLE: str(os.getpid()),
     }
 
 
-def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int) -> list[dict[str, Any]]:
-    """Have a worker process answer requests (``measure`` or ``pack``) on the CPU and wait for it.
+def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int, visible: str = "") -> Any:
+    """Have a worker process answer requests (``measure``, ``pack`` or ``probe``) and wait for it.
+
+    Returns what the worker answers, plain JSON values.
 
     Raises:
         BenchError: The worker died without an answer; the text ends with its last line.
     """
-    process = subprocess.run(
-        [sys.executable, "-m", "bench.worker", command],
-        input=json.dumps(requests).encode(),
-        capture_output=True,
-        env=worker_environment(visible="", threads=threads),
-        check=False,
-    )
-    if process.returncode != 0:
-        lines = process.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise BenchError(f"the worker for {command!r} ended with exit code {process.returncode}: {lines[-1]}")
-    answers: list[dict[str, Any]] = json.loads(process.stdout)
-    return answers
+    prepare([str(request.get("model", "")) for request in requests])
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    with tempfile.NamedTemporaryFile("r", errors="replace") as log, receiver:
+        environment = worker_environment(visible=visible, threads=threads)
+        process = _start(answer_as_worker, command, requests, sender, log.name, environment)
+        sender.close()  # the worker's end is the only one now, so that its death is an end of file here
+        try:
+            answer = json.loads(receiver.recv_bytes())
+        except EOFError:
+            answer = None
+        process.join()
+        if answer is None:
+            lines = log.read().strip().splitlines() or ["no message"]
+            raise BenchError(f"the worker for {command!r} ended with exit code {process.exitcode}: {lines[-1]}")
+        return answer
+
+
+def _start(target: Any, *arguments: Any) -> "ForkServerProcess":
+    """Start a process from the fork server.
+
+    Raises:
+        BenchError: The fork server is gone or could not import torch.
+    """
+    process = multiprocessing.get_context("forkserver").Process(target=target, args=arguments)
+    try:
+        process.start()
+    except (EOFError, OSError) as error:
+        raise BenchError(
+            f"no worker can be started ({error or type(error).__name__}); python -c 'import {PRELOAD}' says why"
+        ) from error
+    return process
+
+
+# --- In the worker ---------------------------------------------------------------------------------------------------
+
+
+def run_worker(request: str, log: str, environment: Mapping[str, str]) -> None:
+    """What a worker process of the fork server does: train the attempt of a request file."""
+    _settle_in(log, environment)
+    sys.exit(importlib.import_module(WORKER).run(Path(request)))
+
+
+def answer_as_worker(
+    command: str, requests: list[dict[str, Any]], sender: Connection, log: str, environment: Mapping[str, str]
+) -> None:
+    """What a worker process of the fork server does: answer requests."""
+    _settle_in(log, environment)
+    sender.send_bytes(json.dumps(importlib.import_module(WORKER).answer(command, requests)).encode())
+
+
+def _settle_in(log: str, environment: Mapping[str, str]) -> None:
+    """Leave the scheduler's terminal and variables, and follow the scheduler when it dies."""
+    os.setsid()
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    scheduler = multiprocessing.parent_process()
+    follow = importlib.import_module(WORKER).outlive_no_scheduler
+    threading.Thread(target=follow, args=(scheduler,), name="watchdog", daemon=True).start()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process for a moment: the fork server takes its own from here when it starts."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

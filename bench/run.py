@@ -377,6 +377,7 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
         suite=setting.suite,
         series=before.get("series") or uuid.uuid4().hex[:16],
         created_ms=before.get("created_ms") or time.time_ns() // 1_000_000,
+        cost=task.cost,
         deterministic=before.get("deterministic", setting.deterministic),
         keep_weights=setting.keep_weights,
         context=setting.context,

@@ -199,6 +199,8 @@ class Attempt:
     """Names the journals of attempts that go on from each other; a rerun begins another series, and another run."""
     created_ms: int
     """Unix time at which the series began."""
+    cost: Cost | None = None
+    """What the net was measured to cost; None lets the worker measure it."""
     deterministic: bool = False
     """See :class:`Execution`."""
     keep_weights: Literal["last", "none"] = "last"
@@ -320,7 +322,10 @@ def cell_from_dict(content: Mapping[str, Any]) -> Cell:
 
 def attempt_from_dict(content: Mapping[str, Any]) -> Attempt:
     """Rebuild an :class:`Attempt` from :func:`to_json`'s content."""
-    return Attempt(**{**content, "cell": cell_from_dict(content["cell"])})
+    cost = content.get("cost")
+    return Attempt(
+        **{**content, "cell": cell_from_dict(content["cell"]), "cost": cost_from_dict(cost) if cost else None}
+    )
 
 
 def suite_from_dict(content: Mapping[str, Any]) -> Suite:

@@ -84,12 +84,26 @@ def journal_has(project: Path, word: str) -> bool:
 
 
 def workers(project: Path) -> list[psutil.Process]:
-    """Living workers of this test's project."""
+    """Living workers of the runs in this folder: forks of a fork server that lead a session of their own."""
+    return [process for process in forked(project) if os.getsid(process.pid) == process.pid]
+
+
+def fork_servers(project: Path) -> list[psutil.Process]:
+    """Living fork servers of the runs in this folder."""
+    return [process for process in forked(project) if os.getsid(process.pid) != process.pid]
+
+
+def forked(project: Path) -> list[psutil.Process]:
+    """Fork servers of the runs in this folder and their children, which share its command line."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if "bench.worker" in words and any(str(project) in word for word in words):
-            found.append(process)
+        try:
+            words = " ".join(process.info["cmdline"] or [])
+            here = "multiprocessing.forkserver" in words and "bench.worker" in words and Path(process.cwd()) == project
+            if here and process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid):
+                found.append(process)
+        except (psutil.Error, ProcessLookupError):
+            continue
     return found
 
 

@@ -48,7 +48,7 @@ def disturb(project: Path, minutes: float, seed: int) -> Counter[str]:
             scheduler = again(done)
             continue
         what = generator.choices(["worker", "scheduler", "interrupt"], weights=[15, 4, 1])[0]
-        if what == "worker" and (living := workers(project / ".bench")):
+        if what == "worker" and (living := workers(project)):
             kill(generator.choice(living), done)
         elif what == "scheduler":
             scheduler.kill()

@@ -19,7 +19,7 @@ from PIL import Image
 from bench.catalog import AUGMENTATIONS, DATASETS, Archive, with_defaults
 from bench.errors import DataError
 from bench.worker.data import sources
-from bench.worker.data.augment import horizontal_flip, random_crop, random_erasing
+from bench.worker.data.augment import Augmentation, HorizontalFlip, RandomCrop, RandomErasing
 from bench.worker.data.batches import TestBatches, TrainBatches, derived_seed
 from bench.worker.data.pack import PackedDataset, channel_statistics, pack, resize
 
@@ -320,11 +320,15 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def changed(change: Augmentation, images: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    return change(images, change.draw(len(images), generator(seed)))
+
+
 @given(padding=st.integers(1, 5), height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
 def test_a_crop_is_a_window_of_the_padded_image(padding: int, height: int, width: int, seed: int) -> None:
     images = torch.randint(1, 256, (3, 2, height, width), dtype=torch.uint8, generator=generator(seed))
-    cropped = random_crop(images, generator(seed), padding=padding)
+    cropped = changed(RandomCrop(padding=padding), images, seed)
     assert cropped.shape == images.shape
     assert cropped.dtype == images.dtype
     padded = torch.nn.functional.pad(images, (padding,) * 4)
@@ -335,13 +339,13 @@ def test_a_crop_is_a_window_of_the_padded_image(padding: int, height: int, width
 
 def test_each_image_is_cropped_at_its_own_place_and_all_places_occur() -> None:
     image = torch.arange(1, 10).float().view(1, 1, 3, 3).expand(500, 1, 3, 3)
-    crops = random_crop(image, generator(), padding=1)
+    crops = changed(RandomCrop(padding=1), image)
     assert len({tuple(crop.flatten().tolist()) for crop in crops}) == 9
 
 
 def test_a_flip_mirrors_about_the_asked_share() -> None:
     images = torch.rand(1000, 3, 4, 5, generator=generator())
-    flipped = horizontal_flip(images, generator(), p=0.3)
+    flipped = changed(HorizontalFlip(p=0.3), images)
     mirrored = [torch.equal(after, before.flip(2)) for before, after in zip(images, flipped, strict=True)]
     kept = [torch.equal(after, before) for before, after in zip(images, flipped, strict=True)]
     assert sum(mirrored) + sum(kept) == 1000
@@ -350,15 +354,15 @@ def test_a_flip_mirrors_about_the_asked_share() -> None:
 
 def test_a_flip_of_probability_one_or_zero_is_certain() -> None:
     images = torch.rand(20, 1, 4, 4, generator=generator())
-    assert torch.equal(horizontal_flip(images, generator(), p=1.0), images.flip(3))
-    assert torch.equal(horizontal_flip(images, generator(), p=0.0), images)
+    assert torch.equal(changed(HorizontalFlip(p=1.0), images), images.flip(3))
+    assert torch.equal(changed(HorizontalFlip(p=0.0), images), images)
 
 
 @given(low=st.floats(0.02, 0.5), extra=st.floats(0, 0.5), side=st.integers(16, 40), seed=st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
 def test_an_erased_box_is_a_rectangle_with_an_area_in_range(low: float, extra: float, side: int, seed: int) -> None:
     images = torch.ones(16, 3, side, side)
-    erased = random_erasing(images, generator(seed), p=1.0, area=(low, low + extra), fill=(5.0, 6.0, 7.0))
+    erased = changed(RandomErasing(p=1.0, area=(low, low + extra), fill=(5.0, 6.0, 7.0)), images, seed)
     for image in erased:
         box = image[0] == 5
         assert torch.equal(image[2] == 7, box)
@@ -371,7 +375,7 @@ def test_an_erased_box_is_a_rectangle_with_an_area_in_range(low: float, extra: f
 
 def test_erasing_leaves_about_the_other_share_alone() -> None:
     images = torch.full((1000, 1, 8, 8), 200, dtype=torch.uint8)
-    erased = random_erasing(images, generator(), p=0.25, area=(0.02, 0.33), fill=(10.0,))
+    erased = changed(RandomErasing(p=0.25, area=(0.02, 0.33), fill=(10.0,)), images)
     assert erased.dtype == torch.uint8
     assert 200 < int((erased == 10).flatten(1).any(1).sum()) < 300
 

@@ -2,21 +2,19 @@
 
 ``run`` trains one attempt and leaves 0 (complete), 1 (failed), 3 (its folder cannot be written) or 130 (interrupted);
 everything else it has to say is in the journal. ``measure`` and ``pack`` read a JSON list of requests from standard
-input and answer in kind. Started by :mod:`bench.launch`, or by hand on a machine that has torch and nothing else of
-bench's.
+input and answer in kind. Called by :mod:`bench.launch` in a fork of a process that has imported torch, or by hand on a
+machine that has torch and nothing else of bench's.
 """
 
-import ctypes
 import json
 import os
 import platform
 import signal
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -25,6 +23,9 @@ from bench.journal import Journal
 from bench.paths import AttemptFolder, CellFolder, write_atomically
 from bench.values import Attempt, attempt_from_dict
 
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess as ParentProcess
+
 EXIT_FAILED, EXIT_STORAGE, EXIT_INTERRUPTED = 1, 3, 130
 ORPHAN_GRACE_S = 4.0
 """How long a worker whose scheduler died gets to save its state."""
@@ -32,35 +33,27 @@ ORPHAN_GRACE_S = 4.0
 
 def main() -> int:
     """Do what the command line says and return the exit code."""
-    follow_the_scheduler()
     command, *arguments = sys.argv[1:]
     if command == "run":
         return run(Path(arguments[0]))
-    requests = json.load(sys.stdin)
-    answers = {"measure": answer_measure, "pack": answer_pack}[command](requests)
-    json.dump(answers, sys.stdout)
+    json.dump(answer(command, json.load(sys.stdin)), sys.stdout)
     return 0
 
 
-def follow_the_scheduler() -> None:
-    """Be sent SIGTERM when the scheduler dies, however it dies, and be gone seconds later, whatever goes on then."""
-    scheduler = int(os.environ.get("BENCH_SCHEDULER_PID", "0"))
-    if not scheduler:
-        return
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
-    threading.Thread(target=_outlive_no_scheduler, args=(scheduler,), name="watchdog", daemon=True).start()
+def answer(command: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answer requests of a command that trains nothing."""
+    return {"measure": answer_measure, "pack": answer_pack}[command](requests)
 
 
-def _outlive_no_scheduler(scheduler: int) -> None:
-    """End this process group a little after the scheduler: a handler waits for a long step of the net, a thread not."""
-    while os.getppid() == scheduler:
-        time.sleep(0.5)
+def outlive_no_scheduler(scheduler: "ParentProcess") -> None:
+    """Wait for the scheduler's death, save what can be saved, and be gone seconds later with all that was started.
+
+    A handler waits for a long step of the net; the thread that runs this does not.
+    """
+    scheduler.join()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_GRACE_S)
-    leads_its_group = os.getpgrp() == os.getpid()
-    os.killpg(0, signal.SIGKILL) if leads_its_group else os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(0, signal.SIGKILL)
 
 
 def run(request: Path) -> int:

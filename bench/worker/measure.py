@@ -71,12 +71,17 @@ def count(net: nn.Module, image: torch.Tensor) -> Cost:
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
     return Cost(
-        params=sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad),
+        params=trainable(net),
         flops=int(sum(by_operator.values())),
         conv_linear_macs=int(sum(by_operator[name] for name in MATRIX_OPERATORS)),
         torch_macs=torch_macs,
         uncounted=_uncounted(skipped),
     )
+
+
+def trainable(net: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
 
 
 def _fvcore(net: nn.Module, image: torch.Tensor) -> tuple[Counter[str], Counter[str]]:

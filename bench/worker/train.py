@@ -36,7 +36,7 @@ from bench.worker.evaluate import (
     memory_format,
     test,
 )
-from bench.worker.measure import measure
+from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer, learning_rates
 
 CHECKPOINT_EVERY_S = 1.0
@@ -98,8 +98,8 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
     began = time.monotonic()
     device = prepare_device(attempt)
     data = pack(attempt.cell.dataset, attempt.cell.recipe.input_size, Path(attempt.data_home))
-    journal_inputs(attempt, data, journal)
     training = build(attempt, data, device, journal, stop)
+    journal_inputs(attempt, data, training.net, journal)
     training.began = began
     resume(training)
     train_epochs(training)
@@ -119,7 +119,7 @@ def prepare_device(attempt: Attempt) -> torch.device:
     return torch.device(attempt.device)
 
 
-def journal_inputs(attempt: Attempt, data: PackedDataset, journal: Journal) -> None:
+def journal_inputs(attempt: Attempt, data: PackedDataset, net: nn.Module, journal: Journal) -> None:
     """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
     cell, classes = attempt.cell, len(data.classes)
     journal.write(
@@ -131,8 +131,9 @@ def journal_inputs(attempt: Attempt, data: PackedDataset, journal: Journal) -> N
         test_images=len(data.test_labels),
         fingerprint=fingerprint(cell, data=data.digest, device=attempt.device),
     )
-    recipe = cell.recipe
-    cost = measure(cell.model, stem=recipe.stem, input_size=recipe.input_size, num_classes=classes)
+    recipe, cost = cell.recipe, attempt.cost
+    if cost is None or cost.params != trainable(net):
+        cost = measure(cell.model, stem=recipe.stem, input_size=recipe.input_size, num_classes=classes)
     journal.write(
         "cost",
         params=cost.params,

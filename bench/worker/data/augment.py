@@ -1,11 +1,13 @@
 """Augmentations of whole training batches, each image at its own random values, without a Python loop over images.
 
-Each takes ``images`` (N, C, H, W), uint8 or float, and a generator, and returns new images of the same shape and type.
-Random values are drawn on the generator's device and moved to the images': with a generator on the CPU, a GPU sees the
-same augmentations as a CPU does.
+Each is a frozen class with the options of the catalog and two methods. ``draw`` takes random values from a generator on
+the CPU, (values an image, N); calling it changes ``images`` (N, C, H, W), uint8 or float, by the drawn values and
+returns new images of the same shape and type. Drawing apart from changing lets a GPU have the values of a whole epoch
+at once, the same ones as a CPU, and change batches without waiting for the host.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -15,54 +17,88 @@ ERASING_RATIO = (0.3, 1 / 0.3)
 """Range of height / width of an erased box, drawn evenly on a logarithmic scale (Zhong et al. 2017)."""
 
 
-def random_crop(images: Tensor, generator: Generator, *, padding: int) -> Tensor:
+class Augmentation(Protocol):
+    """What every augmentation does."""
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Random values for ``count`` images, (values an image, ``count``)."""
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """The images (N, C, H, W), changed by their values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomCrop:
     """Pad with black and crop back at a random place, each of the (2 padding + 1)^2 equally likely."""
-    count, _, height, width = images.shape
-    places = torch.randint(0, 2 * padding + 1, (2, count), generator=generator, device=generator.device)
-    top, left = places.to(images.device)
-    padded = pad(images, (padding,) * 4)
-    # a view of all crops, of which one an image is copied: measured 2 to 5 times quicker than copies grouped by place
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(count, device=images.device), :, top, left]
+
+    padding: int
+    """Pixels on each side."""
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Top and left of each crop, (2, count) int64."""
+        return torch.randint(0, 2 * self.padding + 1, (2, count), generator=generator)
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Crop."""
+        count, _, height, width = images.shape
+        top, left = drawn
+        padded = pad(images, (self.padding,) * 4)
+        # a view of all crops, of which one an image is copied: measured 2 to 5 times quicker than copies by place
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        return windows[torch.arange(count, device=images.device), :, top, left]
 
 
-def horizontal_flip(images: Tensor, generator: Generator, *, p: float) -> Tensor:
+@dataclass(frozen=True, kw_only=True)
+class HorizontalFlip:
     """Mirror each image left to right with probability ``p``."""
-    mirrored = _uniform(len(images), generator, images.device) < p
-    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+    p: float
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Uniform in 0..1, (1, count); an image is mirrored below ``p``."""
+        return torch.rand((1, count), generator=generator)
+
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Mirror."""
+        mirrored = drawn[0] < self.p
+        return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
-def random_erasing(
-    images: Tensor, generator: Generator, *, p: float, area: Sequence[float], fill: Sequence[float] = (0.0,)
-) -> Tensor:
-    """Fill a random box of each image with one colour, with probability ``p`` (Zhong et al. 2017).
+@dataclass(frozen=True, kw_only=True)
+class RandomErasing:
+    """Fill a random box of each image with one colour, with probability ``p`` (Zhong et al. 2017)."""
 
-    Args:
-        images: (N, C, H, W).
-        generator: Source of the random values.
-        p: Share of images with a box.
-        area: Least and greatest share of the image that a box covers, before its sides are rounded to pixels.
-        fill: The colour, one value a channel or one for all, in the images' own scale.
-    """
-    count, _, height, width = images.shape
-    device = images.device
-    chance, share, shape, place_y, place_x = _uniform((5, count), generator, device)
-    pixels = (area[0] + (area[1] - area[0]) * share) * height * width
-    # the paper draws again until a box fits; here only shapes that fit are drawn, which needs no loop
-    lowest = torch.clamp(pixels / width**2, min=ERASING_RATIO[0]).log()
-    highest = torch.clamp(height**2 / pixels.clamp(min=1e-6), max=ERASING_RATIO[1]).log()
-    ratio = (lowest + (highest - lowest).clamp(min=0) * shape).exp()
-    box_height = (pixels * ratio).sqrt().round().clamp(1, height)
-    box_width = (pixels / ratio).sqrt().round().clamp(1, width)
-    top = (place_y * (height - box_height + 1)).floor()
-    left = (place_x * (width - box_width + 1)).floor()
-    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
-    in_rows = (rows >= top[:, None]) & (rows < (top + box_height)[:, None])
-    in_columns = (columns >= left[:, None]) & (columns < (left + box_width)[:, None])
-    erased = (in_rows[:, None, :, None] & in_columns[:, None, None, :]) & (chance < p)[:, None, None, None]
-    colour = torch.tensor(fill, dtype=images.dtype, device=device)[None, :, None, None]
-    return torch.where(erased, colour, images)
+    p: float
+    area: tuple[float, ...]
+    """Least and greatest share of the image that a box covers, before its sides are rounded to pixels."""
+    fill: tuple[float, ...] = (0.0,)
+    """The colour, one value a channel or one for all, in the images' own scale."""
 
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Uniform in 0..1, (5, count): whether, how large, of what shape and where."""
+        return torch.rand((5, count), generator=generator)
 
-def _uniform(shape: int | tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device).to(device)
+    def __call__(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """Erase."""
+        height, width = images.shape[2:]
+        device = images.device
+        chance, share, shape, place_y, place_x = drawn
+        pixels = (self.area[0] + (self.area[1] - self.area[0]) * share) * height * width
+        # the paper draws again until a box fits; here only shapes that fit are drawn, which needs no loop
+        lowest = torch.clamp(pixels / width**2, min=ERASING_RATIO[0]).log()
+        highest = torch.clamp(height**2 / pixels.clamp(min=1e-6), max=ERASING_RATIO[1]).log()
+        ratio = (lowest + (highest - lowest).clamp(min=0) * shape).exp()
+        box_height = (pixels * ratio).sqrt().round().clamp(1, height)
+        box_width = (pixels / ratio).sqrt().round().clamp(1, width)
+        top = (place_y * (height - box_height + 1)).floor()
+        left = (place_x * (width - box_width + 1)).floor()
+        rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
+        in_rows = (rows >= top[:, None]) & (rows < (top + box_height)[:, None])
+        in_columns = (columns >= left[:, None]) & (columns < (left + box_width)[:, None])
+        erased = (in_rows[:, :, None] & in_columns[:, None, :]) & (chance < self.p)[:, None, None]
+        planes = images.unbind(1)
+        # colours as numbers: as a tensor they would be copied to the device in every step
+        colours = self.fill if len(self.fill) == len(planes) else self.fill * len(planes)
+        return torch.stack(
+            [plane.masked_fill(erased, colour) for plane, colour in zip(planes, colours, strict=True)], dim=1
+        )

@@ -14,7 +14,8 @@ import importlib
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from torch import Generator, Tensor
 
 from bench.catalog import AUGMENTATIONS
 from bench.values import Choice
+from bench.worker.data.augment import Augmentation
 from bench.worker.data.pack import PackedDataset
 
 NET_CHANNELS = 3
@@ -34,6 +36,23 @@ def derived_seed(stream: str, *numbers: int) -> int:
     """A 63-bit seed out of the SHA-256 of ``stream`` and the numbers, as decimals joined by colons."""
     text = ":".join([stream, *map(str, numbers)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """The random choices of an epoch's steps, on the device; the whole epoch's at once, so that no step waits."""
+
+    order: Tensor
+    """(steps, N) int64, places in the training set."""
+    values: tuple[Tensor, ...]
+    """Random values of each augmentation, (steps, values an image, N)."""
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def step(self, index: int) -> "Draw":
+        """The choices of one step: ``order`` (N,), ``values`` (values an image, N) each."""
+        return Draw(order=self.order[index], values=tuple(values[index] for values in self.values))
 
 
 class TrainBatches:
@@ -49,23 +68,38 @@ class TrainBatches:
         self._normalise = _Normalise(packed, device)
         fill = tuple(float(round(255 * value)) for value in packed.mean)
         self._augment = [_augmentation(choice, fill) for choice in augment]
-        self._seed = seed
+        self._seed, self._device = seed, device
 
     def __len__(self) -> int:
         """Steps an epoch; the last, smaller batch is dropped."""
         return len(self._labels) // self.batch_size
 
+    def draw(self, epoch: int, start_step: int = 0) -> Draw:
+        """The random choices of an epoch (from 0 on), from a step (from 0 on) to its last."""
+        order = torch.randperm(len(self._labels), generator=_generator("order", self._seed, epoch))
+        order = order[: len(self) * self.batch_size].view(len(self), self.batch_size)[start_step:]
+        drawn = []
+        for step in range(start_step, len(self)):
+            generator = _generator("augment", self._seed, epoch, step)
+            drawn.append([change.draw(self.batch_size, generator) for change in self._augment])
+        return Draw(
+            order=_upload(order, self._device),
+            values=tuple(_upload(torch.stack(values), self._device) for values in zip(*drawn, strict=True)),
+        )
+
+    def assemble(self, chosen: Draw) -> Batch:
+        """The batch of a step's choices: work for the device alone, of the same shapes in every step."""
+        # index_select and not [...]: measured 20 times quicker on the CPU
+        images = self._images.index_select(0, chosen.order)
+        for change, values in zip(self._augment, chosen.values, strict=True):
+            images = change(images, values)
+        return self._normalise(images), self._labels.index_select(0, chosen.order)
+
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
-        order = torch.randperm(len(self._labels), generator=_generator("order", self._seed, epoch))
-        order = order.to(self._labels.device)
-        for step in range(start_step, len(self)):
-            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = self._images[chosen]
-            generator = _generator("augment", self._seed, epoch, step)
-            for change in self._augment:
-                images = change(images, generator)
-            yield self._normalise(images), self._labels[chosen]
+        drawn = self.draw(epoch, start_step)
+        for index in range(len(drawn)):
+            yield self.assemble(drawn.step(index))
 
 
 class TestBatches:
@@ -114,16 +148,17 @@ def _generator(stream: str, *numbers: int) -> Generator:
     return Generator().manual_seed(derived_seed(stream, *numbers))
 
 
-def _augmentation(choice: Choice, fill: tuple[float, ...]) -> Callable[[Tensor, Generator], Tensor]:
-    """The augmentation's function with its options bound, and the mean colour where it takes one as ``fill``."""
+def _upload(values: Tensor, device: torch.device) -> Tensor:
+    """Values on the device; a GPU takes them from pinned memory while the host goes on."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def _augmentation(choice: Choice, fill: tuple[float, ...]) -> Augmentation:
+    """The augmentation with its options, and the mean colour where it takes one as ``fill``."""
     module, _, name = AUGMENTATIONS[choice.name].target.partition(":")
-    function = getattr(importlib.import_module(module), name)
+    made = getattr(importlib.import_module(module), name)
     options: dict[str, Any] = choice.as_dict()
-    if "fill" in inspect.signature(function).parameters:
+    if "fill" in inspect.signature(made).parameters:
         options["fill"] = fill
-
-    def change(images: Tensor, generator: Generator) -> Tensor:
-        changed: Tensor = function(images, generator, **options)
-        return changed
-
-    return change
+    augmentation: Augmentation = made(**options)
+    return augmentation

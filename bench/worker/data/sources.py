@@ -259,11 +259,9 @@ def decode_image(file: Path, size: int) -> Images:
     """
     from PIL import Image
 
-    try:
-        with Image.open(file) as opened:
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} cannot be read as an image ({error}); mend or remove it") from error
+    from bench.worker.data.decode import open_rgb
+
+    image = open_rgb(file, file)
     if image.size != (size, size):
         scale = size / min(image.size)
         width, height = (max(size, round(side * scale)) for side in image.size)

@@ -1,0 +1,19 @@
+"""What every worker needs, imported once: for the fork server of :mod:`bench.launch`, and for nothing else.
+
+Nothing is computed here and no thread is started: a process whose OpenMP or CUDA has begun is no good to fork.
+"""
+
+import gc
+import os
+
+_nowhere = os.open(os.devnull, os.O_RDWR)
+os.dup2(_nowhere, 1)  # whoever reads the scheduler's output must not wait for this process to end
+
+import torch  # noqa: E402, F401
+import torchvision  # noqa: E402, F401
+
+import bench.worker.train  # noqa: E402, F401
+
+os.dup2(_nowhere, 2)
+os.close(_nowhere)
+gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all workers share

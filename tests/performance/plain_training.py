@@ -1,0 +1,60 @@
+"""What people write: a plain training script of torchvision's transforms, ImageFolder and DataLoader, to compare with.
+
+    python tests/performance/plain_training.py FOLDER MODEL EPOCHS [WORKERS]
+
+FOLDER has train/CLASS/ and test/CLASS/. SGD with momentum and cosine decay, batches of 128, crop and flip, fp32, a test
+of all test images each epoch. Nothing here is tuned and nothing is spoilt: it follows torchvision's own tutorials.
+"""
+
+import sys
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import models, transforms
+from torchvision.datasets import ImageFolder
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+def loaders(folder: str, workers: int) -> tuple[DataLoader, DataLoader]:  # type: ignore[type-arg]
+    """Training and test batches of 32-pixel images."""
+    normalise = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    augment = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    train = ImageFolder(f"{folder}/train", transforms.Compose([*augment, *normalise]))
+    test = ImageFolder(f"{folder}/test", transforms.Compose(normalise))
+    return (
+        DataLoader(train, batch_size=128, shuffle=True, num_workers=workers, drop_last=True),
+        DataLoader(test, batch_size=128, num_workers=workers),
+    )
+
+
+def main() -> None:
+    """Train, test each epoch, print."""
+    folder, model, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    train, test = loaders(folder, int(sys.argv[4]) if len(sys.argv) > 4 else 2)
+    net = getattr(models, model)(num_classes=len(train.dataset.classes))  # type: ignore[attr-defined]
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+    for epoch in range(epochs):
+        net.train()
+        total = 0.0
+        for images, labels in train:
+            optimizer.zero_grad()
+            loss = criterion(net(images), labels)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        scheduler.step()
+        net.eval()
+        hits = seen = 0
+        with torch.no_grad():
+            for images, labels in test:
+                hits += int((net(images).argmax(1) == labels).sum())
+                seen += len(labels)
+        print(f"epoch {epoch + 1}: loss {total / len(train):.3f}, top-1 {100 * hits / seen:.2f}%")
+
+
+if __name__ == "__main__":
+    main()
