@@ -25,7 +25,7 @@ from bench.worker.data.batches import TrainBatches
 from bench.worker.data.pack import pack
 from bench.worker.evaluate import memory_format
 
-NETS = (("resnet18", 2, 3), ("shufflenet_v2_x0_5", 5, 5))
+NETS = (("resnet18", 1, 3), ("shufflenet_v2_x0_5", 3, 5))
 """Net, epochs a turn, turns."""
 
 
