@@ -140,6 +140,34 @@ def test_a_scheduler_that_is_killed_leaves_no_process_behind(project: Path, tiny
     scheduler.communicate()
 
 
+def test_a_run_that_dies_while_the_store_is_made_leaves_none_that_is_half_made(
+    project: Path, tiny_models: Path
+) -> None:
+    suite = write_suite(project, ["nets.py:net"])
+    scheduler = start("run", suite, "--device", "cpu")
+    wait_for(lambda: [made for made in project.glob("*mlflow.db*") if made.stat().st_size > 100_000])
+    scheduler.kill()
+    scheduler.communicate()
+    done = run(suite)
+    assert done.returncode == 0, done.stderr
+    assert [each["status"] for each in runs(project)] == ["FINISHED"]
+
+
+def test_an_interrupt_while_a_net_is_measured_ends_the_command_and_all_that_it_started(project: Path) -> None:
+    (project / "nets.py").write_text(
+        "import pathlib, time\ndef net(num_classes):\n    pathlib.Path('building').touch()\n    time.sleep(1000)\n"
+    )
+    scheduler = start("run", write_suite(project, ["nets.py:net"]), "--device", "cpu")
+    wait_for((project / "building").exists)
+    began = time.monotonic()
+    scheduler.send_signal(signal.SIGINT)
+    _, errors = scheduler.communicate(timeout=60)
+    assert scheduler.returncode == 130
+    assert time.monotonic() - began < 8
+    assert "Traceback" not in errors
+    wait_for(lambda: not started_with(project / ".bench"), timeout=5)
+
+
 def test_a_scheduler_that_dies_between_two_files_goes_on(project: Path, tiny_models: Path) -> None:
     suite, token = write_suite(project, [NAPPING]), project / "token"
     token.touch()
