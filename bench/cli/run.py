@@ -307,6 +307,8 @@ def open_session(
     say_stale(plan)
     if not plan.to_run:
         return Session(suite, store, plan, stored, {})
+    if store:
+        store.open_ahead()
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
     fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
