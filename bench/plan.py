@@ -1,5 +1,6 @@
 """Plan: what is to be done with a suite, from what is known of its cells. Starts nothing and asks no store."""
 
+import heapq
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,6 +62,19 @@ def make_plan(
             Task(cell=cell, outcome=outcome, runs=runs, cost=cost, estimate_s=speeds.estimate(cell, cost, done))
         )
     return Plan(suite=suite, tasks=tuple(tasks))
+
+
+def makespan(plan: Plan, slots: int) -> float | None:
+    """Seconds until the plan's cells are done on so many slots, longest first; None where one has no estimate.
+
+    What each slot gets is what the loop of ``bench run`` gives it: the next cell goes to the slot that is free first.
+    """
+    free_at = [0.0] * slots
+    for task in plan.to_run:
+        if task.estimate_s is None:
+            return None
+        heapq.heapreplace(free_at, free_at[0] + task.estimate_s)
+    return max(free_at)
 
 
 def _is_selected(outcome: Outcome, select: Selection) -> bool:

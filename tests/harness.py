@@ -83,27 +83,48 @@ def journal_has(project: Path, word: str) -> bool:
     return any(word in path.read_text() for path in project.glob(".bench/cells/*/attempt-*/journal.jsonl"))
 
 
-def workers(project: Path) -> list[psutil.Process]:
-    """Living workers of the runs in this folder: forks of a fork server that lead a session of their own."""
-    return [process for process in forked(project) if os.getsid(process.pid) == process.pid]
+def workers(folder: Path) -> list[psutil.Process]:
+    """Living workers that train below this folder: forks of a fork server that write an attempt's log there."""
+
+    def trains_here(file: str) -> bool:
+        return Path(file).name == "log.txt" and Path(file).is_relative_to(folder)
+
+    return [process for process in forked() if any(map(trains_here, open_files(process)))]
 
 
-def fork_servers(project: Path) -> list[psutil.Process]:
-    """Living fork servers of the runs in this folder."""
-    return [process for process in forked(project) if os.getsid(process.pid) != process.pid]
+def open_files(process: psutil.Process) -> list[str]:
+    """Files that a process has open; none once it is gone."""
+    try:
+        return [file.path for file in process.open_files()]
+    except psutil.Error:
+        return []
 
 
-def forked(project: Path) -> list[psutil.Process]:
-    """Fork servers of the runs in this folder and their children, which share its command line."""
+def fork_servers(home: Path) -> list[psutil.Process]:
+    """Living fork servers of the runs with this BENCH_HOME."""
+    return [process for process in started_with(home) if os.getsid(process.pid) != process.pid]
+
+
+def started_with(home: Path) -> list[psutil.Process]:
+    """Fork servers and all their children of the runs with this BENCH_HOME."""
+    found = []
+    for process in forked():
+        try:
+            if Path(process.cwd(), process.environ().get("BENCH_HOME", ".bench")) == home:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def forked() -> list[psutil.Process]:
+    """All fork servers of bench and their living children, which share its command line."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        try:
-            words = " ".join(process.info["cmdline"] or [])
-            here = "multiprocessing.forkserver" in words and "bench.worker" in words and Path(process.cwd()) == project
-            if here and process.status() != psutil.STATUS_ZOMBIE and os.getsid(process.pid):
-                found.append(process)
-        except (psutil.Error, ProcessLookupError):
-            continue
+        words = " ".join(process.info["cmdline"] or [])
+        is_bench = "multiprocessing.forkserver" in words and "bench.worker" in words
+        if is_bench and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
     return found
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 from conftest import TINY_MODEL
-from harness import bench, epochs_of, runs, table_of, weights_of, workers
+from harness import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers
 
-EPOCHS, SEEDS = 50, 10
+EPOCHS, SEEDS = 90, 10
 SUITE = f"""suite: tiny
 recipe: {{epochs: {EPOCHS}, batch_size: 64, optimizer: {{name: sgd, lr: 0.05}}}}
 grid:
@@ -47,9 +47,11 @@ def disturb(project: Path, minutes: float, seed: int) -> Counter[str]:
                 break
             scheduler = again(done)
             continue
-        what = generator.choices(["worker", "scheduler", "interrupt"], weights=[15, 4, 1])[0]
-        if what == "worker" and (living := workers(project)):
-            kill(generator.choice(living), done)
+        what = generator.choices(["worker", "fork server", "scheduler", "interrupt"], weights=[15, 2, 4, 1])[0]
+        if what == "worker" and (living := workers(project / ".bench")):
+            kill(generator.choice(living), "workers killed", done)
+        elif what == "fork server" and (living := fork_servers(project / ".bench")):
+            kill(generator.choice(living), "fork servers killed", done)
         elif what == "scheduler":
             scheduler.kill()
             scheduler.wait()
@@ -78,11 +80,11 @@ def begin(home: str, *arguments: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "BENCH_HOME": home})
 
 
-def kill(worker: psutil.Process, done: Counter[str]) -> None:
-    """SIGKILL a worker that still lives."""
+def kill(process: psutil.Process, what: str, done: Counter[str]) -> None:
+    """SIGKILL a process that still lives."""
     try:
-        worker.kill()
-        done["workers killed"] += 1
+        process.kill()
+        done[what] += 1
     except psutil.NoSuchProcess:
         return
 
@@ -137,10 +139,10 @@ def main() -> int:
             raise SystemExit(f"the undisturbed run failed:\n{(project / 'quiet.log').read_text()}")
         found = compare(project, project / "quiet")
         os.chdir("/")
-    for name in ("starts", "workers killed", "schedulers killed", "interrupts"):
-        print(f"{name:18} {done[name]:6}")
+    for name in ("starts", "workers killed", "fork servers killed", "schedulers killed", "interrupts"):
+        print(f"{name:20} {done[name]:6}")
     for name in ("attempts", "tensors checked", "points checked", "lost", "doubled", "different"):
-        print(f"{name:18} {found[name]:6}")
+        print(f"{name:20} {found[name]:6}")
     return int(bool(found["lost"] or found["doubled"] or found["different"]))
 
 

@@ -20,10 +20,12 @@ from harness import (
     bench,
     cell_folders,
     epochs_of,
+    fork_servers,
     journal_has,
     run,
     runs,
     start,
+    started_with,
     table_of,
     undisturbed,
     wait_for,
@@ -114,6 +116,28 @@ def test_a_worker_that_dies_at_the_worst_place_goes_on_to_the_bit(project: Path,
     assert not token.exists(), "the failpoint was never reached"
     assert "again nets.py:Napping" in done.stderr
     assert_same_bits(project, suite)
+
+
+def test_a_cell_goes_on_when_the_process_that_workers_are_forked_from_is_killed(
+    project: Path, tiny_models: Path
+) -> None:
+    suite = write_suite(project, [NAPPING, "nets.py:napping_too", "nets.py:dropping"], epochs=6)
+    scheduler = start("run", suite, "--device", "cpu", "--offline")
+    wait_for(lambda: journal_has(project, '"epoch": 1, "epoch_s"'))
+    for server in fork_servers(project / ".bench"):
+        server.kill()
+    _, errors = scheduler.communicate(timeout=200)
+    assert scheduler.returncode == 0, errors
+    assert len(list(project.glob(".bench/cells/*/attempt-*"))) == 3, "no attempt was lost"
+    assert_same_bits(project, suite)
+
+
+def test_a_scheduler_that_is_killed_leaves_no_process_behind(project: Path, tiny_models: Path) -> None:
+    scheduler = start("run", write_suite(project, ["nets.py:Hanging"]), "--device", "cpu", "--offline")
+    wait_for(grandchildren)
+    scheduler.kill()
+    wait_for(lambda: not started_with(project / ".bench") and not grandchildren(), timeout=10)
+    scheduler.communicate()
 
 
 def test_a_scheduler_that_dies_between_two_files_goes_on(project: Path, tiny_models: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.fingerprint import fingerprint
-from bench.plan import Selection, make_plan, mark_stale, merge_outcomes
+from bench.plan import Selection, make_plan, makespan, mark_stale, merge_outcomes
 from bench.values import Cell, Cost, Outcome, Suite
 
 Make = Callable[..., Cell]
@@ -117,3 +117,15 @@ def test_a_result_in_the_store_outweighs_an_unfinished_folder() -> None:
     local = {"a": Outcome(cell_id="a", state="interrupted"), "b": Outcome(cell_id="b", state="interrupted")}
     merged = merge_outcomes(stored, local)
     assert (merged["a"].state, merged["b"].state) == ("complete", "interrupted")
+
+
+def test_a_run_is_predicted_to_take_as_long_as_its_busiest_slot(
+    make_cell: Make, make_suite: Callable[..., Suite]
+) -> None:
+    cells = [make_cell(seed=seed, epochs=epochs) for seed, epochs in enumerate((6, 5, 3, 2))]
+    ran = make_cell(seed=9, epochs=1)
+    history = [(ran, Outcome(cell_id=ran.id, state="complete", epoch_s=10.0))]
+    plan = make_plan(make_suite(*cells), {}, {}, history=history)
+    assert makespan(plan, 1) == 160
+    assert makespan(plan, 2) == 80, "60 and 20 on one slot, 50 and 30 on the other"
+    assert makespan(make_plan(make_suite(*cells), {}, {}), 2) is None

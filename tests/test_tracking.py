@@ -228,7 +228,7 @@ def test_following_takes_a_hundredth_of_a_core_and_waits_longer_for_a_store_that
     assert pause_after(before_s, busy_s, failed=failed) == pytest.approx(pause_s)
 
 
-def test_a_store_that_is_opened_ahead_is_opened_once_and_its_error_is_told_to_who_asks(project: Path) -> None:
+def test_a_store_that_cannot_be_opened_soon_says_so_to_who_asks_next(project: Path) -> None:
     opened = threading.Event()
     store = Store(f"sqlite:///{project}/mlflow.db")
 
@@ -237,7 +237,7 @@ def test_a_store_that_is_opened_ahead_is_opened_once_and_its_error_is_told_to_wh
         raise StoreError("it cannot be opened")
 
     store._open = fail  # type: ignore[method-assign]
-    store.open_ahead()
+    store.open_soon()
     assert opened.wait(10)
     with pytest.raises(StoreError, match="it cannot be opened"):
         _ = store.client

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -156,7 +157,8 @@ class Session:
         from bench.history import keep_suite, unforwarded
         from bench.launch import LocalLauncher
         from bench.paths import CellFolder, bench_home, data_home
-        from bench.progress import make_progress
+        from bench.plan import makespan
+        from bench.progress import duration, make_progress
         from bench.run import Setting, run_plan
 
         home = bench_home()
@@ -169,7 +171,11 @@ class Session:
             if waiting := len(self.plan.to_run):
                 skipped = len(self.plan.tasks) - waiting
                 others = f" ({skipped} others are left as they are)" if skipped else ""
-                note(f"{self.suite.name}: {waiting} cells to run{others} on {', '.join(slot.name for slot in slots)}")
+                predicted = makespan(self.plan, len(slots))
+                expected = "" if predicted is None else f", about {duration(predicted)}"
+                where = ", ".join(slot.name for slot in slots)
+                note(f"{self.suite.name}: {waiting} cells to run{others} on {where}{expected}")
+                began = time.monotonic()
                 with make_progress(self.plan) as progress, signals_to(stop):
                     setting = Setting(
                         suite=self.suite.name,
@@ -187,6 +193,8 @@ class Session:
                         hang_s=hang_s,
                     )
                     run_plan(self.plan, setting, stop)
+                against = "" if predicted is None else f", predicted {duration(predicted)}"
+                note(f"{self.suite.name}: ran for {duration(time.monotonic() - began)}{against}")
             return drain(forwarder)
         except StorageError:
             forwarder.drain(SHORT_S)
@@ -298,6 +306,7 @@ def open_session(
         StoreError: The store cannot be used.
         DataError: Data that the cells need is not here and cannot be fetched.
     """
+    from bench.launch import prepare
     from bench.paths import bench_home
     from bench.plan import make_plan
 
@@ -307,9 +316,11 @@ def open_session(
     say_stale(plan)
     if not plan.to_run:
         return Session(suite, store, plan, stored, {})
-    if store:
-        store.open_ahead()
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
+    # torch and mlflow take seconds to import: both begin now, each on a core, while the data is looked for
+    prepare([cell.model for cell in waiting.cells])
+    if store:
+        store.open_soon()
     fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)

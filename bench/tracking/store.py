@@ -78,19 +78,16 @@ class Store:
                 self._file = _identity(sqlite_path(self.uri))
             return self._opened
 
-    def open_ahead(self) -> None:
-        """Open the client beside whatever goes on, so that it costs the cells that will run nothing.
+    def open_soon(self) -> None:
+        """Begin to open MLflow's client beside whatever goes on; what goes wrong is told to who asks for it next."""
 
-        A failure is told to whoever asks for the client.
-        """
-
-        def open_client() -> None:
+        def open_it() -> None:
             with suppress(StoreError):
                 _ = self.client
 
         if self._opened is None:
             # no daemon: a process that ends in the middle of an import may crash
-            threading.Thread(target=open_client, name="store").start()
+            threading.Thread(target=open_it, name="store").start()
 
     def _check_reachable(self) -> None:
         path = sqlite_path(self.uri)
