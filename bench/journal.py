@@ -144,9 +144,7 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
                     top1=metrics["test/top1"],
                     top5=metrics.get("test/top5"),
                     test_loss=metrics["test/loss"],
-                    best_top1=max(top1.values()),
                     images_per_s=event["images_per_s"],
-                    epoch_s=statistics.median(durations.values()),
                 )
             case "summary":
                 metrics = event["metrics"]
@@ -158,4 +156,6 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
                 known["attempts"] = max(known.get("attempts", 0), event.get("attempt", 0))
                 if event.get("fingerprint"):
                     known["fingerprint"] = event["fingerprint"]
+    if durations:
+        known.update(best_top1=max(top1.values()), epoch_s=statistics.median(durations.values()))
     return Outcome(cell_id=cell_id, **known)

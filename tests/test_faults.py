@@ -278,7 +278,7 @@ def test_a_full_disk_of_the_store_keeps_every_point_in_the_journals(
 def test_a_store_that_vanishes_is_noticed_and_the_runs_go_to_another_one(project: Path, tiny_models: Path) -> None:
     suite = write_suite(project, ["nets.py:Slow"], epochs=3)
     scheduler = start("run", suite, "--device", "cpu")
-    wait_for(lambda: journal_has(project, '"step"'))
+    wait_for(lambda: journal_has(project, '"step"') and (project / "mlflow.db").stat().st_size)
     (project / "mlflow.db").unlink()
     _, errors = scheduler.communicate(timeout=200)
     assert scheduler.returncode == 3, errors

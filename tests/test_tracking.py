@@ -17,6 +17,7 @@ from bench.journal import Journal
 from bench.paths import CellFolder
 from bench.processes import process_tags
 from bench.tracking import Forwarder, Store, redact, resolve_uri, store_exists
+from bench.tracking.forward import pause_after
 from bench.tracking.store import shorten, to_outcome
 from bench.values import Cell, Suite
 
@@ -188,6 +189,60 @@ def test_a_growing_journal_is_followed(project: Path, store: Store, suite: Suite
     assert store.outcomes(suite.name)[cell.id].state == "complete"
 
 
+def test_a_journal_that_grows_after_its_run_was_ended_opens_it_again(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    complete(folder)
+    forwarder.watch(cell, folder)
+    assert forwarder.drain(30) == []
+    with Journal(folder.attempt(1).journal) as journal:
+        journal.write("end", state="failed", kind="lost", reason="its result was not written")
+    assert forwarder.drain(30) == []
+    run, outcome = only_run(store, suite), store.outcomes(suite.name)[cell.id]
+    assert (run.info.status, outcome.state, outcome.reason) == ("FAILED", "failed", "its result was not written")
+    assert history(store, run, "test/top1") == [(1, 90.125), (2, 91.0625)]
+
+
+def test_a_cell_that_the_store_has_whole_is_forgotten(
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = suite.cells[0]
+    folder = folder_of(project, cell)
+    complete(folder)
+    forwarder.watch(cell, folder)
+    assert forwarder.drain(30) == []
+    monkeypatch.setattr(store, "_opened", None)
+    monkeypatch.setattr(store, "_open", lambda: pytest.fail("the store was asked again"))
+    assert forwarder.drain(30) == []
+
+
+@pytest.mark.parametrize(
+    ("before_s", "busy_s", "failed", "pause_s"),
+    [(0.5, 0.001, False, 0.5), (0.5, 0.02, False, 2.0), (2.0, 3.0, False, 10.0), (8.0, 0.0, True, 16.0)],
+)
+def test_following_takes_a_hundredth_of_a_core_and_waits_longer_for_a_store_that_is_away(
+    before_s: float, busy_s: float, failed: bool, pause_s: float
+) -> None:
+    assert pause_after(before_s, busy_s, failed=failed) == pytest.approx(pause_s)
+
+
+def test_a_store_that_cannot_be_opened_soon_says_so_to_who_asks_next(project: Path) -> None:
+    opened = threading.Event()
+    store = Store(f"sqlite:///{project}/mlflow.db")
+
+    def fail() -> None:
+        opened.set()
+        raise StoreError("it cannot be opened")
+
+    store._open = fail  # type: ignore[method-assign]
+    store.open_soon()
+    assert opened.wait(10)
+    with pytest.raises(StoreError, match="it cannot be opened"):
+        _ = store.client
+
+
 @pytest.mark.parametrize(
     ("state", "kind", "status"),
     [("failed", "oom", "FAILED"), ("interrupted", "", "KILLED"), ("failed", "diverged", "FAILED")],
@@ -321,6 +376,21 @@ def test_a_database_that_is_locked_for_25_seconds_loses_no_point(
     unlock.join()
     connection.close()
     assert history(store, only_run(store, suite), "test/top1") == [(1, 90.125), (2, 91.0625)]
+
+
+def test_a_death_while_the_tables_are_made_leaves_a_store_that_can_be_used(project: Path) -> None:
+    script = (
+        "import os, alembic.command\nfrom bench.tracking import Store\n"
+        "whole = alembic.command.upgrade\n"
+        "alembic.command.upgrade = lambda config, _: (whole(config, '451aebb31d03'), os._exit(9))\n"
+        f"_ = Store('sqlite:///{project}/mlflow.db').client\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 9, done.stderr
+    store = Store(f"sqlite:///{project}/mlflow.db")
+    assert store.outcomes("any") == {}
+    assert store.experiment("any")
+    assert not list(project.glob(".mlflow.db.new*"))
 
 
 def test_the_table_is_the_experiments_note_and_the_suite_can_be_read_back(store: Store, suite: Suite) -> None:

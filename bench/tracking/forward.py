@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -26,7 +27,11 @@ from bench.tracking.uri import redact
 from bench.values import Cell, Outcome
 
 TICK_S = 0.5
+LONGEST_TICK_S = 10.0
+SHARE = 0.01
+"""Of one core, what following may take from the cells that run beside it, as long as ticks may grow for it."""
 LONGEST_PAUSE_S = 30.0
+"""While the store is away."""
 BATCH = 900
 """Points a request; MLflow takes 1,000."""
 STATUS = {"complete": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -47,8 +52,23 @@ class Feed:
     """Time of the last event that was read: the last sign of life that a replay knows of."""
     leased_until: float = 0.0
     """Unix time until which the store has been told that the cell is alive."""
-    finished_at: int = -1
-    """Number of events when the run was last ended; more events open it again."""
+    size: int = 0
+    """Bytes of all journals when they were last read."""
+    whole: bool = False
+    """Whether the store has everything and the run was ended; a journal that grows after that opens it again."""
+
+    def rests(self) -> bool:
+        """Whether there is nothing to do, as a look at the sizes of the journals tells."""
+        return self.whole and self.size == self.journal_size()
+
+    def journal_size(self) -> int:
+        """Bytes of all journals now."""
+        return sum(size_of(attempt.journal) for attempt in self.folder.attempts())
+
+    def rest(self) -> None:
+        """Forget what is in the store, of which a suite of ten thousand cells has more than fits into memory."""
+        self.whole, self.run_id = True, ""
+        self.offsets, self.events = {}, []
 
     def seen(self) -> dict[tuple[str, int], float]:
         """Values that the store has, by key and step."""
@@ -106,8 +126,9 @@ class Forwarder:
     def _follow(self) -> None:
         pause = TICK_S
         while not self._wake.wait(pause):
+            began_s = time.thread_time()
             failed = bool(self._round(only_new=True)) and bool(self._error)
-            pause = min(pause * 2, LONGEST_PAUSE_S) if failed else TICK_S
+            pause = pause_after(pause, time.thread_time() - began_s, failed=failed)
 
     def _round(self, *, only_new: bool = False) -> list[Feed]:
         """Send what is new of every feed. Returns the feeds that the store does not have whole."""
@@ -129,13 +150,14 @@ class Forwarder:
             return left
 
     def _pump(self, feed: Feed) -> None:
+        if feed.rests():
+            return
+        feed.whole, feed.size = False, feed.journal_size()
         if not feed.run_id and not self._begin(feed):
             return
         fresh = self._read(feed)
         if fresh:
             self._send(feed, fresh)
-        if feed.finished_at == len(feed.events):
-            return
         outcome = fold(feed.cell.id, feed.events)
         if outcome.state in STATUS:
             self._finish(feed, outcome)
@@ -241,7 +263,7 @@ class Forwarder:
             ended_ms = feed.events[-1]["time_ms"] if feed.events else None
             client.set_terminated(feed.run_id, STATUS[outcome.state], end_time=ended_ms)
             client.set_tag(feed.run_id, "bench.state", outcome.state)
-        feed.finished_at = len(feed.events)
+        feed.rest()
 
     def _verify(self, feed: Feed) -> None:
         """Read the points back and count them; what the store has lost is sent again."""
@@ -252,6 +274,27 @@ class Forwarder:
             if {step for other, step in seen if other == key} - have:
                 there = {pair: value for pair, value in seen.items() if pair[0] != key or pair[1] in have}
                 self._log_points(feed.run_id, feed.events, there)
+
+
+def pause_after(before_s: float, busy_s: float, *, failed: bool) -> float:
+    """Seconds until the next round, after one that took ``busy_s`` of a processor.
+
+    Args:
+        before_s: The pause before that round.
+        busy_s: What the round took.
+        failed: Whether the store was away.
+    """
+    if failed:
+        return min(before_s * 2, LONGEST_PAUSE_S)
+    return min(max(TICK_S, busy_s / SHARE), LONGEST_TICK_S)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def points(event: Event) -> list[tuple[str, float, int]]:

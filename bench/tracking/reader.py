@@ -96,17 +96,30 @@ class Reader:
 
     def _ask(self, question: Callable[[sqlite3.Connection], Found], *, nothing: Found) -> Found | None:
         """The answer to a question, ``nothing`` where there are no tables yet, None where MLflow must be asked."""
-        if not self._path.exists():
-            return nothing
         try:
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)) as connection:
+            if is_empty(self._path):
+                return nothing
+            with _connect(self._path) as connection:
                 connection.execute("BEGIN")
-                if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    return nothing
                 return question(connection) if _is_known(connection) else None
         except sqlite3.Error:
             return None
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a database is not there or has no tables yet; one that cannot be read is not called empty."""
+    if not path.exists():
+        return True
+    try:
+        with _connect(path) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+    except sqlite3.Error:
+        return False
+
+
+def _connect(path: Path) -> "closing[sqlite3.Connection]":
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None))
 
 
 def _is_known(connection: sqlite3.Connection) -> bool:

@@ -23,8 +23,8 @@ from filelock import FileLock
 
 from bench.errors import StoreError
 from bench.processes import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
-from bench.tracking.reader import Reader, local_folder
-from bench.tracking.uri import redact, redact_text, sqlite_path
+from bench.tracking.reader import Reader, is_empty, local_folder
+from bench.tracking.uri import SQLITE, redact, redact_text, sqlite_path
 from bench.values import Cell, Outcome, Suite, cost_from_dict
 
 PAGE = 1000
@@ -55,7 +55,8 @@ class Store:
         self.uri = uri
         self._check_reachable()
         database = sqlite_path(uri)
-        self._file = _identity(database)
+        # an empty file is nobody's loss, and may be replaced by the run that makes its tables
+        self._file = _identity(database) if database and not is_empty(database) else None
         self._reader = Reader(database) if database and direct else None
         self._opening = threading.Lock()
         self._opened: Any = None
@@ -84,7 +85,9 @@ class Store:
             with suppress(StoreError):
                 _ = self.client
 
-        threading.Thread(target=open_it, name="store", daemon=True).start()
+        if self._opened is None:
+            # no daemon: a process that ends in the middle of an import may crash
+            threading.Thread(target=open_it, name="store").start()
 
     def _check_reachable(self) -> None:
         path = sqlite_path(self.uri)
@@ -107,6 +110,13 @@ class Store:
 
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is raised too, and told once
+            database = sqlite_path(self.uri)
+            if database is not None and is_empty(database):
+                # in a file of its own: a death in the middle would leave tables that MLflow refuses from then on
+                made = database.resolve().with_name(f".{database.name}.new")
+                made.unlink(missing_ok=True)
+                MlflowClient(tracking_uri=f"{SQLITE}{made}").search_experiments(max_results=1)
+                made.replace(database.resolve())
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
         return client
