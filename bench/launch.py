@@ -29,6 +29,7 @@ from bench.values import Attempt, to_json
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
+    from multiprocessing.process import BaseProcess
 
 WORKER = "bench.worker.__main__"
 """Named, never imported on this side: what a worker runs."""
@@ -77,9 +78,10 @@ def prepare(models: Sequence[str] = ()) -> None:
 class LocalHandle:
     """A worker process in a session of its own, so that signals reach all it started and no terminal's Ctrl-C does."""
 
-    def __init__(self, process: "ForkServerProcess") -> None:
+    def __init__(self, process: "BaseProcess") -> None:
+        assert process.pid, "a process that was started has a number; 0 would be the scheduler's own group"
         self._process = process
-        self._pid = process.pid or 0
+        self._pid = process.pid
         self._started = started(self._pid)
 
     def poll(self) -> int | None:
@@ -138,10 +140,8 @@ def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
     }
 
 
-def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int, visible: str = "") -> Any:
-    """Have a worker process answer requests (``measure``, ``pack`` or ``probe``) and wait for it.
-
-    Returns what the worker answers, plain JSON values.
+def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int) -> list[dict[str, Any]]:
+    """Have a worker process answer requests (``measure`` or ``pack``) on the CPU and wait for it.
 
     Raises:
         BenchError: The worker died without an answer; the text ends with its last line.
@@ -149,18 +149,28 @@ def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int, vi
     prepare([str(request.get("model", "")) for request in requests])
     receiver, sender = multiprocessing.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile("r", errors="replace") as log, receiver:
-        environment = worker_environment(visible=visible, threads=threads)
+        environment = worker_environment(visible="", threads=threads)
         process = _start(answer_as_worker, command, requests, sender, log.name, environment)
         sender.close()  # the worker's end is the only one now, so that its death is an end of file here
         try:
-            answer = json.loads(receiver.recv_bytes())
+            answers: list[dict[str, Any]] = json.loads(receiver.recv_bytes())
         except EOFError:
-            answer = None
-        process.join()
-        if answer is None:
+            process.join()
             lines = log.read().strip().splitlines() or ["no message"]
-            raise BenchError(f"the worker for {command!r} ended with exit code {process.exitcode}: {lines[-1]}")
-        return answer
+            raise BenchError(
+                f"the worker for {command!r} ended with exit code {process.exitcode}: {lines[-1]}"
+            ) from None
+        except BaseException:
+            end_workers()
+            raise
+        process.join()
+        return answers
+
+
+def end_workers() -> None:
+    """End all workers of this process now: for a command that is interrupted while it waits for answers."""
+    for process in multiprocessing.active_children():
+        LocalHandle(process).kill()
 
 
 def _start(target: Any, *arguments: Any) -> "ForkServerProcess":

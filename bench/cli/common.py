@@ -172,26 +172,19 @@ def open_store_if_there(tracking_uri: str | None) -> "Store | None":
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned plain text columns, one line a row."""
+    """Aligned plain text columns, one line a row; rich's and tabulate's tables take seconds for ten thousand."""
+    from rich.cells import cell_len
+
     lines = [[" ".join(str(value).split("\n")).strip() for value in row] for row in rows]
     widths = [
-        max([_width(header) + 2, *map(_width, (line[column] for line in lines))])
+        max([cell_len(header) + 2, *map(cell_len, (line[column] for line in lines))])
         for column, header in enumerate(headers)
     ]
     padded = [
-        [text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
+        [text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)]
         for line in [list(headers), *lines]
     ]
     return "\n".join("  ".join(line).rstrip() for line in padded)
-
-
-def _width(text: str) -> int:
-    """Columns that a text takes on a terminal."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(letter) else 1 + (east_asian_width(letter) in "WF") for letter in text)
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -306,7 +306,7 @@ def open_session(
         StoreError: The store cannot be used.
         DataError: Data that the cells need is not here and cannot be fetched.
     """
-    from bench.launch import prepare
+    from bench.launch import end_workers, prepare
     from bench.paths import bench_home
     from bench.plan import make_plan
 
@@ -324,8 +324,12 @@ def open_session(
     fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
-        digests = packed(dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in waiting.cells))
-        costs, errors = measuring.result()
+        try:
+            digests = packed(dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in waiting.cells))
+            costs, errors = measuring.result()
+        except BaseException:
+            end_workers()  # or the pool would wait for an answer that nobody wants
+            raise
     plan = make_plan(chosen, outcomes, costs, history=history(), select=select_cells, max_cells=max_cells)
     for reason in dict.fromkeys(errors.values()):
         note(f"warning: {reason}")

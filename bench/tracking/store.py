@@ -114,7 +114,8 @@ class Store:
             if database is not None and is_empty(database):
                 # in a file of its own: a death in the middle would leave tables that MLflow refuses from then on
                 made = database.resolve().with_name(f".{database.name}.new")
-                made.unlink(missing_ok=True)
+                for left_over in (made, made.with_name(f"{made.name}-journal")):
+                    left_over.unlink(missing_ok=True)
                 MlflowClient(tracking_uri=f"{SQLITE}{made}").search_experiments(max_results=1)
                 made.replace(database.resolve())
             client = MlflowClient(tracking_uri=self.uri)
