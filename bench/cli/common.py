@@ -172,19 +172,10 @@ def open_store_if_there(tracking_uri: str | None) -> "Store | None":
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned plain text columns, one line a row; rich's and tabulate's tables take seconds for ten thousand."""
-    from rich.cells import cell_len
+    """Aligned plain text columns."""
+    from tabulate import tabulate
 
-    lines = [[" ".join(str(value).split("\n")).strip() for value in row] for row in rows]
-    widths = [
-        max([cell_len(header) + 2, *map(cell_len, (line[column] for line in lines))])
-        for column, header in enumerate(headers)
-    ]
-    padded = [
-        [text + " " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)]
-        for line in [list(headers), *lines]
-    ]
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+    return str(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
 
 
 def print_json(content: dict[str, Any]) -> None:
