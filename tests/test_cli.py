@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def test_a_server_that_does_not_answer_is_exit_code_3_before_anything_trains(sui
     result = invoke("run", suite, "--tracking-uri", "http://127.0.0.1:9")
     assert result.exit_code == 3
     assert "does not answer" in result.output
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60, "MLflow's own tries last for minutes"
     assert not (project / ".bench" / "cells").exists()
 
 
@@ -120,6 +121,7 @@ def test_data_that_cannot_be_fetched_is_exit_code_3_and_names_folder_and_command
     assert str(project / "data" / "cifar10") in result.output
     assert str(project / "photos") in result.output
     assert not (project / ".bench" / "cells").exists()
+    assert "store" not in {thread.name for thread in threading.enumerate()}, "no store is made for a refused run"
 
 
 def test_looking_makes_no_store(suite: str, project: Path) -> None:
@@ -165,11 +167,10 @@ def test_measure_prints_exact_counts_as_json(project: Path) -> None:
     ]
 
 
-def test_measure_remembers_what_it_has_measured(project: Path) -> None:
-    invoke("measure", "squeezenet1_1")
-    began = time.monotonic()
-    assert "squeezenet1_1" in invoke("measure", "squeezenet1_1").output
-    assert time.monotonic() - began < 1.0
+def test_measure_remembers_what_it_has_measured(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = invoke("measure", "squeezenet1_1").output
+    monkeypatch.delattr("bench.costs.ask_worker")
+    assert invoke("measure", "squeezenet1_1").output == first
 
 
 @pytest.mark.parametrize("command", ["models", "datasets", "schedules"])

@@ -172,10 +172,11 @@ def open_store_if_there(tracking_uri: str | None) -> "Store | None":
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned plain text columns."""
+    """Aligned plain text columns, one line a row."""
     from tabulate import tabulate
 
-    return str(tabulate(rows, headers, tablefmt="plain", disable_numparse=True))
+    lines = [[" ".join(str(value).split("\n")).strip() for value in row] for row in rows]
+    return str(tabulate(lines, headers, tablefmt="plain", disable_numparse=True))
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -317,11 +317,11 @@ def open_session(
     if not plan.to_run:
         return Session(suite, store, plan, stored, {})
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
-    # torch and mlflow take seconds to import: both begin now, each on a core, while the data is looked for
+    fetch_data(waiting, download=download)
+    # torch and mlflow take seconds to import: both begin now, each on a core, and not for a run that is refused
     prepare([cell.model for cell in waiting.cells])
     if store:
         store.open_soon()
-    fetch_data(waiting, download=download)
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
         try:
