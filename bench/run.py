@@ -22,7 +22,7 @@ from bench.history import discard, has_end, holding, write_end
 from bench.journal import Event, fold, read_cell, read_from
 from bench.launch import Handle, Launcher
 from bench.paths import CellFolder, write_atomically
-from bench.values import Attempt, Cell, Outcome, Plan, Task, to_json
+from bench.values import Attempt, Cell, DataKey, Outcome, Plan, Task, to_json
 
 GRACE_S = 10.0
 """How long workers get to save their state when they are asked to leave."""
@@ -128,8 +128,8 @@ class Setting:
     watcher: Watcher
     home: Path
     data_home: Path
-    digests: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    """Digest of the data that will be trained on, by data set and input size."""
+    digests: Mapping[DataKey, str] = field(default_factory=dict)
+    """Digest of the data that will be trained on, by :attr:`bench.values.Cell.data_key`."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs the cells; see :class:`bench.values.Attempt`."""
     deterministic: bool = False
@@ -393,7 +393,7 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
 
 def has_changed(folder: CellFolder, cell: Cell, slot: Slot, setting: Setting) -> bool:
     """Whether the cell's attempts so far were made under another fingerprint, so that nothing can go on from them."""
-    data = setting.digests.get((cell.dataset, cell.recipe.input_size), "")
+    data = setting.digests.get(cell.data_key, "")
     recorded = fold(cell.id, read_cell(folder)).fingerprint
     return bool(changes(recorded, fingerprint(cell, data=data, device=slot.device)))
 

@@ -76,15 +76,41 @@ def list_(as_json: bool) -> None:
 
 @data.command()
 @names_argument
-def get(names: Sequence[str]) -> None:
+@click.option("source", "--from", metavar="imagenet", help="Make imagenet300's list of images from the ImageNet here.")
+def get(names: Sequence[str], source: str | None) -> None:
     """Fetch data sets, with a checksum."""
     from bench.fetch import require
     from bench.paths import data_home
 
+    if source is not None:
+        make_image_list(known(names), source)
+        return
     with show_progress() as on_progress:
         require(list(known(names)), data_home(), download=True, on_progress=on_progress)
     for name in names:
         click.echo(f"{name}: ready")
+
+
+def make_image_list(names: Sequence[str], source: str) -> None:
+    """Write imagenet300's list and say what is in it.
+
+    Raises:
+        UsageError: Something else is asked for.
+        DataError: ImageNet is not here, is not complete, or the list cannot be written.
+    """
+    from bench.fetch import status
+    from bench.layouts.imagenet300 import write_list
+    from bench.paths import data_home
+
+    if list(names) != ["imagenet300"] or source != "imagenet":
+        raise UsageError("--from makes one data set out of another: bench data get imagenet300 --from imagenet")
+    path = write_list(data_home())
+    found = status("imagenet300", data_home())
+    click.echo(f"imagenet300: {found.state}. {found.sentence}")
+    if found.state != "ready":
+        raise DataError(
+            f"{path} was written, but the ImageNet that it was made from is not complete; make it again then"
+        )
 
 
 @data.command()

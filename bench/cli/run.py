@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bench.cli.common import (
+    all_overrides,
     json_option,
     known_outcomes,
     load_suites,
+    max_images_option,
     note,
     packed,
     required,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from bench.plan import Selection
     from bench.run import StopRequest
     from bench.tracking import Forwarder, Store
-    from bench.values import Cell, Outcome, Plan, Suite
+    from bench.values import Cell, DataKey, Outcome, Plan, Suite
 
 SHORT_S, DRAIN_S = 5.0, 60.0
 """How long a run waits at its end for the store to take everything, before it says so and before it gives up."""
@@ -42,6 +44,7 @@ SHORT_S, DRAIN_S = 5.0, 60.0
 
 @click.command()
 @suite_options
+@max_images_option
 @tracking_option
 @json_option
 @click.option("--rerun", "select_cells", flag_value="all", help="Run complete cells again.")
@@ -65,6 +68,7 @@ def run(
     paths: Sequence[str],
     filters: Sequence[str],
     overrides: Sequence[str],
+    max_images_per_class: int | None,
     tracking_uri: str | None,
     as_json: bool,
     select_cells: "Selection | None",
@@ -89,7 +93,10 @@ def run(
 
     if offline and tracking_uri:
         raise UsageError("--offline writes to no store: leave --tracking-uri to bench sync")
-    suites = [(suite, select(suite, filters)) for suite in load_suites(required(paths), overrides)]
+    suites = [
+        (suite, select(suite, filters))
+        for suite in load_suites(required(paths), all_overrides(overrides, max_images_per_class))
+    ]
     find_slots(device, per_device=slots_per_device, cells=1)  # a wrong --device is said before anything is opened
     chosen_cells = select_cells or "missing"
     if dry_run:
@@ -137,7 +144,7 @@ class Session:
         store: "Store | None",
         plan: "Plan",
         stored: "Mapping[str, Outcome]",
-        digests: Mapping[tuple[str, int], str],
+        digests: "Mapping[DataKey, str]",
     ) -> None:
         self.suite, self.store, self.plan, self.stored, self.digests = suite, store, plan, stored, digests
 
@@ -318,6 +325,7 @@ def open_session(
         return Session(suite, store, plan, stored, {})
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
     fetch_data(waiting, download=download)
+    check_augmentations(waiting)
     # torch and mlflow take seconds to import: both begin now, each on a core, and not for a run that is refused
     prepare([cell.model for cell in waiting.cells])
     if store:
@@ -325,7 +333,7 @@ def open_session(
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
         try:
-            digests = packed(dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in waiting.cells))
+            digests = packed(dict.fromkeys(cell.data_key for cell in waiting.cells))
             costs, errors = measuring.result()
         except BaseException:
             end_workers()  # or the pool would wait for an answer that nobody wants
@@ -370,8 +378,22 @@ def fetch_data(suite: "Suite", *, download: bool) -> None:
     from bench.paths import data_home
 
     names = list(dict.fromkeys(cell.dataset for cell in suite.cells))
+    whole = {cell.dataset for cell in suite.cells if cell.recipe.max_images_per_class is None}
     with show_progress() as on_progress:
-        require(names, data_home(), download=download, on_progress=on_progress)
+        require(names, data_home(), download=download, on_progress=on_progress, partly=set(names) - whole)
+
+
+def check_augmentations(suite: "Suite") -> None:
+    """Refuse augmentations that cannot be done on the data sets that they are asked for, before anything is decoded.
+
+    Raises:
+        UsageError: There are some; each is named once.
+    """
+    from bench.prepared import augmentation_problem
+
+    asked = {(cell.dataset, cell.recipe.input_size, cell.recipe.augment): cell for cell in suite.cells}
+    if problems := [problem for cell in asked.values() if (problem := augmentation_problem(cell))]:
+        raise UsageError("\n".join(f"{suite.path}: {problem}" for problem in dict.fromkeys(problems)))
 
 
 def run_context() -> dict[str, str]:

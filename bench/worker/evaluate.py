@@ -8,7 +8,7 @@ import io
 import resource
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
 from bench.values import Cell
-from bench.worker.data.batches import TestBatches
+from bench.worker.data.batches import Batch
 
 TOP_CLASSES = 5
 
@@ -41,7 +41,7 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 @torch.inference_mode()
 def test(
-    net: nn.Module, batches: TestBatches, precision: str, device: torch.device, beat: Callable[[], None]
+    net: nn.Module, batches: Iterable[Batch], precision: str, device: torch.device, beat: Callable[[], None]
 ) -> tuple[dict[str, float], Tensor]:
     """Score every test image. Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32.
 

@@ -26,8 +26,7 @@ from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
 from bench.values import Attempt, Cell
 from bench.worker import checkpoint, models
-from bench.worker.data.batches import TestBatches, TrainBatches
-from bench.worker.data.pack import PackedDataset, pack
+from bench.worker.data.load import Dataset, EpochBatches, load, odd_images, test_batches, train_batches
 from bench.worker.evaluate import (
     EpochTiming,
     journal_summary,
@@ -57,7 +56,7 @@ class Training:
     """A cell in training: what stays and what changes."""
 
     attempt: Attempt
-    data: PackedDataset
+    data: Dataset
     device: torch.device
     journal: Journal
     stop: Callable[[], bool]
@@ -97,7 +96,7 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
     """
     began = time.monotonic()
     device = prepare_device(attempt)
-    data = pack(attempt.cell.dataset, attempt.cell.recipe.input_size, Path(attempt.data_home))
+    data = load(attempt.cell.data_key, Path(attempt.data_home), workers=attempt.threads)
     training = build(attempt, data, device, journal, stop)
     journal_inputs(attempt, data, training.net, journal)
     training.began = began
@@ -119,9 +118,9 @@ def prepare_device(attempt: Attempt) -> torch.device:
     return torch.device(attempt.device)
 
 
-def journal_inputs(attempt: Attempt, data: PackedDataset, net: nn.Module, journal: Journal) -> None:
+def journal_inputs(attempt: Attempt, data: Dataset, net: nn.Module, journal: Journal) -> None:
     """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
-    cell, classes = attempt.cell, len(data.classes)
+    cell, classes = attempt.cell, data.num_classes
     journal.write(
         "data",
         name=data.name,
@@ -145,12 +144,12 @@ def journal_inputs(attempt: Attempt, data: PackedDataset, net: nn.Module, journa
 
 
 def build(
-    attempt: Attempt, data: PackedDataset, device: torch.device, journal: Journal, stop: Callable[[], bool]
+    attempt: Attempt, data: Dataset, device: torch.device, journal: Journal, stop: Callable[[], bool]
 ) -> Training:
     """The net with its initial weights, a function of the seed, and its optimizer."""
     cell = attempt.cell
     torch.manual_seed(derive_seed(cell.seed, 0, 0))
-    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=len(data.classes))
+    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
     net = net.to(device=device, memory_format=memory_format(device))  # type: ignore[call-overload]
     return Training(
         attempt=attempt,
@@ -182,10 +181,9 @@ def train_epochs(training: Training) -> None:
     """Train and test every epoch that is left."""
     recipe, device = training.cell.recipe, training.device
     rates = learning_rates(training.cell.schedule, lr=recipe.optimizer["lr"], epochs=recipe.epochs)
-    batches = TrainBatches(
-        training.data, batch_size=recipe.batch_size, augment=recipe.augment, seed=training.cell.seed, device=device
-    )
-    test_batches = TestBatches(training.data, batch_size=TEST_BATCH, device=device)
+    workers = training.attempt.threads
+    batches = train_batches(training.data, recipe, seed=training.cell.seed, device=device, workers=workers)
+    testing = test_batches(training.data, recipe, batch_size=TEST_BATCH, device=device, workers=workers)
     while (epoch := training.epochs_done) < recipe.epochs:
         began, first_step = time.monotonic(), training.steps_done
         try:
@@ -194,11 +192,13 @@ def train_epochs(training: Training) -> None:
             training.journal.write("diverged", epoch=epoch + 1, metrics={"train/loss": math.nan})
             raise
         train_s = time.monotonic() - began
-        metrics, training.scores = test(training.net, test_batches, recipe.precision, device, training.journal.beat)
+        metrics, training.scores = test(training.net, testing, recipe.precision, device, training.journal.beat)
         images = (len(batches) - first_step) * batches.batch_size
         timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
         training.timings.append(timing)
         training.epochs_done, training.steps_done = epoch + 1, 0
+        if odd := odd_images(batches):
+            training.journal.write("odd_images", epoch=epoch + 1, **odd)
         training.journal.write(
             "epoch",
             epoch=epoch + 1,
@@ -210,7 +210,7 @@ def train_epochs(training: Training) -> None:
             raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
 
 
-def train_epoch(training: Training, batches: TrainBatches, rate: float) -> float:
+def train_epoch(training: Training, batches: EpochBatches, rate: float) -> float:
     """Train the epoch after ``epochs_done`` from ``steps_done`` on. Returns the mean loss a step.
 
     Raises:
@@ -290,9 +290,9 @@ def finish(training: Training) -> None:
     """Write what the cell leaves behind; the result last, by rename."""
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died between its last epoch and this line
-        batches = TestBatches(training.data, batch_size=TEST_BATCH, device=training.device)
-        precision = training.cell.recipe.precision
-        _, training.scores = test(training.net, batches, precision, training.device, journal.beat)
+        recipe, workers = training.cell.recipe, training.attempt.threads
+        batches = test_batches(training.data, recipe, batch_size=TEST_BATCH, device=training.device, workers=workers)
+        _, training.scores = test(training.net, batches, recipe.precision, training.device, journal.beat)
     keep_predictions(training.scores, training.data.test_labels, folder)
     journal.write("artifact", path=folder.predictions.name)
     journal.write("artifact", path=folder.environment.name)

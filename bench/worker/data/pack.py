@@ -49,6 +49,11 @@ class PackedDataset:
     digest: str
     """SHA-256 of the decoded pixels and labels, in hexadecimal."""
 
+    @property
+    def num_classes(self) -> int:
+        """Outputs of a net."""
+        return len(self.classes)
+
 
 def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     """The data set's arrays at an input size, decoded now if they have not been before.
@@ -137,7 +142,7 @@ def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
         return sources.folder(folder_path(dataset), input_size)
     loader = DATASETS[dataset].loader
     if loader is None:
-        raise DataError(f"this version plans and measures {dataset} but does not train on it yet")
+        raise DataError(f"{dataset} is read file by file and not packed")
     module, _, function = loader.partition(":")
     raw: RawDataset = getattr(importlib.import_module(module), function)(home)
     if raw.train_images.shape[-2:] == (input_size, input_size):
