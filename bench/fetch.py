@@ -101,7 +101,7 @@ def _look(
 
 
 def num_classes(name: str, home: Path) -> int:  # noqa: ARG001 - a data set may come to count what it finds at home
-    """Classes of a data set, also of those that are only planned.
+    """Classes of a data set, whether or not it is here.
 
     Raises:
         DataError: The name is no data set, or its folder is missing or no image tree.
