@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.catalog import DATASETS, FOLDER_PREFIX, Archive, DatasetSpec, dataset_problem
 from bench.errors import DataError
@@ -320,11 +320,20 @@ def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
 
 def packed_digest(dataset: str, input_size: int, home: Path) -> str:
     """Digest of a data set's pixels and labels as they are now; empty where it has not been decoded or is not here."""
+    return str(_packed_card(dataset, input_size, home).get("digest", ""))
+
+
+def train_images(dataset: str, input_size: int, home: Path) -> int:
+    """Training images of a data set that has been decoded; 0 where it has not."""
+    return int(_packed_card(dataset, input_size, home).get("train_images", 0))
+
+
+def _packed_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
     try:
         card = json.loads((pack_folder(dataset, input_size, home) / "card.json").read_text(encoding="utf-8"))
-        return str(card["digest"])
-    except (DataError, OSError, ValueError, KeyError, TypeError):
-        return ""
+    except (DataError, OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 # --- Fetching --------------------------------------------------------------------------------------------------------

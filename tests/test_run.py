@@ -15,7 +15,7 @@ from bench.journal import Event, Journal, read_cell
 from bench.paths import CellFolder
 from bench.plan import make_plan
 from bench.run import LOST_TRIES, Setting, StopRequest, last_request, run_plan
-from bench.values import Attempt, Cell, Outcome, Suite, to_json
+from bench.values import Attempt, Cell, Mode, Outcome, Suite, to_json
 
 Ending = Callable[[Attempt, Journal], int]
 METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}
@@ -349,7 +349,7 @@ def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
                 folder=str(folder.root),
                 data_home="",
                 device="cpu",
-                threads=1,
+                mode=Mode(threads=1),
                 suite="test",
                 series="s",
                 created_ms=0,

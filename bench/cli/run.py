@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bench.plan import Selection
     from bench.run import StopRequest
     from bench.tracking import Forwarder, Store
-    from bench.values import Cell, Outcome, Plan, Suite
+    from bench.values import Cell, Mode, Outcome, Plan, Suite
 
 SHORT_S, DRAIN_S = 5.0, 60.0
 """How long a run waits at its end for the store to take everything, before it says so and before it gives up."""
@@ -102,8 +102,8 @@ def run(
         session = open_session(
             suite, chosen, store, download=not no_download, select_cells=chosen_cells, max_cells=max_cells
         )
-        slots = find_slots(device, per_device=slots_per_device, cells=max(1, len(session.plan.to_run)))
-        problems = session.run(slots, keep_weights, fail_fast, hang_timeout or HANG_S, stop)
+        slots, modes = lay_out(session, device, slots_per_device)
+        problems = session.run(slots, modes, keep_weights, fail_fast, hang_timeout or HANG_S, stop)
         outcomes = session.finish(as_json, whole=not problems)
         if problems:
             raise StoreError("\n".join(problems))
@@ -128,6 +128,10 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
             signal.signal(number, handler)
 
 
+MOST_ON_A_GPU = 4
+"""Cells that are tried side by side on a GPU."""
+
+
 class Session:
     """One suite of a ``bench run``: everything that is open for it."""
 
@@ -144,6 +148,7 @@ class Session:
     def run(
         self,
         slots: "list[Slot]",
+        modes: "Mapping[str, Mode]",
         keep_weights: Literal["last", "none"],
         fail_fast: bool,
         hang_s: float,
@@ -157,7 +162,7 @@ class Session:
         from bench.history import keep_suite, unforwarded
         from bench.launch import LocalLauncher
         from bench.paths import CellFolder, bench_home, data_home
-        from bench.plan import makespan
+        from bench.plan import predicted
         from bench.progress import duration, make_progress
         from bench.run import Setting, run_plan
 
@@ -171,8 +176,8 @@ class Session:
             if waiting := len(self.plan.to_run):
                 skipped = len(self.plan.tasks) - waiting
                 others = f" ({skipped} others are left as they are)" if skipped else ""
-                predicted = makespan(self.plan, len(slots))
-                expected = "" if predicted is None else f", about {duration(predicted)}"
+                seconds = predicted(self.plan, len(slots))
+                expected = "" if seconds is None else f", about {duration(seconds)}"
                 where = ", ".join(slot.name for slot in slots)
                 note(f"{self.suite.name}: {waiting} cells to run{others} on {where}{expected}")
                 began = time.monotonic()
@@ -187,13 +192,14 @@ class Session:
                         data_home=data_home(),
                         digests=self.digests,
                         context=run_context(),
-                        deterministic=self.suite.execution.deterministic,
+                        modes=modes,
+                        execution=self.suite.execution,
                         keep_weights=keep_weights,
                         fail_fast=fail_fast,
                         hang_s=hang_s,
                     )
                     run_plan(self.plan, setting, stop)
-                against = "" if predicted is None else f", predicted {duration(predicted)}"
+                against = "" if seconds is None else f", predicted {duration(seconds)}"
                 note(f"{self.suite.name}: ran for {duration(time.monotonic() - began)}{against}")
             return drain(forwarder)
         except StorageError:
@@ -334,6 +340,45 @@ def open_session(
     for reason in dict.fromkeys(errors.values()):
         note(f"warning: {reason}")
     return Session(suite, store, plan, stored, digests)
+
+
+def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tuple[list[Slot], Mapping[str, Mode]]":
+    """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
+    from bench.cli.plan import classes_of
+    from bench.devices import find_slots
+    from bench.fetch import train_images
+    from bench.paths import data_home, speeds_file
+    from bench.plan import with_estimates
+    from bench.probe import choose
+
+    waiting = session.plan.to_run
+    if not waiting:
+        return [], {}
+    home = data_home()
+    cells = [task.cell for task in waiting]
+    images = {
+        task.cell.id: max(0, task.cell.recipe.epochs - task.outcome.epochs_done)
+        * train_images(task.cell.dataset, task.cell.recipe.input_size, home)
+        for task in waiting
+    }
+    whole = find_slots(device, per_device=1, cells=len(cells))
+    default = find_slots(device, per_device=slots_per_device, cells=len(cells))
+    arrangement = choose(
+        cells,
+        images,
+        {cell.id: classes_of(cell.dataset) or 0 for cell in cells},
+        slot=whole[0],
+        devices=len(whole),
+        execution=session.suite.execution,
+        cache=speeds_file(),
+        most=len(default) if whole[0].device == "cpu" else min(MOST_ON_A_GPU, -(-len(cells) // len(whole))),
+        beside=slots_per_device,
+        note=note,
+    )
+    if arrangement is None:
+        return default, {}
+    session.plan = with_estimates(session.plan, arrangement.seconds)
+    return find_slots(device, per_device=arrangement.beside, cells=len(cells)), arrangement.modes
 
 
 def say_stale(plan: "Plan") -> None:

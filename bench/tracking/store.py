@@ -439,6 +439,7 @@ def outcome_tags(outcome: Outcome) -> dict[str, str]:
         "bench.outcome": outcome_tag(outcome),
         "bench.attempt": str(outcome.attempts),
         "bench.device": outcome.device,
+        "bench.execution": outcome.mode,
         "bench.failure": outcome.kind,
         "bench.reason": redact_text(outcome.reason)[:1000],
     }

@@ -20,11 +20,13 @@ from filelock import FileLock
 
 from bench.errors import STORAGE_ERRORS, BenchError, DivergedError
 from bench.journal import Journal
+from bench.machine import cpu_name
 from bench.paths import AttemptFolder, CellFolder, write_atomically
 from bench.values import Attempt, attempt_from_dict
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess as ParentProcess
+    from threading import Barrier
 
 EXIT_FAILED, EXIT_STORAGE, EXIT_INTERRUPTED = 1, 3, 130
 ORPHAN_GRACE_S = 4.0
@@ -40,8 +42,12 @@ def main() -> int:
     return 0
 
 
-def answer(command: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Answer requests of a command that trains nothing."""
+def answer(command: str, requests: list[dict[str, Any]], meet: "Barrier | None" = None) -> list[dict[str, Any]]:
+    """Answer requests of a command that trains nothing; ``meet`` is where processes that are asked together wait."""
+    if command == "probe":
+        from bench.worker.probe import measure
+
+        return [measure(request, meet) for request in requests]
     return {"measure": answer_measure, "pack": answer_pack}[command](requests)
 
 
@@ -105,7 +111,7 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
         context=dict(attempt.context),
         device=attempt.device,
         device_name=environment["device_name"],
-        threads=attempt.threads,
+        mode=str(attempt.mode),
         epochs=attempt.cell.recipe.epochs,
         environment=environment,
     )
@@ -151,7 +157,7 @@ def describe_environment(torch: Any, attempt: Attempt) -> dict[str, str]:
     if attempt.device == "cuda":
         name = torch.cuda.get_device_name(0)
     else:
-        name = f"{cpu_name()}, {attempt.threads} thread{'s' if attempt.threads > 1 else ''}"
+        name = f"{cpu_name()}, {attempt.mode.threads} thread{'s' if attempt.mode.threads > 1 else ''}"
     versions = {}
     for package in ("torchvision", "timm", "fvcore", "numpy"):
         try:
@@ -167,19 +173,9 @@ def describe_environment(torch: Any, attempt: Attempt) -> dict[str, str]:
         "host": platform.node(),
         "device": attempt.device,
         "device_name": name,
-        "threads": str(attempt.threads),
+        "threads": str(attempt.mode.threads),
         **versions,
     }
-
-
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def answer_measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -19,8 +19,9 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
-from bench.values import Cell
+from bench.values import Cell, Mode
 from bench.worker.data.batches import TestBatches
+from bench.worker.step import memory_format
 
 TOP_CLASSES = 5
 
@@ -34,14 +35,9 @@ class EpochTiming:
     images: int
 
 
-def memory_format(device: torch.device) -> torch.memory_format:
-    """channels_last: faster on the CPU (tests/performance/memory_format.py), and what tensor cores want."""
-    return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
-
-
 @torch.inference_mode()
 def test(
-    net: nn.Module, batches: TestBatches, precision: str, device: torch.device, beat: Callable[[], None]
+    net: nn.Module, batches: TestBatches, mode: Mode, device: torch.device, beat: Callable[[], None]
 ) -> tuple[dict[str, float], Tensor]:
     """Score every test image. Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32.
 
@@ -50,8 +46,8 @@ def test(
     net.eval()
     scored, known = [], []
     for images, labels in batches:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            scored.append(net(images.contiguous(memory_format=memory_format(device))).float())
+        with torch.autocast(device.type, torch.bfloat16, enabled=mode.precision == "bf16"):
+            scored.append(net(images.contiguous(memory_format=memory_format(mode))).float())
         known.append(labels)
         beat()
     scores, labels = torch.cat(scored), torch.cat(known)

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.catalog import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.journal import fold, read_cell
 from bench.paths import CellFolder
-from bench.values import Attempt, Cell, Outcome, Recipe, to_json
+from bench.values import Attempt, Cell, Mode, Outcome, Recipe, to_json
 
 TIMED = ("resnet18", "mobilenet_v2", "shufflenet_v2_x0_5", "efficientnet_b0")
 AGREEMENT_POINTS = 3.0
@@ -54,7 +54,7 @@ def train(cell: Cell, device: str, home: Path) -> Outcome:
         folder=str(folder.root),
         data_home=str(home / "data"),
         device=device,
-        threads=4,
+        mode=Mode(threads=4, precision="bf16" if cell.recipe.precision == "bf16" else "fp32"),
         suite="gpu",
         series=device,
         created_ms=0,

@@ -54,6 +54,16 @@ class Draw:
         """The choices of one step: ``order`` (N,), ``values`` (values an image, N) each."""
         return Draw(order=self.order[index], values=tuple(values[index] for values in self.values))
 
+    def clone(self) -> "Draw":
+        """The same choices in tensors of their own."""
+        return Draw(order=self.order.clone(), values=tuple(values.clone() for values in self.values))
+
+    def copy_from(self, other: "Draw") -> None:
+        """Overwrite these choices with others of the same shapes."""
+        self.order.copy_(other.order)
+        for mine, its in zip(self.values, other.values, strict=True):
+            mine.copy_(its)
+
 
 class TrainBatches:
     """The training set, shuffled anew each epoch and augmented."""
@@ -97,9 +107,12 @@ class TrainBatches:
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
+        yield from map(self.assemble, self.choices(epoch, start_step))
+
+    def choices(self, epoch: int, start_step: int = 0) -> Iterator[Draw]:
+        """The random choices of an epoch's steps, one after the other."""
         drawn = self.draw(epoch, start_step)
-        for index in range(len(drawn)):
-            yield self.assemble(drawn.step(index))
+        return (drawn.step(index) for index in range(len(drawn)))
 
 
 class TestBatches:

@@ -1,0 +1,165 @@
+"""How cells are computed: chosen by measured speed, the default unless another is clearly faster, and kept."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import probe
+from bench.devices import Slot
+from bench.modes import Speed, arrange, best, candidates, default_mode, fits, levels
+from bench.plan import makespan
+from bench.values import Cell, Execution, Mode
+
+CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
+GPU = Slot(name="gpu 0", device="cuda", visible="0", threads=4)
+
+
+def speed(rate: float, beside: int = 1, warm_up_s: float = 0.0, **mode: object) -> Speed:
+    made = Mode(**{"threads": 2, **mode})  # type: ignore[arg-type]
+    return Speed(mode=made, beside=beside, images_per_s=rate, warm_up_s=warm_up_s, peak_mb=500.0)
+
+
+def test_a_recipe_that_names_its_precision_is_never_computed_in_another(make_cell: Callable[..., Cell]) -> None:
+    for device in (CPU, GPU):
+        modes = candidates(make_cell(precision="fp32"), device, Execution())
+        assert {mode.precision for mode in modes} == {"fp32"}
+
+
+def test_a_recipe_that_leaves_precision_open_is_tried_in_both(make_cell: Callable[..., Cell]) -> None:
+    cell = make_cell(precision="auto")
+    assert {mode.precision for mode in candidates(cell, CPU, Execution())} == {"fp32", "bf16"}
+    assert default_mode(cell, CPU).precision == "fp32"
+    assert default_mode(cell, GPU).precision == "bf16"
+
+
+def test_the_default_is_tried_first(make_cell: Callable[..., Cell]) -> None:
+    for slot in (CPU, GPU):
+        cell = make_cell(precision="auto")
+        assert candidates(cell, slot, Execution())[0] == default_mode(cell, slot)
+
+
+def test_what_the_suite_fixes_is_not_tried(make_cell: Callable[..., Cell]) -> None:
+    modes = candidates(make_cell(), CPU, Execution(memory_format="contiguous", compile="always"))
+    assert [(mode.memory_format, mode.compiled) for mode in modes] == [("contiguous", True)]
+
+
+def test_a_step_is_captured_on_a_gpu_only(make_cell: Callable[..., Cell]) -> None:
+    assert not any(mode.captured for mode in candidates(make_cell(), CPU, Execution()))
+    assert any(mode.captured for mode in candidates(make_cell(), GPU, Execution()))
+
+
+def test_a_mode_that_is_hardly_faster_replaces_no_default() -> None:
+    default, other = speed(100), speed(109, memory_format="contiguous")
+    assert best([default, other], images=1000) == default
+
+
+def test_a_mode_that_is_clearly_faster_is_chosen() -> None:
+    default, other = speed(100), speed(120, memory_format="contiguous")
+    assert best([default, other], images=1000) == other
+
+
+def test_a_mode_that_is_slow_to_begin_is_chosen_only_for_long_cells() -> None:
+    default, compiled = speed(100), speed(150, warm_up_s=60.0, compiled=True)
+    assert best([default, compiled], images=1_000) == default
+    assert best([default, compiled], images=1_000_000) == compiled
+
+
+def test_one_cell_gets_all_cores_and_many_get_one_each() -> None:
+    speeds = [speed(100, beside=2, threads=1), speed(180, beside=1)]
+    one = arrange({"a": (1000, speeds)}, choices=[1], devices=1)
+    many = arrange(dict.fromkeys("abcd", (1000, speeds)), choices=[2, 1], devices=1)
+    assert one is not None
+    assert many is not None
+    assert (one.beside, one.modes["a"].threads) == (1, 2)
+    assert (many.beside, many.modes["a"].threads) == (2, 1)
+
+
+def test_three_cells_run_one_after_the_other_where_two_at_a_time_would_leave_a_core_idle() -> None:
+    speeds = [speed(100, beside=2, threads=1), speed(190, beside=1)]
+    found = arrange(dict.fromkeys("abc", (1000, speeds)), choices=[2, 1], devices=1)
+    assert found is not None
+    assert found.beside == 1, "15.8 s and not 20 s"
+
+
+def test_a_number_of_cells_that_some_net_cannot_share_is_not_chosen() -> None:
+    work = {"a": (1000, [speed(100), speed(90, beside=2)]), "b": (1000, [speed(100)])}
+    found = arrange(work, choices=[1, 2], devices=1)
+    assert found is not None
+    assert found.beside == 1
+
+
+def test_cells_share_a_gpu_only_where_their_peaks_fit() -> None:
+    assert fits(2, peak_mb=30_000, total_mb=80_000)
+    assert not fits(2, peak_mb=38_000, total_mb=80_000)
+
+
+@pytest.mark.parametrize(
+    ("device", "most", "expected"), [("cpu", 6, [4, 2, 1]), ("cuda", 4, [1, 2, 4]), ("cpu", 1, [1])]
+)
+def test_numbers_of_cells_side_by_side_are_powers_of_two_the_default_first(
+    device: str, most: int, expected: list[int]
+) -> None:
+    assert levels(device, most=most) == expected
+
+
+@given(st.lists(st.floats(0.1, 1e4), min_size=1, max_size=30), st.integers(1, 8))
+def test_the_longest_first_ends_within_twice_the_best_that_can_be(seconds: list[float], slots: int) -> None:
+    best_case = max(sum(seconds) / slots, max(seconds))
+    # Graham 1966: no list schedule takes longer than 2 - 1/m times the optimum
+    assert best_case <= makespan(seconds, slots) * (1 + 1e-9)
+    assert makespan(seconds, slots) <= (2 - 1 / slots) * best_case * (1 + 1e-9)
+
+
+def choose(cells: list[Cell], cache: Path, images: float, said: list[str], **execution: object) -> object:
+    return probe.choose(
+        cells,
+        {cell.id: images for cell in cells},
+        {cell.id: 10 for cell in cells},
+        slot=CPU,
+        devices=1,
+        execution=Execution(**execution),  # type: ignore[arg-type]
+        cache=cache,
+        most=2,
+        note=said.append,
+    )
+
+
+def test_short_cells_are_not_worth_a_trial(make_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    said: list[str] = []
+    assert choose([make_cell()], tmp_path / "speeds.json", images=1_000, said=said) is None
+    assert said == []
+    assert not (tmp_path / "speeds.json").exists()
+
+
+def test_speeds_are_measured_in_real_workers_and_known_the_next_time(
+    make_cell: Callable[..., Cell], tmp_path: Path, project: Path, tiny_models: Path
+) -> None:
+    cache, said = tmp_path / "cache" / "speeds.json", []  # type: tuple[Path, list[str]]
+    cells = [make_cell("nets.py:net", precision="auto", seed=seed) for seed in range(2)]
+    first = choose(cells, cache, images=100_000, said=said)
+    answers = json.loads(cache.read_text()).values()
+    assert len(answers) == 2 * 2 * 2, "two layouts, two precisions, one cell alone and two side by side"
+    assert all(answer["images_per_s"] > 0 and answer["peak_mb"] > 0 for answer in answers)
+    assert len(said) == 1
+    assert "8 short trials" in said[0]
+    assert choose(cells, cache, images=100_000, said=said) == first
+    assert len(said) == 1, "nothing is measured twice"
+
+
+def test_a_net_that_fails_in_a_trial_fails_no_run(
+    make_cell: Callable[..., Cell], tmp_path: Path, project: Path, tiny_models: Path
+) -> None:
+    cells = [make_cell("nets.py:Failing", seed=seed) for seed in range(2)]
+    assert choose(cells, tmp_path / "speeds.json", images=100_000, said=[]) is None
+
+
+def test_a_damaged_file_of_speeds_is_measured_anew(
+    make_cell: Callable[..., Cell], tmp_path: Path, project: Path, tiny_models: Path
+) -> None:
+    (tmp_path / "speeds.json").write_text("{")
+    assert choose([make_cell("nets.py:net")], tmp_path / "speeds.json", images=100_000, said=[]) is not None
+    assert json.loads((tmp_path / "speeds.json").read_text())
