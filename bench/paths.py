@@ -19,6 +19,11 @@ def data_home() -> Path:
     return _cache_home() / "data"
 
 
+def empty_store_file(version: str) -> Path:
+    """An MLflow database without runs, as this version of MLflow makes it, in the user's cache folder."""
+    return _cache_home() / f"mlflow-{version}.db"
+
+
 def speeds_file() -> Path:
     """Where measured speeds of nets are kept for this machine, in the user's cache folder."""
     return _cache_home() / "speeds.json"

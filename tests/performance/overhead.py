@@ -60,12 +60,14 @@ def idle_s(project: Path, dataset: str, size: int, cells: int) -> list[float]:
         "BENCH_HOME": str(project / ".bench"),
         "BENCH_DATA": str(project / "data"),
         "FIRST_STEPS": str(steps),
+        "XDG_CACHE_HOME": str(project / "cache"),
     }
     subprocess.run(
         [sys.executable, "-m", "bench", "run", "overhead.yaml", "--device", "cpu", "--slots-per-device", "1"],
         cwd=project, env={**os.environ, **environment}, check=True, capture_output=True,
     )  # fmt: skip
-    begun = sorted(float(line) for line in steps.read_text().splitlines())
+    # trials of speed, if there are any, go before the cells
+    begun = sorted(float(line) for line in steps.read_text().splitlines())[-cells:]
     ended = sorted(
         json.loads(journal.read_text().splitlines()[-1])["time_ms"] / 1000
         for journal in project.glob(".bench/cells/*/attempt-1/journal.jsonl")
