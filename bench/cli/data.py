@@ -1,7 +1,9 @@
-"""``bench data list | get | verify | path``."""
+"""``bench data list | get | verify | card | path``."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -67,7 +69,19 @@ def list_(as_json: bool) -> None:
 
     found = [status(name, data_home()) for name in DATASETS]
     if as_json:
-        content = [{"dataset": s.name, "state": s.state, "folder": str(s.folder), "note": s.sentence} for s in found]
+        content = [
+            {
+                "dataset": s.name,
+                "state": s.state,
+                "folder": str(s.folder),
+                "note": s.sentence,
+                "size_bytes": s.size_bytes,
+                "classes": DATASETS[s.name].num_classes,
+                "train_images": DATASETS[s.name].train_images,
+                "test_images": DATASETS[s.name].test_images,
+            }
+            for s in found
+        ]
         print_json({"datasets": content})
         return
     click.echo(columns(("dataset", "state", ""), [(each.name, each.state, each.sentence) for each in found]))
@@ -76,29 +90,211 @@ def list_(as_json: bool) -> None:
 
 @data.command()
 @names_argument
-def get(names: Sequence[str]) -> None:
-    """Fetch data sets, with a checksum."""
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Adopt the data set from this folder or archive, in any usual form, instead of fetching it.",
+)
+def get(names: Sequence[str], path: Path | None) -> None:
+    """Fetch data sets, with a checksum, or adopt one that is already here."""
     from bench.fetch import require
     from bench.paths import data_home
 
+    if path is not None:
+        adopt(known(names), path.expanduser().absolute())
+        return
     with show_progress() as on_progress:
         require(list(known(names)), data_home(), download=True, on_progress=on_progress)
     for name in names:
         click.echo(f"{name}: ready")
 
 
+def adopt(names: Sequence[str], path: Path) -> None:
+    """Have a worker decode a data set from a folder or an archive into the data folder.
+
+    Raises:
+        UsageError: More than one name, or a data set that is not adopted.
+        DataError: What lies there is not the data set, or not all of it.
+    """
+    from bench.devices import cpu_cores
+    from bench.forms import LAYOUTS
+    from bench.launch import ask_worker
+    from bench.paths import data_home
+
+    if len(names) > 1:
+        raise UsageError(f"--from brings one data set; name one of {', '.join(names)}")
+    [name] = names
+    if name not in LAYOUTS:
+        raise UsageError(f"--from brings {', '.join(LAYOUTS)}; {name} is not among them")
+    if not path.exists():
+        raise DataError(f"there is no {path}; --from names the folder or archive that has {name}")
+    request = {"dataset": name, "path": str(path), "data_home": str(data_home())}
+    [answer] = ask_worker("adopt", [request], threads=cpu_cores())
+    if "error" in answer:
+        raise DataError(answer["error"])
+    card = answer["card"]
+    click.echo(f"{name}: ready, read from the {card['form']}")
+    click.echo(f"  {card['train_images']:,} training and {card['test_images']:,} test images, digest {card['digest']}")
+
+
 @data.command()
 @names_argument
-def verify(names: Sequence[str]) -> None:
-    """Check data sets whole: checksums of archives, layout and images of folders."""
+@click.option("--deep", is_flag=True, help="Decode all images: class balance, duplicates, contradicting labels.")
+@json_option
+def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
+    """Check data sets whole: checksums of files, layout and images of folders."""
     from bench.fetch import verify as verify_one
     from bench.paths import data_home
 
     found = [verify_one(name, data_home()) for name in known(names)]
-    for each in found:
-        click.echo(f"{each.name}: {each.state}. {each.sentence}")
-    if bad := [each.name for each in found if each.state != "ready"]:
-        raise DataError(f"not ready: {', '.join(bad)}")
+    bad = [each.name for each in found if each.state != "ready"]
+    contents = inspected([each.name for each in found if each.state == "ready"]) if deep else {}
+    if as_json:
+        entries = [
+            {
+                "dataset": each.name,
+                "state": each.state,
+                "note": each.sentence,
+                **({"contents": contents[each.name]} if each.name in contents else {}),
+            }
+            for each in found
+        ]
+        print_json({"datasets": entries})
+    else:
+        for each in found:
+            click.echo(f"{each.name}: {each.state}. {each.sentence}")
+            for line in content_lines(contents[each.name]) if each.name in contents else ():
+                click.echo(f"  {line}")
+    broken = [content["error"] for content in contents.values() if "error" in content]
+    if bad or broken:
+        raise DataError("\n".join([*([f"not ready: {', '.join(bad)}"] if bad else []), *broken]))
+
+
+def inspected(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What data sets hold, from a worker, by name: see :func:`bench.worker.data.duplicates.inspect`; or ``error``."""
+    from bench.devices import cpu_cores
+    from bench.launch import ask_worker
+    from bench.paths import data_home
+
+    if not names:
+        return {}
+    requests = [{"dataset": name, "data_home": str(data_home())} for name in names]
+    answers = ask_worker("inspect", requests, threads=cpu_cores())
+    kept = [{key: value for key, value in each.items() if key not in ("dataset", "data_home")} for each in answers]
+    return dict(zip(names, kept, strict=True))
+
+
+def content_lines(content: dict[str, Any]) -> list[str]:
+    """What a data set holds, for people."""
+    if "error" in content:
+        return []
+    lines = []
+    for split, part in content["splits"].items():
+        counts = part["per_class"].values()
+        balance = f"{min(counts):,} to {max(counts):,} a class"
+        lines.append(f"{split}: {part['images']:,} images, {balance}, {part['repeated']:,} repeat an earlier one")
+    torn = content["contradicting"]
+    lines.append(f"test images that are training images too: {content['shared']:,}")
+    lines.append(f"equal images of different classes: {torn['images']:,} (of {torn['contents']:,} different contents)")
+    for kind in ("repeated", "shared", "contradicting"):
+        lines += [f"{kind}: {first} = {second}" for first, second in content["examples"][kind]]
+    if content["unreadable"]:
+        lines.append(
+            f"files that are no images: {content['unreadable']:,}, {', '.join(content['examples']['unreadable'])}"
+        )
+    return lines
+
+
+@data.command()
+@names_argument
+@json_option
+def card(names: Sequence[str], as_json: bool) -> None:
+    """Say what data sets are: classes, counts, sizes, mean and deviation, licence, sources, checksums, digest."""
+    from bench.paths import data_home
+
+    cards = [card_of(name, data_home()) for name in known(names)]
+    if as_json:
+        print_json({"datasets": cards})
+        return
+    for number, each in enumerate(cards):
+        click.echo(("\n" if number else "") + "\n".join(card_lines(each)))
+
+
+def card_of(name: str, home: Path) -> dict[str, Any]:
+    """Everything that is known of a data set without decoding it, for JSON.
+
+    Raises:
+        DataError: A folder is no image tree.
+    """
+    from bench.catalog import FOLDER_INPUT_SIZE, dataset_title
+    from bench.fetch import groups, pack_card, status
+
+    found, spec = status(name, home), DATASETS.get(name)
+    size = spec.input_size if spec else FOLDER_INPUT_SIZE
+    packed = pack_card(name, size, home)
+    if spec is None:
+        from bench.fetch import folder_classes, folder_path
+
+        classes: Sequence[str] = folder_classes(folder_path(name))
+    else:
+        classes = spec.classes
+    files = (
+        [[vars(each) | {"checksum": each.checksum} for each in group] for group in groups(spec) if group]
+        if spec
+        else []
+    )
+    return {
+        "dataset": name,
+        "title": dataset_title(name),
+        "num_classes": spec.num_classes if spec else len(classes),
+        "classes": list(classes),
+        "input_size": packed.get("input_size", size),
+        "channels": packed.get("channels", spec.channels if spec else 3),
+        "train_images": spec.train_images if spec else packed.get("train_images"),
+        "test_images": spec.test_images if spec else packed.get("test_images"),
+        "mean": packed.get("mean") or (list(spec.mean) if spec else []),
+        "std": packed.get("std") or (list(spec.std) if spec else []),
+        "licence": spec.licence if spec else "",
+        "source": spec.source if spec else "",
+        "by_hand": spec.by_hand if spec else "",
+        "files": files,
+        "state": found.state,
+        "folder": str(found.folder),
+        "note": found.sentence,
+        "digest": packed.get("digest", ""),
+    }
+
+
+def card_lines(card: dict[str, Any]) -> list[str]:
+    """A card for people."""
+
+    def numbers(values: Sequence[float]) -> str:
+        return ", ".join(f"{value:.4f}" for value in values) or "computed when the images are decoded"
+
+    def count(value: int | None) -> str:
+        return "not counted yet" if value is None else f"{value:,}"
+
+    shown = ", ".join(card["classes"][:10]) + (", ..." if len(card["classes"]) > 10 else "")
+    rows = [
+        ("classes", f"{card['num_classes']:,}" + (f": {shown}" if shown else "")),
+        ("training images", count(card["train_images"])),
+        ("test images", count(card["test_images"])),
+        ("pixels", f"{card['input_size']}x{card['input_size']}, {card['channels']} channel(s)"),
+        ("mean", numbers(card["mean"])),
+        ("deviation", numbers(card["std"])),
+        ("licence", card["licence"] or "not known to bench"),
+        ("source", card["source"] or card["folder"]),
+        ("here", f"{card['state']}. {card['note']}"),
+        ("digest", card["digest"] or "not decoded yet"),
+    ]
+    for group in card["files"]:
+        for file in group:
+            size = f"{file['size']:,} bytes" if file["size"] else "size not published"
+            rows.append(("file", f"{file['name']}, {size}, {file['checksum']}"))
+            rows += [("", url) for url in file["urls"]]
+    lines = [f"{label:<16} {text}" for label, text in rows]
+    return [f"{card['dataset']}: {card['title']}", *lines]
 
 
 @data.command()
