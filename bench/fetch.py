@@ -398,9 +398,17 @@ def _image_problem(file: Path) -> str | None:
 # --- Packs -----------------------------------------------------------------------------------------------------------
 
 
-def pack_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
-    """What a pack says of its data set (counts, mean, std, digest, ...); empty where it has not been decoded."""
-    return _packed_card(dataset, input_size, home)
+def pack_cards(dataset: str, home: Path) -> dict[int, dict[str, Any]]:
+    """What packs say of a data set as it is now (counts, mean, std, digest, ...), by input size.
+
+    Raises:
+        DataError: As :func:`pack_folder`.
+    """
+    label = pack_folder(dataset, 0, home).name.rsplit("-", 2)[0]
+    names = [path.name for path in (home / "packed").glob(f"{label}-*-*")]
+    sizes = sorted({int(size) for name in names if (size := name.rsplit("-", 2)[1]).isdigit()})
+    cards = {size: _packed_card(dataset, size, home) for size in sizes}
+    return {size: card for size, card in cards.items() if card}
 
 
 def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
@@ -721,10 +729,11 @@ def _total(response: "requests.Response", began: int) -> int:
 
 def _short_reason(error: "requests.RequestException") -> str:
     import requests
+    from urllib3.exceptions import TimeoutError as AnyTimeout
 
     if error.response is not None:
         return f"HTTP {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or (error.args and isinstance(error.args[0], AnyTimeout)):
         return f"no answer within {TIMEOUT_S[0]} s, or nothing for {TIMEOUT_S[1]} s"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"the connection broke {TRIES} times"

@@ -84,7 +84,8 @@ def list_(as_json: bool) -> None:
         ]
         print_json({"datasets": content})
         return
-    click.echo(columns(("dataset", "state", ""), [(each.name, each.state, each.sentence) for each in found]))
+    rows = [(each.name, each.state, each.sentence.splitlines()[0]) for each in found]
+    click.echo(columns(("dataset", "state", ""), rows))
     click.echo(f"\nfolder: {data_home()}")
 
 
@@ -227,43 +228,70 @@ def card_of(name: str, home: Path) -> dict[str, Any]:
     Raises:
         DataError: A folder is no image tree.
     """
-    from bench.catalog import FOLDER_INPUT_SIZE, dataset_title
-    from bench.fetch import groups, pack_card, status
+    from bench.catalog import dataset_title
+    from bench.fetch import groups, pack_cards, status
 
-    found, spec = status(name, home), DATASETS.get(name)
-    size = spec.input_size if spec else FOLDER_INPUT_SIZE
-    packed = pack_card(name, size, home)
-    if spec is None:
-        from bench.fetch import folder_classes, folder_path
-
-        classes: Sequence[str] = folder_classes(folder_path(name))
-    else:
-        classes = spec.classes
-    files = (
-        [[vars(each) | {"checksum": each.checksum} for each in group] for group in groups(spec) if group]
-        if spec
-        else []
-    )
+    spec, found = DATASETS.get(name), status(name, home)
+    own = {key: getattr(spec, key) for key in CARD} if spec else folder_card(name)
+    packs = pack_cards(name, home)
+    packed = packs.get(own["input_size"]) or next(iter(packs.values()), {})
     return {
         "dataset": name,
         "title": dataset_title(name),
-        "num_classes": spec.num_classes if spec else len(classes),
-        "classes": list(classes),
-        "input_size": packed.get("input_size", size),
-        "channels": packed.get("channels", spec.channels if spec else 3),
-        "train_images": spec.train_images if spec else packed.get("train_images"),
-        "test_images": spec.test_images if spec else packed.get("test_images"),
-        "mean": packed.get("mean") or (list(spec.mean) if spec else []),
-        "std": packed.get("std") or (list(spec.std) if spec else []),
-        "licence": spec.licence if spec else "",
-        "source": spec.source if spec else "",
-        "by_hand": spec.by_hand if spec else "",
-        "files": files,
+        **own,
+        **({key: packed[key] for key in ("input_size", "mean", "std") if key in packed}),
+        "files": [
+            [{**vars(file), "checksum": file.checksum} for file in group] for group in (groups(spec) if spec else ())
+        ],
         "state": found.state,
         "folder": str(found.folder),
         "note": found.sentence,
         "digest": packed.get("digest", ""),
     }
+
+
+CARD = (
+    "num_classes",
+    "classes",
+    "input_size",
+    "channels",
+    "train_images",
+    "test_images",
+    "mean",
+    "std",
+    "licence",
+    "source",
+    "by_hand",
+)
+"""What the catalog says of a data set."""
+
+
+def folder_card(name: str) -> dict[str, Any]:
+    """What can be said of an image folder in place of a catalog's entry.
+
+    Raises:
+        DataError: It is no image tree.
+    """
+    from bench.catalog import FOLDER_INPUT_SIZE
+    from bench.fetch import folder_layout, folder_path, image_files
+
+    layout = folder_layout(folder_path(name))
+    counts = [
+        sum(1 for each in layout.classes for _ in image_files(part / each)) for part in (layout.train, layout.test)
+    ]
+    values = (
+        len(layout.classes),
+        layout.classes,
+        FOLDER_INPUT_SIZE,
+        3,
+        *counts,
+        (),
+        (),
+        "",
+        str(layout.train.parent),
+        "",
+    )
+    return dict(zip(CARD, values, strict=True))
 
 
 def card_lines(card: dict[str, Any]) -> list[str]:
@@ -272,15 +300,12 @@ def card_lines(card: dict[str, Any]) -> list[str]:
     def numbers(values: Sequence[float]) -> str:
         return ", ".join(f"{value:.4f}" for value in values) or "computed when the images are decoded"
 
-    def count(value: int | None) -> str:
-        return "not counted yet" if value is None else f"{value:,}"
-
     shown = ", ".join(card["classes"][:10]) + (", ..." if len(card["classes"]) > 10 else "")
     rows = [
         ("classes", f"{card['num_classes']:,}" + (f": {shown}" if shown else "")),
-        ("training images", count(card["train_images"])),
-        ("test images", count(card["test_images"])),
-        ("pixels", f"{card['input_size']}x{card['input_size']}, {card['channels']} channel(s)"),
+        ("training images", f"{card['train_images']:,}"),
+        ("test images", f"{card['test_images']:,}"),
+        ("pixels", f"{card['input_size']}x{card['input_size']}, {'grey' if card['channels'] == 1 else 'colour'}"),
         ("mean", numbers(card["mean"])),
         ("deviation", numbers(card["std"])),
         ("licence", card["licence"] or "not known to bench"),
