@@ -107,6 +107,7 @@ def test_a_journal_becomes_one_finished_run_with_every_point(
     assert run.data.metrics["cost/params_m"] == pytest.approx(1.234567)
     assert (run.data.params["model"], run.data.params["lr"]) == (cell.model, "0.05")
     assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 36
+    assert json.loads(run.inputs.dataset_inputs[0].dataset.source)["sha256"] == "d" * 64
 
 
 def test_points_keep_the_time_at_which_they_were_made(

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ def answer(command: str, requests: list[dict[str, Any]], meet: "Barrier | None" 
         from bench.worker.probe import measure
 
         return [measure(request, meet) for request in requests]
-    return {"measure": answer_measure, "pack": answer_pack}[command](requests)
+    known = {"measure": answer_measure, "pack": answer_pack, "adopt": answer_adopt, "inspect": answer_inspect}
+    return known[command](requests)
 
 
 def outlive_no_scheduler(scheduler: "ParentProcess") -> None:
@@ -206,6 +208,30 @@ def answer_pack(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return answers
+
+
+def answer_adopt(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adopt each ``{"dataset", "path", "data_home"}``; answers have the card, or an error."""
+    from bench.worker.data.official import adopt
+
+    def one(request: dict[str, Any]) -> dict[str, Any]:
+        return {"card": adopt(request["dataset"], Path(request["path"]), Path(request["data_home"]))}
+
+    return [_or_error(request, one) for request in requests]
+
+
+def answer_inspect(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each ``{"dataset", "data_home"}`` holds, see :mod:`bench.worker.data.duplicates`; or an error."""
+    from bench.worker.data.duplicates import inspect
+
+    return [_or_error(request, lambda each: inspect(each["dataset"], Path(each["data_home"]))) for request in requests]
+
+
+def _or_error(request: dict[str, Any], answer: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return {**request, **answer(request)}
+    except BenchError as error:
+        return {**request, "error": str(error)}
 
 
 if __name__ == "__main__":
