@@ -44,7 +44,7 @@ class Step:
     ) -> None:
         self.net, self.optimizer, self.mode, self.device = net, optimizer, mode, device
         self._assemble, self._label_smoothing = assemble, label_smoothing
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(net) if mode.compiled else net
+        self._forward: Callable[[Tensor], Tensor] = compiled(net) if mode.compiled else net
         self._memory_format = memory_format(mode)
 
     def set_rate(self, rate: float) -> None:
@@ -201,6 +201,15 @@ def make_step(
     """The step in the form that the mode asks for."""
     made = CapturedStep if mode.captured else Step
     return made(net, optimizer, assemble, mode=mode, device=device, label_smoothing=label_smoothing)
+
+
+def compiled(net: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The net's forward and backward as torch's compiler makes them, without CUDA graphs of its own.
+
+    Whatever the environment asks of the compiler: a graph that is recorded around the step can hold no other.
+    """
+    made: Callable[[Tensor], Tensor] = torch.compile(net, options={"triton.cudagraphs": False})
+    return made
 
 
 def memory_format(mode: Mode) -> torch.memory_format:
