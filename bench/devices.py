@@ -71,9 +71,33 @@ def _nvml() -> Iterator[Any]:
 
 
 def _nvml_handle(nvml: Any, visible: str) -> Any:
+    """The driver's handle of a GPU, or of an instance of one (MIG), by its number or the beginning of its UUID."""
     if visible.isdigit():
-        return nvml.nvmlDeviceGetHandleByIndex(int(visible))
-    return nvml.nvmlDeviceGetHandleByUUID(visible)
+        gpu = nvml.nvmlDeviceGetHandleByIndex(int(visible))
+        return next(_instances(nvml, gpu), gpu)  # of a GPU that is divided, CUDA sees the first instance only
+    try:
+        return nvml.nvmlDeviceGetHandleByUUID(visible)
+    except nvml.NVMLError:
+        for index in range(int(nvml.nvmlDeviceGetCount())):
+            gpu = nvml.nvmlDeviceGetHandleByIndex(index)
+            for each in (gpu, *_instances(nvml, gpu)):
+                uuid = nvml.nvmlDeviceGetUUID(each)
+                if (uuid.decode() if isinstance(uuid, bytes) else str(uuid)).startswith(visible):
+                    return each
+        raise
+
+
+def _instances(nvml: Any, gpu: Any) -> Iterator[Any]:
+    """The MIG instances of a GPU; none of one that is not divided."""
+    try:
+        most = int(nvml.nvmlDeviceGetMaxMigDeviceCount(gpu))
+    except nvml.NVMLError:
+        return
+    for index in range(most):
+        try:
+            yield nvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, index)
+        except nvml.NVMLError:
+            continue
 
 
 def gpu_memory_mb(visible: str) -> float:

@@ -136,6 +136,10 @@ class LocalLauncher:
 def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
     """The environment of a worker: its GPUs, its threads, and nothing of MLflow's, which is not its business."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    if "CUDA_VISIBLE_DEVICES" not in kept:
+        kept.setdefault(
+            "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
+        )  # the numbers are NVML's then, and CUDA's own order is another
     return {
         **kept,
         "CUDA_VISIBLE_DEVICES": visible,

@@ -74,7 +74,7 @@ def choose(
     found: dict[str, list[Speed]] = {key: [] for key in long}
     for cell, count_classes, mode, count in asked:
         key = _workload(cell, count_classes)
-        alone = next((each for each in found[key] if each.beside == 1), None)
+        alone = next((each for each in found[key] if each.beside == 1 and _alike(each.mode, mode)), None)
         if slot.device == "cuda" and alone and not fits(count, alone.peak_mb, gpu_memory_mb(slot.visible)):
             continue
         if speed := speeds.of(cell, count_classes, mode, count):
@@ -91,6 +91,11 @@ def choose(
             if speed := speeds.of(longest, classes[longest.id], mode, arranged.beside):
                 found[key].append(speed)
     return arrange(work, choices=[arranged.beside], devices=devices)
+
+
+def _alike(mode: Mode, other: Mode) -> bool:
+    """Whether two modes differ in no more than in their share of the machine, so that they need the same memory."""
+    return replace(mode, threads=other.threads, memory_share=other.memory_share) == other
 
 
 def shared(slot: Slot, beside: int) -> Slot:

@@ -218,7 +218,7 @@ class Loop:
             self.ended[task.cell.id] = outcome
             return
         try:
-            self.running.append(start(task, slot, folder, lock, self.setting))
+            self.running.append(start(task, slot, folder, lock, self.setting, alone=self._runs_alone(task)))
         except OSError:
             lock.release()
             raise
@@ -363,8 +363,12 @@ def take(folder: CellFolder) -> FileLock | None:
     return None
 
 
-def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: Setting) -> Running:
+def start(
+    task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: Setting, *, alone: bool = False
+) -> Running:
     """Start the next attempt at a cell, in the series that it goes on from or in a new one.
+
+    One that runs ``alone`` has all of its device's memory, whatever share belongs to its slot.
 
     Raises:
         OSError: The folder cannot be written.
@@ -373,6 +377,8 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
     if begun and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, setting)):
         discard(folder)
     before = last_request(folder)
+    # another mode would sum in another order, to other bits than the attempt that is gone on from
+    mode = Mode(**before["mode"]) if folder.checkpoints() and "mode" in before else setting.mode(task.cell, slot)
     number = max((attempt.number for attempt in folder.attempts()), default=0) + 1
     attempt = Attempt(
         cell=task.cell,
@@ -380,8 +386,7 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
         folder=str(folder.root),
         data_home=str(setting.data_home),
         device=slot.device,
-        # another mode would sum in another order, to other bits than the attempt that is gone on from
-        mode=Mode(**before["mode"]) if folder.checkpoints() and "mode" in before else setting.mode(task.cell, slot),
+        mode=replace(mode, memory_share=1.0 if alone else slot.memory_share),
         suite=setting.suite,
         series=before.get("series") or uuid.uuid4().hex[:16],
         created_ms=before.get("created_ms") or time.time_ns() // 1_000_000,

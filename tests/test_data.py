@@ -452,11 +452,12 @@ def test_batches_without_augmentation_are_the_normalised_images(packed: PackedDa
 def test_test_batches_hold_every_image_in_order(packed: PackedDataset) -> None:
     batches = TestBatches(packed, batch_size=100, device=CPU)
     found = list(batches)
-    assert [len(labels) for _, labels in found] == [100, 100, 100, 60]
+    assert [len(images) for images in found] == [100, 100, 100, 60]
     assert len(batches) == 4
-    assert torch.cat([labels for _, labels in found]).tolist() == packed.test_labels.tolist()
-    restored = torch.cat([images for images, _ in found])[:, :1] * packed.std[0] + packed.mean[0]
-    assert np.array_equal((restored * 255).round().byte().numpy(), packed.test_images)
+    assert batches.labels.tolist() == packed.test_labels.tolist()
+    assert np.array_equal(torch.cat(found).numpy(), packed.test_images)
+    restored = batches.normalise(found[0])[:, :1] * packed.std[0] + packed.mean[0]
+    assert np.array_equal((restored * 255).round().byte().numpy(), packed.test_images[:100])
 
 
 def test_streams_of_seeds_do_not_meet() -> None:

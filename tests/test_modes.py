@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from conftest import suite_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import probe
-from bench.devices import Slot
-from bench.modes import Speed, arrange, best, candidates, default_mode, fits, levels
-from bench.plan import makespan
-from bench.values import Cell, Execution, Mode
+from bench import devices, probe
+from bench.cli import cli
+from bench.cli.run import Session, lay_out
+from bench.devices import GPU_USABLE, Slot
+from bench.modes import Arrangement, Speed, arrange, best, candidates, default_mode, fits, levels
+from bench.plan import make_plan, makespan
+from bench.values import Cell, Execution, Mode, Suite
 
 CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
 GPU = Slot(name="gpu 0", device="cuda", visible="0", threads=4)
@@ -163,3 +169,102 @@ def test_a_damaged_file_of_speeds_is_measured_anew(
     (tmp_path / "speeds.json").write_text("{")
     assert choose([make_cell("nets.py:net")], tmp_path / "speeds.json", images=100_000, said=[]) is not None
     assert json.loads((tmp_path / "speeds.json").read_text())
+
+
+class FakeWorkers:
+    """Answers trials as a GPU of 80 GB would: slower beside others, out of memory beyond its share."""
+
+    def __init__(self, peaks: dict[str, float], speedup: dict[int, float]) -> None:
+        self.peaks, self.speedup = peaks, speedup
+        self.asked: list[tuple[str, int, bool, str]] = []
+
+    def __call__(
+        self, command: str, request: dict[str, Any], *, beside: int, threads: int, visible: str
+    ) -> list[dict[str, Any]]:
+        model, mode = request["cell"]["model"], request["mode"]
+        self.asked.append((model, beside, mode["captured"], visible))
+        peak = self.peaks[model] * (1.5 if mode["captured"] else 1)
+        if peak > mode["memory_share"] * 80_000:
+            return [{"error": "OutOfMemoryError: CUDA out of memory."}] * beside
+        rate = 1000.0 * self.speedup[beside] / beside * (1.3 if mode["captured"] else 1)
+        return [{"images_per_s": rate, "warm_up_s": 1.0, "peak_mb": peak}] * beside
+
+
+def on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: FakeWorkers, cells: list[Cell], **execution: object
+) -> Arrangement:
+    monkeypatch.setattr(probe, "ask_side_by_side", workers)
+    monkeypatch.setattr(probe, "gpu_memory_mb", lambda visible: 80_000.0)
+    monkeypatch.setattr(probe, "device_name", lambda slot: "a GPU")
+    found = probe.choose(
+        cells,
+        {cell.id: 1e6 for cell in cells},
+        {cell.id: 10 for cell in cells},
+        slot=GPU,
+        devices=1,
+        execution=Execution(memory_format="channels_last", compile="never", **execution),  # type: ignore[arg-type]
+        cache=tmp_path / "speeds.json",
+        most=4,
+    )
+    assert found is not None
+    return found
+
+
+def test_small_cells_share_a_gpu_and_each_has_its_part_of_the_memory(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = FakeWorkers({"a": 5_000}, {1: 1.0, 2: 1.8, 4: 3.0})
+    cells = [make_cell("a", seed=seed, precision="bf16") for seed in range(8)]
+    found = on_a_gpu(monkeypatch, tmp_path, workers, cells)
+    assert found.beside == 4
+    assert {(mode.captured, mode.memory_share) for mode in found.modes.values()} == {(True, round(GPU_USABLE / 4, 3))}
+
+
+def test_fewer_cells_share_a_gpu_where_a_measured_peak_does_not_fit(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = FakeWorkers({"small": 5_000, "large": 22_000}, {1: 1.0, 2: 1.8, 4: 3.0})
+    cells = [make_cell(model, seed=seed, precision="bf16") for model in ("small", "large") for seed in range(4)]
+    found = on_a_gpu(monkeypatch, tmp_path, workers, cells)
+    assert found.beside == 2
+    assert ("large", 4, False, "0") not in workers.asked, "what does not fit is not tried"
+
+
+def test_a_mode_that_needs_more_memory_is_judged_by_its_own_peak(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = FakeWorkers({"a": 30_000}, {1: 1.0, 2: 1.8, 4: 3.0})
+    cells = [make_cell("a", seed=seed, precision="bf16") for seed in range(8)]
+    found = on_a_gpu(monkeypatch, tmp_path, workers, cells)
+    assert ("a", 2, False, "0") in workers.asked
+    assert ("a", 2, True, "0") not in workers.asked, "two of 45 GB do not fit in 80"
+    assert (found.beside, {mode.captured for mode in found.modes.values()}) == (2, {False})
+
+
+def test_cells_that_are_timed_never_share_a_gpu(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = FakeWorkers({"a": 5_000}, {1: 1.0, 2: 1.8, 4: 3.0})
+    cells = [make_cell("a", seed=seed, precision="bf16") for seed in range(8)]
+    found = on_a_gpu(monkeypatch, tmp_path, workers, cells, timed=True)
+    assert found.beside == 1
+    assert {beside for _, beside, _, _ in workers.asked} == {1}
+    assert {mode.memory_share for mode in found.modes.values()} == {1.0}
+
+
+def test_cells_that_are_timed_never_share_the_cpu(
+    make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "cpu_cores", lambda: 4)
+    suite = make_suite(*(make_cell(seed=seed) for seed in range(4)))
+    for timed, expected in ((False, 4), (True, 1)):
+        asked = replace(suite, execution=Execution(timed=timed))
+        session = Session(asked, None, make_plan(asked, {}, {}), {}, {})
+        assert len(lay_out(session, "cpu", None)[0]) == expected
+
+
+def test_to_share_a_device_is_refused_where_speed_is_measured(project: Path) -> None:
+    (project / "timed.yaml").write_text("execution: {timed: true}\n" + suite_text(["resnet18"]))
+    result = CliRunner().invoke(cli, ["run", "timed.yaml", "--device", "cpu", "--slots-per-device", "2"])
+    assert result.exit_code == 2
+    assert "timed: true" in result.output

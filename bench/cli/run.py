@@ -90,6 +90,12 @@ def run(
     if offline and tracking_uri:
         raise UsageError("--offline writes to no store: leave --tracking-uri to bench sync")
     suites = [(suite, select(suite, filters)) for suite in load_suites(required(paths), overrides)]
+    for suite, _ in suites:
+        if suite.execution.timed and slots_per_device not in (None, 1):
+            raise UsageError(
+                f"--slots-per-device {slots_per_device}: {suite.path} says timed: true, so its cells share no device; "
+                "leave one of them out"
+            )
     find_slots(device, per_device=slots_per_device, cells=1)  # a wrong --device is said before anything is opened
     chosen_cells = select_cells or "missing"
     if dry_run:
@@ -361,6 +367,8 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
         * train_images(task.cell.dataset, task.cell.recipe.input_size, home)
         for task in waiting
     }
+    if session.suite.execution.timed:
+        slots_per_device = 1
     whole = find_slots(device, per_device=1, cells=len(cells))
     default = find_slots(device, per_device=slots_per_device, cells=len(cells))
     arrangement = choose(

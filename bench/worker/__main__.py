@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,17 +125,31 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
     return 0
 
 
+OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What CUDA and its libraries say where they, and not torch's allocator, find no memory."""
+
+
 def classify(error: BaseException) -> tuple[str, str]:
     """The kind of a failure and a sentence for it."""
     import torch
 
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "oom", f"out of memory: {first_line(error)}"
+    for each in causes(error):
+        told = isinstance(each, RuntimeError) and any(words in str(each) for words in OUT_OF_MEMORY)
+        if told or isinstance(each, torch.OutOfMemoryError | MemoryError):
+            return "oom", f"out of memory: {first_line(each)}"
     if isinstance(error, DivergedError):
         return "diverged", str(error)
     if isinstance(error, BenchError):
         return "error", str(error)
     return "error", f"{type(error).__name__}: {first_line(error)}"
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was raised from or on top of: what ends a capture hides what went wrong in it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +30,10 @@ from bench.worker.data.batches import TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset, pack
 from bench.worker.evaluate import (
     EpochTiming,
+    Tester,
     journal_summary,
     keep_predictions,
     keep_weights,
-    test,
 )
 from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer, learning_rates
@@ -43,6 +44,8 @@ CHECKPOINT_EVERY_S = 1.0
 CHECKPOINT_SHARE = 0.01
 """Largest share of the time spent on saving; a net that takes long to save is saved less often."""
 PROGRESS_EVERY_S = 1.0
+MOST_AHEAD = 64
+"""Steps that a GPU may have in its queue: enough that it never waits for the host, seconds of work for a large net."""
 TEST_BATCH = 500
 """Images a test batch."""
 
@@ -185,7 +188,7 @@ def train_epochs(training: Training) -> None:
     batches = TrainBatches(
         training.data, batch_size=recipe.batch_size, augment=recipe.augment, seed=training.cell.seed, device=device
     )
-    test_batches = TestBatches(training.data, batch_size=TEST_BATCH, device=device)
+    test = make_tester(training)
     step = make_step(
         training.net,
         training.optimizer,
@@ -203,9 +206,7 @@ def train_epochs(training: Training) -> None:
             training.journal.write("diverged", epoch=epoch + 1, metrics={"train/loss": math.nan})
             raise
         train_s = time.monotonic() - began
-        metrics, training.scores = test(
-            training.net, test_batches, training.attempt.mode, device, training.journal.beat
-        )
+        metrics, training.scores = test()
         images = (len(batches) - first_step) * batches.batch_size
         timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
         training.timings.append(timing)
@@ -221,6 +222,12 @@ def train_epochs(training: Training) -> None:
             raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
 
 
+def make_tester(training: Training) -> Tester:
+    """What tests the net of a cell."""
+    batches = TestBatches(training.data, batch_size=TEST_BATCH, device=training.device)
+    return Tester(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)
+
+
 def train_epoch(training: Training, batches: TrainBatches, step: Step) -> float:
     """Train the epoch after ``epochs_done`` from ``steps_done`` on. Returns the mean loss a step.
 
@@ -233,18 +240,42 @@ def train_epoch(training: Training, batches: TrainBatches, step: Step) -> float:
     training.net.train()
     if first == 0:
         training.losses = torch.zeros(steps, device=device)
+    lead = Lead(device)
     clock = shown = time.monotonic()
     for number, chosen in enumerate(batches.choices(epoch, first), start=first):
         training.losses[number] = step(chosen, derive_seed(seed, epoch + 1, number))
         training.steps_done = number + 1
         if device.type == "cpu" and not math.isfinite(training.losses[number].item()):
             break  # reading a loss would stop a GPU's queue; there it waits for the end of the epoch
+        lead.grows()
         if (now := time.monotonic()) - shown > PROGRESS_EVERY_S:
             shown = now
             speed = round((number + 1 - first) * batches.batch_size / (now - clock), 1)
             training.journal.write("progress", epoch=epoch + 1, step=number + 1, steps=steps, images_per_s=speed)
         save_when_due(training)
     return mean_loss(training.losses, epoch)
+
+
+class Lead:
+    """How far the host is ahead of a GPU. It never waits for the step before, which would empty the device's queue.
+
+    It waits for one some steps back: a host that queues a whole epoch at once could neither say how far the cell is nor
+    leave when it is asked to. On the CPU nothing is queued.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._queued: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None
+
+    def grows(self) -> None:
+        """Another step was queued."""
+        if self._queued is None:
+            return
+        # a blocking event lets the core sleep, which cells side by side have better use for
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        event.record()
+        self._queued.append(event)
+        if len(self._queued) > MOST_AHEAD:
+            self._queued.popleft().synchronize()
 
 
 def save_when_due(training: Training) -> None:
@@ -291,8 +322,7 @@ def finish(training: Training) -> None:
     """Write what the cell leaves behind; the result last, by rename."""
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died between its last epoch and this line
-        batches = TestBatches(training.data, batch_size=TEST_BATCH, device=training.device)
-        _, training.scores = test(training.net, batches, training.attempt.mode, training.device, journal.beat)
+        _, training.scores = make_tester(training)()
     keep_predictions(training.scores, training.data.test_labels, folder)
     journal.write("artifact", path=folder.predictions.name)
     journal.write("artifact", path=folder.environment.name)

@@ -14,7 +14,7 @@ import importlib
 import inspect
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,17 +123,18 @@ class TestBatches:
     def __init__(self, packed: PackedDataset, *, batch_size: int, device: torch.device) -> None:
         self.batch_size = batch_size
         self._images = _resident(packed.test_images, device)
-        self._labels = _resident(packed.test_labels, device)
-        self._normalise = _Normalise(packed, device)
+        self.labels = _resident(packed.test_labels, device)
+        """(N,) int64, of the whole set."""
+        self.normalise: Callable[[Tensor], Tensor] = _Normalise(packed, device)
+        """What makes a batch ready for a net."""
 
     def __len__(self) -> int:
         """Batches of a pass."""
-        return math.ceil(len(self._labels) / self.batch_size)
+        return math.ceil(len(self.labels) / self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for first in range(0, len(self._labels), self.batch_size):
-            chosen = slice(first, first + self.batch_size)
-            yield self._normalise(self._images[chosen]), self._labels[chosen]
+    def __iter__(self) -> Iterator[Tensor]:
+        """Images (N, C, H, W) uint8, not normalised, as they lie in the set."""
+        return iter(torch.split(self._images, self.batch_size))
 
 
 class _Normalise:
