@@ -130,9 +130,21 @@ class AugmentationSpec:
     target: str
     options: dict[str, Option]
     doc: str
+    of_files: bool = False
+    """Whether it decides which part of an image file is decoded: for data sets whose files are read as they are
+    trained on, and the first of a recipe's list."""
 
 
 AUGMENTATIONS = {
+    "random_resized_crop": AugmentationSpec(
+        target="bench.worker.data.views:random_view",
+        options={
+            "area": Option(type="floats", default=(0.08, 1.0), above=0, maximum=1, doc="range of the part's area"),
+            "ratio": Option(type="floats", default=(3 / 4, 4 / 3), above=0, doc="range of its width / height"),
+        },
+        doc="a random part of the image, resized to the input size (Szegedy et al. 2015)",
+        of_files=True,
+    ),
     "random_crop": AugmentationSpec(
         target="bench.worker.data.augment:RandomCrop",
         options={"padding": Option(type="int", default=4, minimum=1, doc="pixels of black on each side")},
@@ -296,10 +308,13 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """A data set. ``loader`` is ``"module:function"`` in :mod:`bench.worker.data`, None where bench only plans."""
+    """A data set that is decoded once and kept (``loader``), or read file by file as it is trained on (``layout``)."""
 
     title: str
     loader: str | None
+    """``"module:function"`` in :mod:`bench.worker.data`."""
+    layout: str | None = None
+    """``"module:function"`` in :mod:`bench.layouts`."""
     num_classes: int
     input_size: int
     """Default height and width in pixels."""
@@ -376,6 +391,25 @@ _CIFAR100 = tuple(
     tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
     """.split()  # noqa: SIM905 - a hundred lines otherwise
 )
+
+
+CLOTHES = (
+    "T-Shirt",
+    "Shirt",
+    "Knitwear",
+    "Chiffon",
+    "Sweater",
+    "Hoodie",
+    "Windbreaker",
+    "Jacket",
+    "Downcoat",
+    "Suit",
+    "Shawl",
+    "Dress",
+    "Vest",
+    "Underwear",
+)
+"""Clothing1M's classes in the order of their labels."""
 
 DATASETS = {
     "digits": DatasetSpec(
@@ -510,6 +544,7 @@ DATASETS = {
     "imagenet300": DatasetSpec(
         title="ImageNet (300 images a class)",
         loader=None,
+        layout="bench.layouts.imagenet300:imagenet300",
         num_classes=1000,
         input_size=224,
         train_images=300_000,
@@ -523,6 +558,7 @@ DATASETS = {
     "imagenet": DatasetSpec(
         title="ImageNet",
         loader=None,
+        layout="bench.layouts.imagenet:imagenet",
         num_classes=1000,
         input_size=224,
         train_images=1_281_167,
@@ -536,6 +572,7 @@ DATASETS = {
     "clothing1m": DatasetSpec(
         title="Clothing1M",
         loader=None,
+        layout="bench.layouts.clothing1m:clothing1m",
         num_classes=14,
         input_size=224,
         train_images=1_000_000,
@@ -545,6 +582,22 @@ DATASETS = {
         by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
         licence="non-commercial research (by agreement)",
         source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
+        classes=CLOTHES,
+    ),
+    "clothing1m_clean": DatasetSpec(
+        title="Clothing1M (clean training set)",
+        loader=None,
+        layout="bench.layouts.clothing1m:clothing1m_clean",
+        num_classes=14,
+        input_size=224,
+        train_images=47_570,
+        test_images=10_526,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
+        licence="non-commercial research (by agreement)",
+        source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
+        classes=CLOTHES,
     ),
 }
 
@@ -563,9 +616,10 @@ def dataset_problem(name: str) -> str | None:
     return f"unknown data set {name!r} ({f'did you mean {hint!r}?' if hint else 'bench datasets lists them'})"
 
 
-def dataset_title(name: str) -> str:
-    """Heading of a data set's table."""
-    return DATASETS[name].title if name in DATASETS else Path(name.removeprefix(FOLDER_PREFIX)).name
+def dataset_title(name: str, max_images_per_class: int = 0) -> str:
+    """Heading of a data set's table; 0 stands for all images of a class."""
+    title = DATASETS[name].title if name in DATASETS else Path(name.removeprefix(FOLDER_PREFIX)).name
+    return f"{title}, at most {max_images_per_class} images a class" if max_images_per_class else title
 
 
 # --- Report formats --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench import forms
 from bench.catalog import DATASETS, FOLDER_PREFIX, Archive, DatasetSpec, dataset_problem
 from bench.errors import DataError
+from bench.layouts import survey
 from bench.paths import sync_folder
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def status(name: str, home: Path) -> Status:
     Raises:
         DataError: The name is no data set.
     """
-    return _look(name, home, _folder_status, _size_problem)
+    return _look(name, home, _folder_status, _size_problem, thorough=False)
 
 
 def verify(name: str, home: Path) -> Status:
@@ -89,21 +90,27 @@ def verify(name: str, home: Path) -> Status:
     Raises:
         DataError: The name is no data set.
     """
-    return _look(name, home, _verified_folder, archive_problem)
+    return _look(name, home, _verified_folder, archive_problem, thorough=True)
 
 
 def _look(
-    name: str, home: Path, of_folder: Callable[[str], Status], of_archive: Callable[[Path, Archive], str | None]
+    name: str,
+    home: Path,
+    of_folder: Callable[[str], Status],
+    of_archive: Callable[[Path, Archive], str | None],
+    *,
+    thorough: bool,
 ) -> Status:
     if name.startswith(FOLDER_PREFIX):
         return of_folder(name)
-    if name in DATASETS and DATASETS[name].loader is None:
-        return Status(name, "absent", home / name, _planned_only(name), 0)
+    if name in DATASETS and DATASETS[name].layout is not None:
+        found = survey(name, home, thorough=thorough)
+        return Status(name, found.state, found.folder, found.sentence, 0)
     return _archive_status(name, _spec(name), home / name, of_archive)
 
 
 def num_classes(name: str, home: Path) -> int:  # noqa: ARG001 - a data set may come to count what it finds at home
-    """Classes of a data set, also of those that are only planned.
+    """Classes of a data set, whether or not it is here.
 
     Raises:
         DataError: The name is no data set, or its folder is missing or no image tree.
@@ -140,17 +147,7 @@ def _size_problem(path: Path, archive: Archive) -> str | None:
 def _spec(name: str) -> DatasetSpec:
     if problem := dataset_problem(name):
         raise DataError(problem)
-    spec = DATASETS[name]
-    if spec.loader is None:
-        raise DataError(_planned_only(name))
-    return spec
-
-
-def _planned_only(name: str) -> str:
-    return (
-        f"{name} is only planned and measured so far; if you have its images as {LAYOUT}, name that folder in the "
-        f"suite: folder:PATH. {DATASETS[name].by_hand}"
-    ).rstrip()
+    return DATASETS[name]
 
 
 def _archive_status(
@@ -462,11 +459,6 @@ def packed_digest(dataset: str, input_size: int, home: Path) -> str:
     return str(_packed_card(dataset, input_size, home).get("digest", ""))
 
 
-def train_images(dataset: str, input_size: int, home: Path) -> int:
-    """Training images of a data set that has been decoded; 0 where it has not."""
-    return int(_packed_card(dataset, input_size, home).get("train_images", 0))
-
-
 def _packed_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
     try:
         card = json.loads((pack_folder(dataset, input_size, home) / "card.json").read_text(encoding="utf-8"))
@@ -478,7 +470,14 @@ def _packed_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
 # --- Fetching --------------------------------------------------------------------------------------------------------
 
 
-def require(names: Sequence[str], home: Path, *, download: bool, on_progress: Progress | None = None) -> None:
+def require(
+    names: Sequence[str],
+    home: Path,
+    *,
+    download: bool,
+    on_progress: Progress | None = None,
+    partly: Collection[str] = (),
+) -> None:
     """Have every data set of a run ready: fetch what can be fetched, refuse before that what cannot.
 
     Args:
@@ -486,6 +485,7 @@ def require(names: Sequence[str], home: Path, *, download: bool, on_progress: Pr
         home: The data folder, see :func:`bench.paths.data_home`.
         download: False never touches the network, and neither does BENCH_OFFLINE=1.
         on_progress: See :data:`Progress`.
+        partly: Names of which a part is enough, where it was brought by hand.
 
     Raises:
         DataError: Names all data sets that are missing, where each was looked for, and how to get it.
@@ -499,6 +499,8 @@ def require(names: Sequence[str], home: Path, *, download: bool, on_progress: Pr
             problems.append(str(error))
             continue
         if found.state == "ready":
+            continue
+        if found.state == "incomplete" and name in partly and name in DATASETS and DATASETS[name].layout:
             continue
         if may_download and name in DATASETS and not DATASETS[name].by_hand:
             to_fetch.append(name)

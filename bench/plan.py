@@ -9,7 +9,7 @@ from typing import Literal
 
 from bench.catalog import DATASETS
 from bench.fingerprint import changes, fingerprint
-from bench.values import Cell, Cost, Outcome, Plan, Suite, Task
+from bench.values import Cell, Cost, DataKey, Outcome, Plan, Suite, Task
 
 Selection = Literal["missing", "all", "failed", "stale"]
 
@@ -103,14 +103,15 @@ def _is_selected(outcome: Outcome, select: Selection) -> bool:
 
 
 def mark_stale(
-    cells: Iterable[Cell], outcomes: Mapping[str, Outcome], digests: Mapping[tuple[str, int], str]
+    cells: Iterable[Cell], outcomes: Mapping[str, Outcome], digests: Mapping[DataKey, str]
 ) -> dict[str, Outcome]:
     """The outcomes, with what has changed since each result was made.
 
     Args:
         cells: The cells they are of.
         outcomes: By cell id.
-        digests: Digest of the data that is here now, by data set and input size; what is not here has not changed.
+        digests: Digest of the data that is here now, by :attr:`bench.values.Cell.data_key`; what is not here has not
+            changed.
     """
     marked = dict(outcomes)
     current: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -118,7 +119,7 @@ def mark_stale(
         outcome = outcomes.get(cell.id)
         if outcome is None or outcome.state != "complete":
             continue
-        data = digests.get((cell.dataset, cell.recipe.input_size), "")
+        data = digests.get(cell.data_key, "")
         if (cell.model, data) not in current:  # ten thousand cells ask the same few questions
             # the kind of device is not asked for: a result from a GPU does not rot by being looked at on a laptop
             current[cell.model, data] = fingerprint(cell, data=data, device="")
@@ -160,7 +161,7 @@ class Speeds:
         left = max(0, cell.recipe.epochs - epochs_done)
         if (known := self.epoch_s.get(_workload(cell))) is not None:
             return round(left * known, 1)
-        images = DATASETS[cell.dataset].train_images if cell.dataset in DATASETS else None
+        images = _train_images(cell)
         if not self.rates or cost is None or images is None:
             return None
         return round(left * images * cost.flops / self._rate(cell.model, cost.flops), 1)
@@ -178,6 +179,14 @@ class Speeds:
         return self.nearest[model, flops]
 
 
+def _train_images(cell: Cell) -> int | None:
+    """Training images of an epoch, as published; None for a folder, which nobody has counted."""
+    if cell.dataset not in DATASETS:
+        return None
+    spec, limit = DATASETS[cell.dataset], cell.recipe.max_images_per_class
+    return spec.train_images if limit is None else min(spec.train_images, limit * spec.num_classes)
+
+
 def _workload(cell: Cell) -> tuple[object, ...]:
     recipe = cell.recipe
-    return (cell.model, cell.dataset, recipe.stem, recipe.input_size, recipe.batch_size, recipe.precision)
+    return (cell.model, *cell.data_key, recipe.stem, recipe.batch_size, recipe.precision)

@@ -23,7 +23,7 @@ from bench.journal import Event, fold, read_cell, read_from
 from bench.launch import Handle, Launcher
 from bench.modes import default_mode
 from bench.paths import CellFolder, write_atomically
-from bench.values import Attempt, Cell, Execution, Mode, Outcome, Plan, Task, to_json
+from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Plan, Task, to_json
 
 GRACE_S = 10.0
 """How long workers get to save their state when they are asked to leave."""
@@ -129,8 +129,10 @@ class Setting:
     watcher: Watcher
     home: Path
     data_home: Path
-    digests: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    """Digest of the data that will be trained on, by data set and input size."""
+    digests: Mapping[DataKey, str] = field(default_factory=dict)
+    """Digest of the data that will be trained on, by :attr:`bench.values.Cell.data_key`."""
+    data_folders: Mapping[DataKey, Path] = field(default_factory=dict)
+    """Where it lies ready."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs the cells; see :class:`bench.values.Attempt`."""
     modes: Mapping[str, Mode] = field(default_factory=dict)
@@ -385,6 +387,7 @@ def start(
         number=number,
         folder=str(folder.root),
         data_home=str(setting.data_home),
+        data_folder=str(setting.data_folders.get(task.cell.data_key, "")),
         device=slot.device,
         mode=replace(mode, memory_share=1.0 if alone else slot.memory_share),
         suite=setting.suite,
@@ -406,7 +409,7 @@ def start(
 
 def has_changed(folder: CellFolder, cell: Cell, slot: Slot, setting: Setting) -> bool:
     """Whether the cell's attempts so far were made under another fingerprint, so that nothing can go on from them."""
-    data = setting.digests.get((cell.dataset, cell.recipe.input_size), "")
+    data = setting.digests.get(cell.data_key, "")
     recorded = fold(cell.id, read_cell(folder)).fingerprint
     return bool(changes(recorded, fingerprint(cell, data=data, device=slot.device)))
 

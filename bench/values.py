@@ -18,6 +18,8 @@ MemoryFormat = Literal["channels_last", "contiguous"]
 Stem = Literal["small", "standard"]
 State = Literal["complete", "failed", "interrupted", "running", "missing"]
 FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost"]
+DataKey = tuple[str, int, int | None]
+"""Data set, input size, and images of each class at most."""
 
 PROTOCOL_VERSION = 1
 """Version of the training protocol: raised whenever the same cell would give other numbers than before."""
@@ -72,12 +74,18 @@ class Recipe:
     """``small``: the net's form for 32-pixel images; ``standard``: the ImageNet net as its authors built it."""
     input_size: int
     """Height and width in pixels of what the net sees, in training, test and FLOPs."""
+    max_images_per_class: int | None = None
+    """Images of each class that are trained on at most, and tested on at most: the first by a hash of their names, see
+    :func:`bench.layouts.rank`. None: all of them."""
 
 
 @lru_cache(maxsize=4096)
 def _canonical(value: "Recipe | Choice") -> str:
     """Canonical JSON; kept, because the ten thousand cells of a suite share a few recipes."""
-    return json.dumps(asdict(value), sort_keys=True, separators=(",", ":"))
+    content = asdict(value)
+    if content.get("max_images_per_class", 0) is None:
+        del content["max_images_per_class"]  # ids of cells on whole data sets are older than this key
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +109,11 @@ class Cell:
             f'"recipe":{_canonical(self.recipe)},"schedule":{_canonical(self.schedule)},"seed":{self.seed}}}'
         )
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def data_key(self) -> "DataKey":
+        """What decides which images, at which size, it is trained and tested on."""
+        return self.dataset, self.recipe.input_size, self.recipe.max_images_per_class
 
     @property
     def title(self) -> str:
@@ -221,6 +234,8 @@ class Attempt:
     """The cell's folder, absolute; see :class:`bench.paths.CellFolder`."""
     data_home: str
     """Folder of downloaded and packed data sets, absolute."""
+    data_folder: str = ""
+    """Where its data set lies ready, absolute; empty: the worker looks for it."""
     device: str
     """``cpu`` or ``cuda``; which GPU is set by CUDA_VISIBLE_DEVICES."""
     mode: Mode

@@ -24,7 +24,9 @@ from bench.worker.data.batches import TestBatches, TrainBatches, derived_seed
 from bench.worker.data.pack import PackedDataset, channel_statistics, pack, resize
 
 CPU = torch.device("cpu")
-ALL_AUGMENTATIONS = tuple(with_defaults(name, {}, spec.options) for name, spec in AUGMENTATIONS.items())
+ALL_AUGMENTATIONS = tuple(
+    with_defaults(name, {}, spec.options) for name, spec in AUGMENTATIONS.items() if not spec.of_files
+)
 
 
 def tar_of(files: dict[str, bytes]) -> bytes:

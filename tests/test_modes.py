@@ -18,6 +18,7 @@ from bench.cli.run import Session, lay_out
 from bench.devices import GPU_USABLE, Slot
 from bench.modes import Arrangement, Speed, arrange, best, candidates, default_mode, fits, levels
 from bench.plan import make_plan, makespan
+from bench.prepared import Prepared
 from bench.values import Cell, Execution, Mode, Suite
 
 CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
@@ -259,7 +260,9 @@ def test_cells_that_are_timed_never_share_the_cpu(
     suite = make_suite(*(make_cell(seed=seed) for seed in range(4)))
     for timed, expected in ((False, 4), (True, 1)):
         asked = replace(suite, execution=Execution(timed=timed))
-        session = Session(asked, None, make_plan(asked, {}, {}), {}, {})
+        session = Session(
+            asked, None, make_plan(asked, {}, {}), {}, {suite.cells[0].data_key: Prepared(project, "", 1437)}
+        )
         assert len(lay_out(session, "cpu", None)[0]) == expected
 
 

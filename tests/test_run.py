@@ -352,11 +352,11 @@ def test_an_attempt_under_another_fingerprint_is_kept_aside_and_the_cell_begins_
 
     cell = make_cell("a")
     home = project / ".bench"
-    run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8): "old"})
-    run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8): "old"})
+    run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8, None): "old"})
+    run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8, None): "old"})
     first = last_request(CellFolder.of(home, cell.id))
     assert (first["number"], len(list(home.glob("cells/*/before-*")))) == (2, 0)
-    run([cell], FakeLauncher(a=well), digests={("digits", 8): "new"})
+    run([cell], FakeLauncher(a=well), digests={("digits", 8, None): "new"})
     second = last_request(CellFolder.of(home, cell.id))
     assert (second["number"], len(list(home.glob("cells/*/before-*")))) == (1, 1)
     assert second["series"] != first["series"]

@@ -12,8 +12,9 @@ from click.shell_completion import CompletionItem
 from bench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from bench.prepared import Prepared
     from bench.tracking import Store
-    from bench.values import Outcome, Suite
+    from bench.values import DataKey, Outcome, Suite
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,6 +49,12 @@ def suite_options(command: Command) -> Command:
     return command
 
 
+max_images_option = click.option(
+    "--max-images-per-class",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train and test on the first N images of each class by a hash of their names: makes other cells.",
+)
 tracking_option = click.option(
     "tracking_uri",
     "--tracking-uri",
@@ -55,6 +62,13 @@ tracking_option = click.option(
     help="MLflow store. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db in the current folder.",
 )
 json_option = click.option("as_json", "--json", is_flag=True, help="Print JSON.")
+
+
+def all_overrides(overrides: Sequence[str], max_images_per_class: int | None) -> Sequence[str]:
+    """The ``--set`` strings, with ``--max-images-per-class`` as one more."""
+    if max_images_per_class is None:
+        return overrides
+    return [*overrides, f"recipe.max_images_per_class={max_images_per_class}"]
 
 
 def load_suites(paths: Sequence[str], overrides: Sequence[str]) -> list["Suite"]:
@@ -124,43 +138,48 @@ def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Ou
     return stored, mark_stale(suite.cells, merged, current_digests(suite, merged))
 
 
-def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> dict[tuple[str, int], str]:
+def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> "dict[DataKey, str]":
     """Digests of the data of cells that have a result, as the data is now; images that changed are decoded for it."""
     from bench.catalog import FOLDER_PREFIX
-    from bench.fetch import packed_digest, status
+    from bench.fetch import status
     from bench.paths import data_home
+    from bench.prepared import look
 
     home = data_home()
     complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
     digests = {}
-    for name, size in dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in complete):
-        digests[name, size] = packed_digest(name, size, home)
-        if not digests[name, size] and name.startswith(FOLDER_PREFIX) and status(name, home).state == "ready":
-            digests |= packed([(name, size)])
+    for key in dict.fromkeys(cell.data_key for cell in complete):
+        found = look(key, home)
+        if not found and key[0].startswith(FOLDER_PREFIX) and status(key[0], home).state == "ready":
+            found = packed([key])[key]
+        digests[key] = found.digest if found else ""
     return digests
 
 
-def packed(needed: "Iterable[tuple[str, int]]") -> dict[tuple[str, int], str]:
-    """Decode data sets once, so that all cells share them, and return their digests by data set and input size.
+def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
+    """Pack or index data sets once, so that all cells share them, and return what is known of each.
 
     Raises:
         DataError: One is broken; every such data set is named.
     """
     from bench.devices import cpu_cores
-    from bench.fetch import packed_digest
     from bench.launch import ask_worker
     from bench.paths import data_home
+    from bench.prepared import look
 
     home = data_home()
-    digests = {(name, size): packed_digest(name, size, home) for name, size in needed}
-    missing = [pair for pair, digest in digests.items() if not digest]
+    found = {key: look(key, home) for key in needed}
+    missing = [key for key, known in found.items() if known is None]
     if missing:
-        requests = [{"dataset": name, "input_size": size, "data_home": str(home)} for name, size in missing]
+        fields = ("dataset", "input_size", "max_images_per_class")
+        requests = [{**dict(zip(fields, key, strict=True)), "data_home": str(home)} for key in missing]
         answers = ask_worker("pack", requests, threads=cpu_cores())
         if errors := [answer["error"] for answer in answers if "error" in answer]:
             raise DataError("\n".join(errors))
-        digests.update({(answer["dataset"], answer["input_size"]): answer["digest"] for answer in answers})
-    return digests
+        found.update({key: look(key, home) for key in missing})
+    if changed := [key[0] for key, known in found.items() if known is None]:
+        raise DataError(f"{', '.join(changed)} changed while it was made ready; run again when nothing writes to it")
+    return {key: known for key, known in found.items() if known is not None}
 
 
 def open_store_if_there(tracking_uri: str | None) -> "Store | None":

@@ -93,17 +93,21 @@ def list_(as_json: bool) -> None:
 @names_argument
 @click.option(
     "--from",
-    "path",
-    type=click.Path(path_type=Path),
-    help="Adopt the data set from this folder or archive, in any usual form, instead of fetching it.",
+    "source",
+    metavar="PATH",
+    help="Adopt the data set from this folder or archive, in any usual form, instead of fetching it. For imagenet300: "
+    "imagenet, whose images its list is made of.",
 )
-def get(names: Sequence[str], path: Path | None) -> None:
+def get(names: Sequence[str], source: str | None) -> None:
     """Fetch data sets, with a checksum, or adopt one that is already here."""
     from bench.fetch import require
     from bench.paths import data_home
 
-    if path is not None:
-        adopt(known(names), path.expanduser().absolute())
+    if source is not None and "imagenet300" in names:
+        make_image_list(known(names), source)
+        return
+    if source is not None:
+        adopt(known(names), Path(source).expanduser().absolute())
         return
     with show_progress() as on_progress:
         require(list(known(names)), data_home(), download=True, on_progress=on_progress)
@@ -137,6 +141,28 @@ def adopt(names: Sequence[str], path: Path) -> None:
     card = answer["card"]
     click.echo(f"{name}: ready, read from the {card['form']}")
     click.echo(f"  {card['train_images']:,} training and {card['test_images']:,} test images, digest {card['digest']}")
+
+
+def make_image_list(names: Sequence[str], source: str) -> None:
+    """Write imagenet300's list and say what is in it.
+
+    Raises:
+        UsageError: Something else is asked for.
+        DataError: ImageNet is not here, is not complete, or the list cannot be written.
+    """
+    from bench.fetch import status
+    from bench.layouts.imagenet300 import write_list
+    from bench.paths import data_home
+
+    if list(names) != ["imagenet300"] or source != "imagenet":
+        raise UsageError("--from makes one data set out of another: bench data get imagenet300 --from imagenet")
+    path = write_list(data_home())
+    found = status("imagenet300", data_home())
+    click.echo(f"imagenet300: {found.state}. {found.sentence}")
+    if found.state != "ready":
+        raise DataError(
+            f"{path} was written, but the ImageNet that it was made from is not complete; make it again then"
+        )
 
 
 @data.command()

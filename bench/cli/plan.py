@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli.common import (
+    all_overrides,
     columns,
     json_option,
     known_outcomes,
     load_suites,
+    max_images_option,
     open_store_if_there,
     print_json,
     required,
@@ -26,12 +28,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @suite_options
+@max_images_option
 @tracking_option
 @json_option
 def plan(
-    paths: Sequence[str], filters: Sequence[str], overrides: Sequence[str], tracking_uri: str | None, as_json: bool
+    paths: Sequence[str],
+    filters: Sequence[str],
+    overrides: Sequence[str],
+    max_images_per_class: int | None,
+    tracking_uri: str | None,
+    as_json: bool,
 ) -> None:
     """Show every cell with its state, cost and estimated time. Starts nothing."""
+    overrides = all_overrides(overrides, max_images_per_class)
     suites = [select(suite, filters) for suite in load_suites(required(paths), overrides)]
     show_plans(suites, tracking_uri, as_json)
 

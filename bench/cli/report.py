@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli.common import (
+    all_overrides,
     check_writable,
     known_outcomes,
     load_suites,
+    max_images_option,
     open_store_if_there,
     select,
     suite_options,
@@ -28,6 +30,7 @@ FORMAT_NAMES = ("markdown", "json", "csv")
 
 @click.command()
 @suite_options
+@max_images_option
 @tracking_option
 @click.option("--format", "format_", type=click.Choice(FORMAT_NAMES), default="markdown", show_default=True)
 @click.option("--output", type=click.Path(), help="Write here instead of to standard output.")
@@ -37,6 +40,7 @@ def report(
     paths: Sequence[str],
     filters: Sequence[str],
     overrides: Sequence[str],
+    max_images_per_class: int | None,
     tracking_uri: str | None,
     format_: str,
     output: str | None,
@@ -46,7 +50,7 @@ def report(
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
     if output is not None:
         check_writable(Path(output))
-    suites = [select(suite, filters) for suite in load_suites(paths, overrides)]
+    suites = [select(suite, filters) for suite in load_suites(paths, all_overrides(overrides, max_images_per_class))]
     store = open_store_if_there(tracking_uri)
     if not suites:
         suites = [select(suite, filters) for suite in stored_suites(store)]

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bench.cli.common import (
+    all_overrides,
     json_option,
     known_outcomes,
     load_suites,
+    max_images_option,
     note,
     packed,
     required,
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
     from bench.devices import Slot
     from bench.paths import CellFolder
     from bench.plan import Selection
+    from bench.prepared import Prepared
     from bench.run import StopRequest
     from bench.tracking import Forwarder, Store
-    from bench.values import Cell, Mode, Outcome, Plan, Suite
+    from bench.values import Cell, DataKey, Mode, Outcome, Plan, Suite
 
 SHORT_S, DRAIN_S = 5.0, 60.0
 """How long a run waits at its end for the store to take everything, before it says so and before it gives up."""
@@ -42,6 +45,7 @@ SHORT_S, DRAIN_S = 5.0, 60.0
 
 @click.command()
 @suite_options
+@max_images_option
 @tracking_option
 @json_option
 @click.option("--rerun", "select_cells", flag_value="all", help="Run complete cells again.")
@@ -65,6 +69,7 @@ def run(
     paths: Sequence[str],
     filters: Sequence[str],
     overrides: Sequence[str],
+    max_images_per_class: int | None,
     tracking_uri: str | None,
     as_json: bool,
     select_cells: "Selection | None",
@@ -89,7 +94,10 @@ def run(
 
     if offline and tracking_uri:
         raise UsageError("--offline writes to no store: leave --tracking-uri to bench sync")
-    suites = [(suite, select(suite, filters)) for suite in load_suites(required(paths), overrides)]
+    suites = [
+        (suite, select(suite, filters))
+        for suite in load_suites(required(paths), all_overrides(overrides, max_images_per_class))
+    ]
     for suite, _ in suites:
         if suite.execution.timed and slots_per_device not in (None, 1):
             raise UsageError(
@@ -147,9 +155,9 @@ class Session:
         store: "Store | None",
         plan: "Plan",
         stored: "Mapping[str, Outcome]",
-        digests: Mapping[tuple[str, int], str],
+        data: "Mapping[DataKey, Prepared]",
     ) -> None:
-        self.suite, self.store, self.plan, self.stored, self.digests = suite, store, plan, stored, digests
+        self.suite, self.store, self.plan, self.stored, self.data = suite, store, plan, stored, data
 
     def run(
         self,
@@ -196,7 +204,8 @@ class Session:
                         watcher=progress,
                         home=home,
                         data_home=data_home(),
-                        digests=self.digests,
+                        digests={key: each.digest for key, each in self.data.items()},
+                        data_folders={key: each.folder for key, each in self.data.items()},
                         context=run_context(),
                         modes=modes,
                         execution=self.suite.execution,
@@ -330,6 +339,7 @@ def open_session(
         return Session(suite, store, plan, stored, {})
     waiting = replace(chosen, cells=tuple(task.cell for task in plan.to_run))
     fetch_data(waiting, download=download)
+    check_augmentations(waiting)
     # torch and mlflow take seconds to import: both begin now, each on a core, and not for a run that is refused
     prepare([cell.model for cell in waiting.cells])
     if store:
@@ -337,7 +347,7 @@ def open_session(
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
         try:
-            digests = packed(dict.fromkeys((cell.dataset, cell.recipe.input_size) for cell in waiting.cells))
+            data = packed(dict.fromkeys(cell.data_key for cell in waiting.cells))
             costs, errors = measuring.result()
         except BaseException:
             end_workers()  # or the pool would wait for an answer that nobody wants
@@ -345,26 +355,24 @@ def open_session(
     plan = make_plan(chosen, outcomes, costs, history=history(), select=select_cells, max_cells=max_cells)
     for reason in dict.fromkeys(errors.values()):
         note(f"warning: {reason}")
-    return Session(suite, store, plan, stored, digests)
+    return Session(suite, store, plan, stored, data)
 
 
 def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tuple[list[Slot], Mapping[str, Mode]]":
     """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
     from bench.cli.plan import classes_of
     from bench.devices import find_slots
-    from bench.fetch import train_images
-    from bench.paths import data_home, speeds_file
+    from bench.paths import speeds_file
     from bench.plan import with_estimates
     from bench.probe import choose
 
     waiting = session.plan.to_run
     if not waiting:
         return [], {}
-    home = data_home()
     cells = [task.cell for task in waiting]
     images = {
         task.cell.id: max(0, task.cell.recipe.epochs - task.outcome.epochs_done)
-        * train_images(task.cell.dataset, task.cell.recipe.input_size, home)
+        * session.data[task.cell.data_key].train_images
         for task in waiting
     }
     if session.suite.execution.timed:
@@ -423,8 +431,22 @@ def fetch_data(suite: "Suite", *, download: bool) -> None:
     from bench.paths import data_home
 
     names = list(dict.fromkeys(cell.dataset for cell in suite.cells))
+    whole = {cell.dataset for cell in suite.cells if cell.recipe.max_images_per_class is None}
     with show_progress() as on_progress:
-        require(names, data_home(), download=download, on_progress=on_progress)
+        require(names, data_home(), download=download, on_progress=on_progress, partly=set(names) - whole)
+
+
+def check_augmentations(suite: "Suite") -> None:
+    """Refuse augmentations that cannot be done on the data sets that they are asked for, before anything is decoded.
+
+    Raises:
+        UsageError: There are some; each is named once.
+    """
+    from bench.prepared import augmentation_problem
+
+    asked = {(cell.dataset, cell.recipe.input_size, cell.recipe.augment): cell for cell in suite.cells}
+    if problems := [problem for cell in asked.values() if (problem := augmentation_problem(cell))]:
+        raise UsageError("\n".join(f"{suite.path}: {problem}" for problem in dict.fromkeys(problems)))
 
 
 def run_context() -> dict[str, str]:

@@ -24,11 +24,11 @@ def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = 
 
     frame = pd.DataFrame([_record(cell, outcomes, best) for cell in suite.cells])
     tables = []
-    for dataset, part in frame.groupby("dataset", sort=False):
+    for (dataset, most), part in frame.groupby(["dataset", "most"], sort=False):
         groups = _groups(part)
         labels = _labels([group.cell for group in groups])
         rows = tuple(_row(group, label, outcomes) for group, label in zip(groups, labels, strict=True))
-        tables.append(Table(dataset=str(dataset), title=dataset_title(str(dataset)), rows=rows))
+        tables.append(Table(dataset=str(dataset), title=dataset_title(str(dataset), most), rows=rows))
     return tuple(tables)
 
 
@@ -64,6 +64,7 @@ def _record(cell: Cell, outcomes: Mapping[str, Outcome], best: bool) -> dict[str
     return {
         "cell": cell,
         "dataset": cell.dataset,
+        "most": cell.recipe.max_images_per_class or 0,
         "key": (cell.model, cell.schedule, cell.recipe),
         "top1": (outcome.best_top1 if best else outcome.top1) if outcome and complete else math.nan,
         "top5": outcome.top5 if outcome and complete and not best else math.nan,

@@ -150,6 +150,7 @@ class RecipeMapping(Strict):
     precision: Literal["fp32", "bf16", "auto"] | None = None
     stem: Literal["small", "standard"] | None = None
     input_size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    max_images_per_class: Annotated[int, Field(ge=1)] | None = None
 
 
 class ModelMapping(Strict):

@@ -446,6 +446,7 @@ def params_of(cell: Cell) -> dict[str, str]:
         "augment": ", ".join(choice.name for choice in recipe.augment) or "none",
         "label_smoothing": recipe.label_smoothing,
         "precision": recipe.precision,
+        **({"max_images_per_class": recipe.max_images_per_class} if recipe.max_images_per_class else {}),
         "optimizer": recipe.optimizer.name,
         **recipe.optimizer.as_dict(),
         "decay": cell.schedule.name,

@@ -202,20 +202,24 @@ def answer_measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def answer_pack(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Pack each ``{"dataset", "input_size", "data_home"}``; answers have counts and digest, or an error."""
-    from bench.worker.data.pack import pack
+    """Pack or index each ``{"dataset", "input_size", "max_images_per_class", "data_home"}``; answers have counts and
+    digest, or an error."""
+    import torch
+
+    from bench.worker.data.load import load
 
     answers = []
     for request in requests:
         try:
-            packed = pack(request["dataset"], request["input_size"], Path(request["data_home"]))
+            key = request["dataset"], request["input_size"], request.get("max_images_per_class")
+            packed = load(key, Path(request["data_home"]), workers=torch.get_num_threads())
         except BenchError as error:
             answers.append({**request, "error": str(error)})
             continue
         answers.append(
             {
                 **request,
-                "classes": len(packed.classes),
+                "classes": packed.num_classes,
                 "train_images": len(packed.train_labels),
                 "test_images": len(packed.test_labels),
                 "digest": packed.digest,

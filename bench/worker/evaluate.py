@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
 from bench.values import Cell, Mode
-from bench.worker.data.batches import TestBatches
+from bench.worker.data.load import TestingBatches
 from bench.worker.step import Record, Work, memory_format, record_graph
 
 TOP_CLASSES = 5
@@ -47,7 +47,7 @@ class Tester:
     def __init__(
         self,
         net: nn.Module,
-        batches: TestBatches,
+        batches: TestingBatches,
         *,
         mode: Mode,
         beat: Callable[[], None],
@@ -112,7 +112,8 @@ def keep_predictions(scores: Tensor, labels: "np.ndarray[tuple[int], np.dtype[np
 def keep_weights(net: nn.Module, cell: Cell, folder: CellFolder) -> str:
     """Write the weights as safetensors and return the file's SHA-256."""
     weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
-    content = save(weights, metadata={"cell": cell.id, "model": cell.model})
+    # one key and no more: safetensors writes several in any order, and equal weights would have other digests
+    content = save(weights, metadata={"cell": cell.id})
     write_atomically(folder.weights, content)
     return hashlib.sha256(content).hexdigest()
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.errors import ModelError
 from bench.values import Mode
-from bench.worker.data.batches import Batch, Draw
+from bench.worker.data.batches import Batch, Chosen
 
 WARM_UP = 3
 """Times that work is done before it is recorded: cuDNN chooses its kernels and the optimizer makes its state."""
@@ -36,7 +36,7 @@ class Step:
         self,
         net: nn.Module,
         optimizer: torch.optim.Optimizer,
-        assemble: Callable[[Draw], Batch],
+        assemble: Callable[[Any], Batch],
         *,
         mode: Mode,
         device: torch.device,
@@ -54,7 +54,7 @@ class Step:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def __call__(self, chosen: Draw, seed: int) -> Tensor:
+    def __call__(self, chosen: Chosen, seed: int) -> Tensor:
         """Train on the batch of a step's choices. Returns its loss, () float32 on the device, unread.
 
         ``seed`` seeds what the net draws itself (dropout, stochastic depth), so that a step can be repeated.
@@ -62,7 +62,7 @@ class Step:
         torch.manual_seed(seed)
         return self._train(chosen)
 
-    def _train(self, chosen: Draw) -> Tensor:
+    def _train(self, chosen: Chosen) -> Tensor:
         images, labels = self._assemble(chosen)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mode.precision == "bf16"):
             scores = self._forward(images.contiguous(memory_format=self._memory_format))
@@ -81,7 +81,7 @@ class CapturedStep(Step):
     """
 
     _replay: Work | None = None
-    _chosen: Draw
+    _chosen: Chosen
     _loss: Tensor
 
     def __init__(self, *arguments: Any, record: Record | None = None, **options: Any) -> None:
@@ -96,7 +96,7 @@ class CapturedStep(Step):
             else:  # a number, or what a checkpoint left on the CPU; the fused kernels read a float32
                 group["lr"] = torch.full((), rate, dtype=torch.float32, device=self.device)
 
-    def __call__(self, chosen: Draw, seed: int) -> Tensor:
+    def __call__(self, chosen: Chosen, seed: int) -> Tensor:
         """Train on the batch of a step's choices. Returns its loss, () float32, overwritten by the next call."""
         if self._replay is None:
             self._replay = self._begin(chosen)
@@ -105,7 +105,7 @@ class CapturedStep(Step):
         self._replay()
         return self._loss
 
-    def _begin(self, chosen: Draw) -> Work:
+    def _begin(self, chosen: Chosen) -> Work:
         """Warm up, put everything back as it was, and record the step.
 
         Raises:
@@ -192,7 +192,7 @@ def host_randomness(device: torch.device) -> tuple[object, ...]:
 def make_step(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
-    assemble: Callable[[Draw], Batch],
+    assemble: Callable[[Any], Batch],
     *,
     mode: Mode,
     device: torch.device,

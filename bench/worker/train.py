@@ -26,8 +26,7 @@ from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
 from bench.values import Attempt, Cell
 from bench.worker import checkpoint, models
-from bench.worker.data.batches import TestBatches, TrainBatches
-from bench.worker.data.pack import PackedDataset, pack
+from bench.worker.data.load import Dataset, EpochBatches, load, odd_images, test_batches, train_batches
 from bench.worker.evaluate import (
     EpochTiming,
     Tester,
@@ -59,7 +58,7 @@ class Training:
     """A cell in training: what stays and what changes."""
 
     attempt: Attempt
-    data: PackedDataset
+    data: Dataset
     device: torch.device
     journal: Journal
     stop: Callable[[], bool]
@@ -99,7 +98,8 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
     """
     began = time.monotonic()
     device = prepare_device(attempt)
-    data = pack(attempt.cell.dataset, attempt.cell.recipe.input_size, Path(attempt.data_home))
+    ready = Path(attempt.data_folder) if attempt.data_folder else None
+    data = load(attempt.cell.data_key, Path(attempt.data_home), workers=attempt.mode.threads, folder=ready)
     training = build(attempt, data, device, journal, stop)
     journal_inputs(attempt, data, training.net, journal)
     training.began = began
@@ -122,9 +122,9 @@ def prepare_device(attempt: Attempt) -> torch.device:
     return torch.device(attempt.device)
 
 
-def journal_inputs(attempt: Attempt, data: PackedDataset, net: nn.Module, journal: Journal) -> None:
+def journal_inputs(attempt: Attempt, data: Dataset, net: nn.Module, journal: Journal) -> None:
     """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
-    cell, classes = attempt.cell, len(data.classes)
+    cell, classes = attempt.cell, data.num_classes
     journal.write(
         "data",
         name=data.name,
@@ -148,12 +148,12 @@ def journal_inputs(attempt: Attempt, data: PackedDataset, net: nn.Module, journa
 
 
 def build(
-    attempt: Attempt, data: PackedDataset, device: torch.device, journal: Journal, stop: Callable[[], bool]
+    attempt: Attempt, data: Dataset, device: torch.device, journal: Journal, stop: Callable[[], bool]
 ) -> Training:
     """The net with its initial weights, a function of the seed, and its optimizer."""
     cell = attempt.cell
     torch.manual_seed(derive_seed(cell.seed, 0, 0))
-    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=len(data.classes))
+    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
     net = net.to(device=device, memory_format=memory_format(attempt.mode))  # type: ignore[call-overload]
     return Training(
         attempt=attempt,
@@ -185,9 +185,8 @@ def train_epochs(training: Training) -> None:
     """Train and test every epoch that is left."""
     recipe, device = training.cell.recipe, training.device
     rates = learning_rates(training.cell.schedule, lr=recipe.optimizer["lr"], epochs=recipe.epochs)
-    batches = TrainBatches(
-        training.data, batch_size=recipe.batch_size, augment=recipe.augment, seed=training.cell.seed, device=device
-    )
+    workers = training.attempt.mode.threads
+    batches = train_batches(training.data, recipe, seed=training.cell.seed, device=device, workers=workers)
     test = make_tester(training)
     step = make_step(
         training.net,
@@ -211,6 +210,8 @@ def train_epochs(training: Training) -> None:
         timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
         training.timings.append(timing)
         training.epochs_done, training.steps_done = epoch + 1, 0
+        if odd := odd_images(batches):
+            training.journal.write("odd_images", epoch=epoch + 1, **odd)
         training.journal.write(
             "epoch",
             epoch=epoch + 1,
@@ -224,11 +225,17 @@ def train_epochs(training: Training) -> None:
 
 def make_tester(training: Training) -> Tester:
     """What tests the net of a cell."""
-    batches = TestBatches(training.data, batch_size=TEST_BATCH, device=training.device)
+    batches = test_batches(
+        training.data,
+        training.cell.recipe,
+        batch_size=TEST_BATCH,
+        device=training.device,
+        workers=training.attempt.mode.threads,
+    )
     return Tester(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)
 
 
-def train_epoch(training: Training, batches: TrainBatches, step: Step) -> float:
+def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
     """Train the epoch after ``epochs_done`` from ``steps_done`` on. Returns the mean loss a step.
 
     Raises:

@@ -16,7 +16,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy.typing as npt
 import torch
@@ -36,6 +36,16 @@ def derived_seed(stream: str, *numbers: int) -> int:
     """A 63-bit seed out of the SHA-256 of ``stream`` and the numbers, as decimals joined by colons."""
     text = ":".join([stream, *map(str, numbers)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+class Chosen(Protocol):
+    """What a step's batch is made of, in tensors on the device, of the same shapes in every step."""
+
+    def clone(self) -> "Chosen":
+        """The same in tensors of their own."""
+
+    def copy_from(self, other: Any) -> None:
+        """Overwrite it with another step's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +85,8 @@ class TrainBatches:
         """Images a step: as asked, or the whole set where it is smaller than that."""
         self._images = _resident(packed.train_images, device)
         self._labels = _resident(packed.train_labels, device)
-        self._normalise = _Normalise(packed, device)
-        fill = tuple(float(round(255 * value)) for value in packed.mean)
-        self._augment = [_augmentation(choice, fill) for choice in augment]
+        self._normalise = Normalise(packed.mean, packed.std, device)
+        self._augment = [build_augmentation(choice, mean_colour(packed.mean)) for choice in augment]
         self._seed, self._device = seed, device
 
     def __len__(self) -> int:
@@ -86,12 +95,12 @@ class TrainBatches:
 
     def draw(self, epoch: int, start_step: int = 0) -> Draw:
         """The random choices of an epoch (from 0 on), from a step (from 0 on) to its last."""
-        order = torch.randperm(len(self._labels), generator=_generator("order", self._seed, epoch))
+        order = torch.randperm(len(self._labels), generator=generator("order", self._seed, epoch))
         order = order[: len(self) * self.batch_size].view(len(self), self.batch_size)[start_step:]
         drawn = []
         for step in range(start_step, len(self)):
-            generator = _generator("augment", self._seed, epoch, step)
-            drawn.append([change.draw(self.batch_size, generator) for change in self._augment])
+            seeded = generator("augment", self._seed, epoch, step)
+            drawn.append([change.draw(self.batch_size, seeded) for change in self._augment])
         return Draw(
             order=_upload(order, self._device),
             values=tuple(_upload(torch.stack(values), self._device) for values in zip(*drawn, strict=True)),
@@ -125,7 +134,7 @@ class TestBatches:
         self._images = _resident(packed.test_images, device)
         self.labels = _resident(packed.test_labels, device)
         """(N,) int64, of the whole set."""
-        self.normalise: Callable[[Tensor], Tensor] = _Normalise(packed, device)
+        self.normalise: Callable[[Tensor], Tensor] = Normalise(packed.mean, packed.std, device)
         """What makes a batch ready for a net."""
 
     def __len__(self) -> int:
@@ -137,15 +146,16 @@ class TestBatches:
         return iter(torch.split(self._images, self.batch_size))
 
 
-class _Normalise:
+class Normalise:
     """(N, C, H, W) uint8 to (N, 3, H, W) float32, mean 0 and deviation 1 over the training set; grey is repeated."""
 
-    def __init__(self, packed: PackedDataset, device: torch.device) -> None:
-        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (packed.mean, packed.std))
-        self._scale = (1 / (255 * std)).float().view(1, -1, 1, 1).to(device)
-        self._shift = (-mean / std).float().view(1, -1, 1, 1).to(device)
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        middle, spread = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
+        self._scale = (1 / (255 * spread)).float().view(1, -1, 1, 1).to(device)
+        self._shift = (-middle / spread).float().view(1, -1, 1, 1).to(device)
 
     def __call__(self, images: Tensor) -> Tensor:
+        """Normalise."""
         normalised = images.float().mul_(self._scale).add_(self._shift)
         return normalised.expand(-1, NET_CHANNELS, -1, -1)
 
@@ -158,7 +168,8 @@ def _resident(array: "npt.NDArray[Any]", device: torch.device) -> Tensor:
         return torch.from_numpy(array).to(device)
 
 
-def _generator(stream: str, *numbers: int) -> Generator:
+def generator(stream: str, *numbers: int) -> Generator:
+    """A generator on the CPU, seeded by :func:`derived_seed`."""
     return Generator().manual_seed(derived_seed(stream, *numbers))
 
 
@@ -167,7 +178,12 @@ def _upload(values: Tensor, device: torch.device) -> Tensor:
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
-def _augmentation(choice: Choice, fill: tuple[float, ...]) -> Augmentation:
+def mean_colour(mean: Sequence[float]) -> tuple[float, ...]:
+    """A data set's mean as a colour of uint8 images."""
+    return tuple(float(round(255 * value)) for value in mean)
+
+
+def build_augmentation(choice: Choice, fill: tuple[float, ...]) -> Augmentation:
     """The augmentation with its options, and the mean colour where it takes one as ``fill``."""
     module, _, name = AUGMENTATIONS[choice.name].target.partition(":")
     made = getattr(importlib.import_module(module), name)

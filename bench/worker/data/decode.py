@@ -17,9 +17,11 @@ Shapes: pixels are (H, W, 3) uint8 in RGB, as decoders write them.
 import io
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,26 @@ from bench.errors import DataError
 from bench.worker.data.views import View
 
 Pixels = npt.NDArray[np.uint8]
+
+
+class BrokenImageError(DataError):
+    """A file was read and is no whole image. A file that cannot be read is a plain :class:`DataError`."""
+
+
+class Member(NamedTuple):
+    """An image in an archive, to be read where it is."""
+
+    archive: Path
+    name: str
+    offset: int
+    """Byte at which it begins."""
+    size: int
+    """Bytes."""
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.archive}"
+
+
 Choose = Callable[[int, int], View]
 """Height and width of an image to the view of it."""
 
@@ -48,14 +70,17 @@ class Decoder:
     def __init__(self) -> None:
         # memory that is new each time costs more than reading the file into it: the kernel clears each page first
         self._file, self._whole, self._part, self._resized = (np.empty(0, dtype=np.uint8) for _ in range(4))
+        self.odd: Counter[str] = Counter()
+        """How many odd images it has read, by kind: ``grey``, ``cmyk``, ``not_jpeg``, or another mode of Pillow's."""
 
-    def read(self, file: Path, choose: Choose, out: Pixels) -> None:
+    def read(self, file: Path | Member, choose: Choose, out: Pixels) -> None:
         """Write a view of an image file into ``out`` (S, S, 3).
 
         Resized bilinearly with antialiasing, as torchvision resizes a PIL image.
 
         Raises:
-            DataError: It cannot be read as an image; the text names it.
+            BrokenImageError: It is no whole image; the text names it.
+            DataError: It cannot be read; the text names it.
         """
         part, view = self._view_of(self._bytes_of(file), file, choose)
         if (view.rows, view.columns) != out.shape[:2]:
@@ -69,24 +94,30 @@ class Decoder:
         if view.mirrored:
             _mirror(out)
 
-    def _bytes_of(self, file: Path) -> memoryview:
+    def _bytes_of(self, file: Path | Member) -> memoryview:
         try:
-            with file.open("rb", buffering=0) as stream:
-                size = os.fstat(stream.fileno()).st_size
+            with (file.archive if isinstance(file, Member) else file).open("rb", buffering=0) as stream:
+                if isinstance(file, Member):
+                    size = file.size
+                    stream.seek(file.offset)
+                else:
+                    size = os.fstat(stream.fileno()).st_size
                 self._file = _room(self._file, size)
                 return self._file.data[: stream.readinto(self._file.data[:size])]
         except OSError as error:
             raise DataError(f"{file} cannot be read ({error.strerror or error})") from error
 
-    def _view_of(self, data: memoryview, file: Path, choose: Choose) -> tuple[Pixels, View]:
+    def _view_of(self, data: memoryview, file: Path | Member, choose: Choose) -> tuple[Pixels, View]:
         """The pixels of the view's box, perhaps at a lower scale, in one piece."""
         frame = jpeg_frame(data)
         if frame is not None:
             view = choose(frame.height, frame.width)
             pixels = self._decode_jpeg(data, frame, bottom=view.top + view.height, scale=view.scale)
             if pixels is not None:
+                if frame.grey:
+                    self.odd["grey"] += 1
                 return self._boxed(pixels, view, view.scale), view
-        pixels = np.asarray(open_rgb(io.BytesIO(data), file))
+        pixels = np.asarray(open_rgb(io.BytesIO(data), file, self.odd))
         view = choose(*pixels.shape[:2])
         return self._boxed(pixels, view, 1), view
 
@@ -131,6 +162,8 @@ class Frame:
     """Rows of pixels that are coded together."""
     margin: int
     """Rows below a pixel that its colour is interpolated from, in whole blocks; 0 where colours are not subsampled."""
+    grey: bool
+    """Whether it has one channel."""
     cuttable: bool
     """Whether rows are coded from top to bottom in one scan, so that the decoder can stop at one."""
 
@@ -168,6 +201,7 @@ def jpeg_frame(data: bytes | memoryview) -> Frame | None:
                     at=place + 5,
                     block=8 * vertical,
                     margin=8 * vertical if vertical > 1 else 0,
+                    grey=components == 1,
                     cuttable=marker != PROGRESSIVE and vertical > 0,
                 )
             if length < 2:
@@ -178,20 +212,31 @@ def jpeg_frame(data: bytes | memoryview) -> Frame | None:
     return None
 
 
-def open_rgb(source: Path | io.BytesIO, file: Path) -> Image.Image:
-    """Decode any image by Pillow to RGB; grey of 16 bits keeps its upper 8.
+def open_rgb(source: Path | io.BytesIO, file: Path | Member, odd: Counter[str] | None = None) -> Image.Image:
+    """Decode any image by Pillow to RGB; grey of 16 bits keeps its upper 8. ``odd`` counts those that are no RGB JPEG.
 
     Raises:
-        DataError: It cannot be read as an image; the text names ``file``.
+        BrokenImageError: It cannot be read as an image; the text names ``file``.
     """
     try:
         with Image.open(source) as opened:
+            opened.load()
+            kind = odd_kind(opened)
+            if odd is not None and kind:
+                odd[kind] += 1
             if opened.mode.startswith("I"):  # Pillow would clip it to white
                 grey = np.asarray(opened).clip(0, 65535) >> 8
                 return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
             return opened.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} cannot be read as an image ({error}); mend or remove it") from error
+        raise BrokenImageError(f"{file} cannot be read as an image ({error}); mend or remove it") from error
+
+
+def odd_kind(image: Image.Image) -> str:
+    """What is odd about an image, judged by its content and never by its name; empty for an RGB JPEG."""
+    if image.format != "JPEG":
+        return "not_jpeg"
+    return {"RGB": "", "L": "grey", "CMYK": "cmyk"}.get(image.mode, image.mode.lower())
 
 
 def _resize(part: Pixels, out: Pixels) -> None:

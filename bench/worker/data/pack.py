@@ -49,6 +49,11 @@ class PackedDataset:
     digest: str
     """SHA-256 of the decoded pixels and labels, in hexadecimal."""
 
+    @property
+    def num_classes(self) -> int:
+        """Outputs of a net."""
+        return len(self.classes)
+
 
 def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     """The data set's arrays at an input size, decoded now if they have not been before.
@@ -58,14 +63,14 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     """
     try:
         folder = pack_folder(dataset, input_size, home)
-        if packed := _open(folder, dataset):
+        if packed := open_pack(folder, dataset):
             return packed
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
-            if packed := _open(folder, dataset):  # another process packed it while this one waited
+            if packed := open_pack(folder, dataset):  # another process packed it while this one waited
                 return packed
             _write(folder, dataset, input_size, home)
-        packed = _open(folder, dataset)
+        packed = open_pack(folder, dataset)
     except OSError as error:
         raise DataError(f"{dataset} cannot be packed in {home / 'packed'}: {error.strerror or error}") from error
     if packed is None:
@@ -73,7 +78,7 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     return packed
 
 
-def _open(folder: Path, dataset: str) -> PackedDataset | None:
+def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
     """Map a pack, or return None where there is none or one that is not whole."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -157,7 +162,7 @@ def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
         return sources.folder(folder_path(dataset), input_size)
     loader = DATASETS[dataset].loader
     if loader is None:
-        raise DataError(f"this version plans and measures {dataset} but does not train on it yet")
+        raise DataError(f"{dataset} is read file by file and not packed")
     module, _, function = loader.partition(":")
     raw: RawDataset = getattr(importlib.import_module(module), function)(home)
     if raw.train_images.shape[-2:] == (input_size, input_size):
