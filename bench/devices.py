@@ -4,15 +4,20 @@
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 
 from bench.errors import UsageError
+from bench.machine import cpu_name
 
 CPU_SLOT_MB = 2_000
 """Memory that a cell on the CPU is taken to need when slots are counted."""
+GPU_USABLE = 0.95
+"""Share of a GPU's memory that cells side by side may use together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,8 @@ class Slot:
     visible: str
     """What the worker's CUDA_VISIBLE_DEVICES is set to; empty on the CPU."""
     threads: int
+    memory_share: float = 1.0
+    """Share of the GPU's memory that a cell on it may use."""
 
 
 def cpu_cores() -> int:
@@ -43,16 +50,77 @@ def gpus() -> list[str]:
 
 
 def _gpu_count() -> int:
+    with _nvml() as nvml:
+        return int(nvml.nvmlDeviceGetCount()) if nvml else 0
+
+
+@contextmanager
+def _nvml() -> Iterator[Any]:
+    """The driver's library while it is open; None without a driver."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return 0
+        yield None
+        return
     try:
-        return int(pynvml.nvmlDeviceGetCount())
+        yield pynvml
     finally:
         pynvml.nvmlShutdown()
+
+
+def _nvml_handle(nvml: Any, visible: str) -> Any:
+    """The driver's handle of a GPU, or of an instance of one (MIG), by its number or the beginning of its UUID."""
+    if visible.isdigit():
+        gpu = nvml.nvmlDeviceGetHandleByIndex(int(visible))
+        return next(_instances(nvml, gpu), gpu)  # of a GPU that is divided, CUDA sees the first instance only
+    try:
+        return nvml.nvmlDeviceGetHandleByUUID(visible)
+    except nvml.NVMLError:
+        for index in range(int(nvml.nvmlDeviceGetCount())):
+            gpu = nvml.nvmlDeviceGetHandleByIndex(index)
+            for each in (gpu, *_instances(nvml, gpu)):
+                uuid = nvml.nvmlDeviceGetUUID(each)
+                if (uuid.decode() if isinstance(uuid, bytes) else str(uuid)).startswith(visible):
+                    return each
+        raise
+
+
+def _instances(nvml: Any, gpu: Any) -> Iterator[Any]:
+    """The MIG instances of a GPU; none of one that is not divided."""
+    try:
+        most = int(nvml.nvmlDeviceGetMaxMigDeviceCount(gpu))
+    except nvml.NVMLError:
+        return
+    for index in range(most):
+        try:
+            yield nvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, index)
+        except nvml.NVMLError:
+            continue
+
+
+def gpu_memory_mb(visible: str) -> float:
+    """Memory of a GPU that is named as in CUDA_VISIBLE_DEVICES; 0 where NVML does not know it."""
+    with _nvml() as nvml:
+        if nvml is None:
+            return 0.0
+        try:
+            return float(nvml.nvmlDeviceGetMemoryInfo(_nvml_handle(nvml, visible)).total) / 1e6
+        except nvml.NVMLError:
+            return 0.0
+
+
+def device_name(slot: Slot) -> str:
+    """The hardware behind a slot: the GPU's name, or the processor's with the number of cores."""
+    if slot.device == "cpu":
+        return f"{cpu_name()}, {cpu_cores()} cores"
+    with _nvml() as nvml:
+        try:
+            name = nvml.nvmlDeviceGetName(_nvml_handle(nvml, slot.visible)) if nvml else ""
+        except nvml.NVMLError:
+            name = ""
+    return name.decode() if isinstance(name, bytes) else str(name) or "unknown GPU"
 
 
 def find_slots(device: str, *, per_device: int | None, cells: int) -> list[Slot]:
@@ -80,13 +148,19 @@ def find_slots(device: str, *, per_device: int | None, cells: int) -> list[Slot]
         visible = [_pick(visible, entry, device) for entry in chosen.split(",")]
     if not visible:
         return _cpu_slots(per_device, cells)
-    share = max(1, cpu_cores() // (len(visible) * (per_device or 1)))
+    beside = per_device or 1
+    threads = max(1, cpu_cores() // (len(visible) * beside))
     return [
-        Slot(name=f"gpu {gpu}" + (f" #{part}" if per_device and per_device > 1 else ""), device="cuda", visible=gpu,
-             threads=share)
-        for part in range(per_device or 1)
+        Slot(
+            name=f"gpu {gpu}" + (f" #{part}" if beside > 1 else ""),
+            device="cuda",
+            visible=gpu,
+            threads=threads,
+            memory_share=1.0 if beside == 1 else round(GPU_USABLE / beside, 3),
+        )
+        for part in range(beside)
         for gpu in visible
-    ]  # fmt: skip
+    ]
 
 
 def _pick(visible: list[str], entry: str, device: str) -> str:

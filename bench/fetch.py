@@ -1,8 +1,10 @@
 """What lies in the data folder, and bringing what does not: checked downloads and checked image folders.
 
 Called by the command line before a run and by ``bench data``; the worker's loaders use the checks. Archives lie in
-``BENCH_DATA/NAME/FILE``, have their final name only once their checksum is right, and are never unpacked. Nothing here
-decodes pixels. The network is touched by :func:`fetch` and :func:`require` only, and never with BENCH_OFFLINE=1.
+``BENCH_DATA/NAME/FILE``, have their final name only once their checksum is right, and are never unpacked. A data set of
+several forms (:mod:`bench.forms`) is here when one of them is: published files, then what was adopted, then any other.
+Nothing here decodes pixels. The network is touched by :func:`fetch` and :func:`require` only, and never with
+BENCH_OFFLINE=1.
 """
 
 import hashlib
@@ -10,11 +12,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from bench import forms
 from bench.catalog import DATASETS, FOLDER_PREFIX, Archive, DatasetSpec, dataset_problem
 from bench.errors import DataError
 from bench.layouts import survey
@@ -30,11 +34,16 @@ TIMEOUT_S = (10, 30)
 """To connect, and between two reads."""
 TRIES = 4
 """Connections to one source before the next is asked; each goes on where the last broke off."""
+SLOW_BYTES_PER_S, SLOW_AFTER_S = 100_000, 20
+"""A source that gave less than this over so long is left for the next one; if no other gives it, it is taken after
+all. Toronto's host gave 55 kB/s for weeks, an hour for CIFAR-10 (pytorch/vision#9536)."""
 CHUNK = 1 << 14
 """Bytes read at a time; a broken connection loses less than one."""
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"})
 PACK_FORMAT = 1
 """Raised whenever the same source would be packed to other pixels or files than before."""
+ADOPTED = "adopted"
+"""Folder below ``BENCH_DATA/NAME`` of arrays that were decoded from files elsewhere; its card is written last."""
 LAYOUT = "train/CLASS/*.jpg and val/CLASS/*.jpg or test/CLASS/*.jpg"
 
 
@@ -114,12 +123,18 @@ def num_classes(name: str, home: Path) -> int:  # noqa: ARG001 - a data set may 
 
 
 def archive_problem(path: Path, archive: Archive) -> str | None:
-    """Say why an archive on disk is not the published one (size, MD5), or return None."""
+    """Say why an archive on disk is not the published one (size, checksum), or return None."""
     if problem := _size_problem(path, archive):
         return problem
+    kind, _, wanted = archive.checksum.partition(":")
+    found = file_digest(path, kind)
+    return None if found == wanted else f"{path} has {kind.upper()} {found} instead of {wanted}"
+
+
+def file_digest(path: Path, kind: str) -> str:
+    """The ``md5`` or ``sha256`` of a file, in hexadecimal."""
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return None if found == archive.md5 else f"{path} has MD5 {found} instead of {archive.md5}"
+        return hashlib.file_digest(stream, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
 
 
 def _size_problem(path: Path, archive: Archive) -> str | None:
@@ -141,27 +156,121 @@ def _archive_status(
     if not spec.archives:
         return Status(name, "ready", folder, f"{name} comes with scikit-learn; nothing to fetch", 0)
     try:
-        present = [archive for archive in spec.archives if (folder / archive.name).is_file()]
-        size = sum((folder / archive.name).stat().st_size for archive in present)
-        problems = [problem for archive in present if (problem := problem_of(folder / archive.name, archive))]
-        partial = any(_partial(folder / archive.name).exists() for archive in spec.archives)
+        found = _published(name, spec, folder, problem_of)
+        if found.state == "ready" or name not in forms.LAYOUTS:
+            return found
+        return _other_form(name, folder, deep=problem_of is archive_problem) or found
     except OSError as error:
         return Status(name, "corrupt", folder, f"{error.filename or folder} cannot be read: {error.strerror}", 0)
+    except DataError as error:
+        return Status(name, "corrupt", folder, str(error), 0)
+
+
+def _published(name: str, spec: DatasetSpec, folder: Path, problem_of: Callable[[Path, Archive], str | None]) -> Status:
+    """Status by the published files alone: ready if one of their groups is whole, else what the official one lacks."""
+    problems: list[str] = []
+    size, partial = 0, False
+    for group in groups(spec):
+        present = [archive for archive in group if (folder / archive.name).is_file()]
+        held = sum((folder / archive.name).stat().st_size for archive in present)
+        wrong = [problem for archive in present if (problem := problem_of(folder / archive.name, archive))]
+        if len(present) == len(group) and not wrong:
+            return Status(name, "ready", folder, f"{name} is in {folder}", held)
+        size += held
+        problems += wrong
+        partial = partial or bool(present) or any(_partial(folder / archive.name).exists() for archive in group)
     if problems:
         return Status(name, "corrupt", folder, f"{'; '.join(problems)}. {_remedy(name, spec, folder)}", size)
-    missing = [archive.name for archive in spec.archives if archive not in present]
-    if not missing:
-        return Status(name, "ready", folder, f"{name} is in {folder}", size)
-    state: Literal["incomplete", "absent"] = "incomplete" if present or partial else "absent"
+    missing = [archive.name for archive in spec.archives if not (folder / archive.name).is_file()]
+    state: Literal["incomplete", "absent"] = "incomplete" if partial else "absent"
     sentence = f"{name} is not complete: {folder} lacks {', '.join(missing)}. {_remedy(name, spec, folder)}"
     return Status(name, state, folder, sentence, size)
+
+
+def _other_form(name: str, folder: Path, *, deep: bool) -> Status | None:
+    """Status by what was adopted or laid there by hand; None where there is nothing of the kind."""
+    if card := adopted_card(name, folder.parent):
+        size = sum(card["bytes"].values())
+        wrong = [file for file, digest in card["sha256"].items() if deep and not _is(folder / ADOPTED / file, digest)]
+        if wrong:
+            sentence = f"{folder / ADOPTED / wrong[0]} is not what was adopted; remove {folder / ADOPTED}, adopt again"
+            return Status(name, "corrupt", folder, sentence, size)
+        return Status(name, "ready", folder, f"{name} was adopted from {card['origin']}", size)
+    found = _by_hand(name, folder)
+    if found.form:
+        place = forms.Place(path=folder, form=found.form)
+        size = sum((folder / file).stat().st_size for file in found.form.files)
+        parts = DATASETS[name].parts if found.form.kind == "pickle" else {}
+        for file in found.form.files if deep else ():
+            if problem := part_problem(folder / file, parts):
+                return Status(name, "corrupt", folder, f"{problem}; extract it again", size)
+        return Status(name, "ready", folder, f"{name} is there as {place.words}", size)
+    if found.problem:
+        sentence = f"{folder} is not {DATASETS[name].title}: {found.problem}; {found.remedy}"
+        return Status(name, "incomplete", folder, sentence, 0)
+    return None
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and file_digest(path, "sha256") == sha256
+
+
+def part_problem(path: Path, parts: Mapping[str, str]) -> str | None:
+    """Say why an unpacked file is not the published one, or return None, also where no checksum is known."""
+    wanted = parts.get(path.name)
+    if not wanted or (found := file_digest(path, "md5")) == wanted:
+        return None
+    return f"{path} has MD5 {found} instead of {wanted}"
+
+
+def groups(spec: DatasetSpec) -> tuple[tuple[Archive, ...], ...]:
+    """The published files by form, each tuple a whole data set; the official ones first."""
+    return (spec.archives, *spec.alternatives)
+
+
+def locate(name: str, home: Path) -> forms.Place | None:
+    """Where a data set of several forms lies in the data folder, None where it does not; published files go first.
+
+    Raises:
+        DataError: A part of the folder may not be read.
+    """
+    folder, spec = home / name, DATASETS[name]
+    for group in groups(spec):
+        if all((folder / each.name).is_file() and not _size_problem(folder / each.name, each) for each in group):
+            form = forms.recognise(name, [each.name for each in group]).form
+            return forms.Place(path=folder if form else folder / group[0].name, form=form, checked=True)
+    if adopted_card(name, home):
+        return forms.Place(path=folder / ADOPTED)
+    form = _by_hand(name, folder).form
+    return forms.Place(path=folder, form=form) if form else None
+
+
+def _by_hand(name: str, folder: Path) -> forms.Found:
+    """The form among files that somebody laid into the data set's folder; published files are judged elsewhere."""
+    if not folder.is_dir():
+        return forms.Found()
+    published = {archive.name for group in groups(DATASETS[name]) for archive in group}
+    names = [file for file in forms.listing(folder) if file not in published and not file.startswith(f"{ADOPTED}/")]
+    return forms.recognise(name, names)
+
+
+def adopted_card(name: str, home: Path) -> dict[str, Any] | None:
+    """What is known of arrays that were adopted: origin, digest, bytes and sha256 of each file. None without them."""
+    folder = home / name / ADOPTED
+    try:
+        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        whole = all((folder / file).stat().st_size == size for file, size in card["bytes"].items())
+        return card if whole and card["sha256"] and card["digest"] else None
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _remedy(name: str, spec: DatasetSpec, folder: Path) -> str:
     if spec.by_hand:
         return spec.by_hand
     fetches = "; ".join(f"curl -L --create-dirs -o {folder / each.name} {each.urls[0]}" for each in _sourced(spec))
-    return f"Get it with: bench data get {name}" + (f"\n  or by hand: {fetches}" if fetches else "")
+    adopt = f"\n  or, if you have it somewhere: bench data get {name} --from PATH" if name in forms.LAYOUTS else ""
+    return f"Get it with: bench data get {name}" + adopt + (f"\n  or by hand: {fetches}" if fetches else "")
 
 
 def _sourced(spec: DatasetSpec) -> list[Archive]:
@@ -286,6 +395,19 @@ def _image_problem(file: Path) -> str | None:
 # --- Packs -----------------------------------------------------------------------------------------------------------
 
 
+def pack_cards(dataset: str, home: Path) -> dict[int, dict[str, Any]]:
+    """What packs say of a data set as it is now (counts, mean, std, digest, ...), by input size.
+
+    Raises:
+        DataError: As :func:`pack_folder`.
+    """
+    label = pack_folder(dataset, 0, home).name.rsplit("-", 2)[0]
+    names = [path.name for path in (home / "packed").glob(f"{label}-*-*")]
+    sizes = sorted({int(size) for name in names if (size := name.rsplit("-", 2)[1]).isdigit()})
+    cards = {size: _packed_card(dataset, size, home) for size in sizes}
+    return {size: card for size, card in cards.items() if card}
+
+
 def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
     """Where the decoded arrays of a data set lie, or would: another folder whenever its files have changed.
 
@@ -304,7 +426,7 @@ def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
     else:
         if problem := dataset_problem(dataset):
             raise DataError(problem)
-        identity = [f"{archive.name}|{archive.md5}" for archive in DATASETS[dataset].archives]
+        identity = _pack_identity(dataset, home)
         label = dataset
     text = json.dumps([PACK_FORMAT, dataset, input_size, identity])
     safe = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:60]
@@ -315,13 +437,34 @@ def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
     )
 
 
+def _pack_identity(dataset: str, home: Path) -> list[str]:
+    """What tells a pack from one of other pixels: published checksums, or the sizes and times of files."""
+    if dataset not in forms.LAYOUTS:
+        return [f"{archive.name}|{archive.md5}" for archive in DATASETS[dataset].archives]
+    place = locate(dataset, home)
+    if place is None:
+        return [forms.ORDER]
+    if place.path.name == ADOPTED:
+        return [forms.ORDER, ADOPTED, (adopted_card(dataset, home) or {}).get("digest", "")]
+    files = place.form.files if place.form else [place.path.name]
+    if place.checked:
+        known = {each.name: each.checksum for group in groups(DATASETS[dataset]) for each in group}
+        return [forms.ORDER, *(f"{file}|{known[file]}" for file in files)]
+    stats = [(file, (place.path / file).stat()) for file in files]
+    return [forms.ORDER, *(f"{file}|{stat.st_size}|{stat.st_mtime_ns}" for file, stat in stats)]
+
+
 def packed_digest(dataset: str, input_size: int, home: Path) -> str:
     """Digest of a data set's pixels and labels as they are now; empty where it has not been decoded or is not here."""
+    return str(_packed_card(dataset, input_size, home).get("digest", ""))
+
+
+def _packed_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
     try:
         card = json.loads((pack_folder(dataset, input_size, home) / "card.json").read_text(encoding="utf-8"))
-        return str(card["digest"])
-    except (DataError, OSError, ValueError, KeyError, TypeError):
-        return ""
+    except (DataError, OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 # --- Fetching --------------------------------------------------------------------------------------------------------
@@ -403,8 +546,8 @@ def fetch(name: str, home: Path, *, on_progress: Progress | None = None) -> Path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(home / f".{name}.lock"):
-            for archive in spec.archives:
-                _fetch_archive(name, spec, archive, folder, on_progress)
+            if verify(name, home).state != "ready":
+                _fetch_first(name, spec, folder, on_progress)
     except OSError as error:
         raise DataError(
             f"{name} cannot be written to {folder}: {error.strerror or error}; BENCH_DATA names another folder"
@@ -412,34 +555,78 @@ def fetch(name: str, home: Path, *, on_progress: Progress | None = None) -> Path
     return folder
 
 
-def _fetch_archive(name: str, spec: DatasetSpec, archive: Archive, folder: Path, on_progress: Progress | None) -> None:
+def _fetch_first(name: str, spec: DatasetSpec, folder: Path, on_progress: Progress | None) -> None:
+    """Bring the first form that some source gives: of BENCH_MIRROR all forms are asked for, then of public sources."""
+    mirror = os.environ.get("BENCH_MIRROR", "").rstrip("/")
+    rounds: list[tuple[Callable[[Archive], Sequence[str]], bool]] = [(lambda archive: archive.urls, True)]
+    if mirror:
+        rounds.insert(0, (lambda archive: [f"{mirror}/{name}/{archive.name}"], False))
+    reasons: list[str] = []
+    slow = False
+    for urls_of, hurried in rounds:
+        for group in groups(spec):
+            try:
+                for archive in group:
+                    _fetch_archive(archive, urls_of(archive), folder, on_progress, hurried=hurried)
+            except _NoSourceError as error:
+                reasons.append(str(error))
+                slow = slow or error.slow
+            else:
+                _tidy(spec, folder)
+                return
+        if hurried and slow:
+            rounds.append((urls_of, False))  # slow is better than not at all
+    tried = "\n".join(dict.fromkeys(reason for reason in reasons if reason))
+    tried = tried or "  (there is no source; BENCH_MIRROR can name one)"
+    raise DataError(f"{name} could not be fetched to {folder}:\n{tried}\n{_remedy(name, spec, folder)}")
+
+
+def _tidy(spec: DatasetSpec, folder: Path) -> None:
+    """Remove what is left of forms that were begun before another one came whole."""
+    for archive in (each for group in groups(spec) for each in group):
+        _partial(folder / archive.name).unlink(missing_ok=True)
+
+
+def _fetch_archive(
+    archive: Archive, urls: Sequence[str], folder: Path, on_progress: Progress | None, *, hurried: bool
+) -> None:
+    """Bring one file from the first of its sources that gives it.
+
+    Raises:
+        _NoSourceError: None does.
+    """
     target = folder / archive.name
     if target.is_file():
         if archive_problem(target, archive) is None:
             return
         target.unlink()
     _check_disk(archive, folder)
-    reasons = []
-    for url in _sources(name, archive):
+    reasons, slow = [], False
+    for url in urls:
         try:
-            _download(url, archive, target, on_progress)
+            _download(url, archive, target, on_progress, hurried=hurried)
         except _SourceError as error:
             reasons.append(f"  {url}: {error}")
+            slow = slow or isinstance(error, _SlowSourceError)
         else:
             return
-    tried = "\n".join(reasons) or "  (there is no source; BENCH_MIRROR can name one)"
-    raise DataError(
-        f"{archive.name} of {name} could not be fetched to {folder}:\n{tried}\n{_remedy(name, spec, folder)}"
-    )
+    raise _NoSourceError("\n".join(reasons), slow=slow)
+
+
+class _NoSourceError(Exception):
+    """No source gives a file; the text has a line for each with its reason."""
+
+    def __init__(self, text: str, *, slow: bool) -> None:
+        super().__init__(text)
+        self.slow = slow
 
 
 class _SourceError(Exception):
     """One source does not give the archive; the text is the reason."""
 
 
-def _sources(name: str, archive: Archive) -> list[str]:
-    mirror = os.environ.get("BENCH_MIRROR", "").rstrip("/")
-    return ([f"{mirror}/{name}/{archive.name}"] if mirror else []) + list(archive.urls)
+class _SlowSourceError(_SourceError):
+    """It would give the file, but takes too long while others may not."""
 
 
 def _partial(target: Path) -> Path:
@@ -461,7 +648,7 @@ def _check_disk(archive: Archive, folder: Path) -> None:
         )
 
 
-def _download(url: str, archive: Archive, target: Path, on_progress: Progress | None) -> None:
+def _download(url: str, archive: Archive, target: Path, on_progress: Progress | None, *, hurried: bool = False) -> None:
     """Bring one archive from one source: resume what is there, check it, give it its name."""
     import requests
 
@@ -471,7 +658,7 @@ def _download(url: str, archive: Archive, target: Path, on_progress: Progress | 
         began = _size(partial)
         if not archive.size or began < archive.size:
             try:
-                _receive(url, archive, partial, began, on_progress)
+                _receive(url, archive, partial, began, on_progress, hurried=hurried)
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 reason = _short_reason(error)
                 if _size(partial) <= began:
@@ -482,6 +669,8 @@ def _download(url: str, archive: Archive, target: Path, on_progress: Progress | 
             if began < _size(partial) < archive.size:
                 reason = "the connection was closed too early"
                 continue
+        if not partial.exists():
+            raise _SourceError("it sends nothing")
         if problem := archive_problem(partial, archive):
             partial.unlink()
             reason = f"wrong bytes: {problem.replace(str(partial), 'what it sends')}"
@@ -494,30 +683,50 @@ def _download(url: str, archive: Archive, target: Path, on_progress: Progress | 
     raise _SourceError(reason)
 
 
-def _receive(url: str, archive: Archive, partial: Path, began: int, on_progress: Progress | None) -> None:
+def _receive(
+    url: str, archive: Archive, partial: Path, began: int, on_progress: Progress | None, *, hurried: bool
+) -> None:
     import requests
 
     # a server that compresses on the way would make ranges and sizes those of other bytes
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={began}-"} if began else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
-            partial.unlink()
-            raise _SourceError("it cannot go on with the part that was here, which is now removed; try again")
+        if response.status_code == requests.codes.requested_range_not_satisfiable and began:
+            return  # there is no more: the part is the whole, or its checksum shows that it is none
         response.raise_for_status()
         resumed = response.status_code == requests.codes.partial_content
         done = began if resumed else 0
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {began}-"):
             raise _SourceError(f"it answers with the range {response.headers.get('Content-Range', 'unknown')!r}")
+        clock = _Clock(done)
         with partial.open("ab" if resumed else "wb") as stream:
             for chunk in response.iter_content(CHUNK):
                 done += len(chunk)
                 stream.write(chunk)
                 if archive.size and done > archive.size:
                     break  # what is already too much will be refused
+                if hurried and clock.too_slow(done):
+                    raise _SlowSourceError(f"gave less than {SLOW_BYTES_PER_S / 1e3:,.0f} kB/s")
                 if on_progress:
                     on_progress(archive.name, done, archive.size or _total(response, began if resumed else 0))
             stream.flush()
             os.fsync(stream.fileno())
+
+
+class _Clock:
+    """Tells a source that trickles, by windows of SLOW_AFTER_S."""
+
+    def __init__(self, done: int) -> None:
+        self._since, self._done = time.monotonic(), done
+
+    def too_slow(self, done: int) -> bool:
+        """Whether the last whole window gave too little, ``done`` being the bytes there are now."""
+        passed = time.monotonic() - self._since
+        if passed < SLOW_AFTER_S:
+            return False
+        slow = done - self._done < SLOW_BYTES_PER_S * passed
+        self._since, self._done = time.monotonic(), done
+        return slow
 
 
 def _total(response: "requests.Response", began: int) -> int:
@@ -527,10 +736,11 @@ def _total(response: "requests.Response", began: int) -> int:
 
 def _short_reason(error: "requests.RequestException") -> str:
     import requests
+    from urllib3.exceptions import TimeoutError as AnyTimeout
 
     if error.response is not None:
         return f"HTTP {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or (error.args and isinstance(error.args[0], AnyTimeout)):
         return f"no answer within {TIMEOUT_S[0]} s, or nothing for {TIMEOUT_S[1]} s"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return f"the connection broke {TRIES} times"

@@ -6,7 +6,7 @@ event a line, JSON, with ``event`` and ``time_ms`` (Unix time, the original time
 ======== ==============================================================================================================
 event    other keys
 ======== ==============================================================================================================
-start    attempt, pid, device, device_name, threads, epochs, environment (mapping), context (mapping of tags)
+start    attempt, pid, device, device_name, mode (in words), epochs, environment (mapping), context (mapping of tags)
 resumed  epochs_done, steps_done: where the attempt goes on
 data     name, digest, classes, train_images, test_images, fingerprint (mapping, see :mod:`bench.fingerprint`)
 cost     the fields of :class:`bench.values.Cost`
@@ -127,6 +127,7 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
                 known.update(state="running", kind="", reason="", attempts=event["attempt"], epochs=event["epochs"])
                 known["epochs_done"] = 0
                 known["device"] = event.get("device_name") or event["device"]
+                known["mode"] = event.get("mode", "")
                 known["commit"] = event.get("context", {}).get(COMMIT_TAG, "")
             case "resumed":
                 known["epochs_done"] = event["epochs_done"]

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,6 +30,7 @@ from bench.values import Attempt, to_json
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
     from multiprocessing.process import BaseProcess
+    from threading import Barrier
 
 WORKER = "bench.worker.__main__"
 """Named, never imported on this side: what a worker runs."""
@@ -40,6 +41,9 @@ SERVER_DIED = 255
 SERVER_ENVIRONMENT = {
     # numpy's BLAS starts its threads on import, and a process with threads is no good to fork; torch has its own
     "OPENBLAS_NUM_THREADS": "1",
+    # threads of a step wait for each other by spinning, for seconds by default: where anything else needs the core, a
+    # cell falls to a tenth of its speed. Spinning for microseconds costs nothing measurable when nothing does
+    "GOMP_SPINCOUNT": "10000",
 }
 
 
@@ -122,7 +126,7 @@ class LocalLauncher:
         paths = CellFolder(Path(attempt.folder)).attempt(attempt.number)
         paths.root.mkdir(parents=True, exist_ok=True)
         write_atomically(paths.request, to_json(attempt))
-        environment = worker_environment(visible=slot.visible, threads=attempt.threads)
+        environment = worker_environment(visible=slot.visible, threads=attempt.mode.threads)
         if attempt.deterministic:
             environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS gives other bits a run without it
         prepare([attempt.cell.model])
@@ -132,6 +136,10 @@ class LocalLauncher:
 def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
     """The environment of a worker: its GPUs, its threads, and nothing of MLflow's, which is not its business."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    if "CUDA_VISIBLE_DEVICES" not in kept:
+        kept.setdefault(
+            "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
+        )  # the numbers are NVML's then, and CUDA's own order is another
     return {
         **kept,
         "CUDA_VISIBLE_DEVICES": visible,
@@ -147,24 +155,75 @@ def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int) ->
         BenchError: The worker died without an answer; the text ends with its last line.
     """
     prepare([str(request.get("model", "")) for request in requests])
-    receiver, sender = multiprocessing.Pipe(duplex=False)
-    with tempfile.NamedTemporaryFile("r", errors="replace") as log, receiver:
-        environment = worker_environment(visible="", threads=threads)
-        process = _start(answer_as_worker, command, requests, sender, log.name, environment)
+    with _Question(command, requests, worker_environment(visible="", threads=threads)) as question:
+        return question.answers()
+
+
+def ask_side_by_side(
+    command: str, request: dict[str, Any], *, beside: int, threads: int, visible: str
+) -> list[dict[str, Any]]:
+    """Have several worker processes answer the same request (``probe``) at the same time, and wait for them.
+
+    A worker that dies answers with an ``error``, the last line that it wrote.
+    """
+    prepare([request["cell"]["model"]])
+    environment = worker_environment(visible=visible, threads=threads)
+    meet = multiprocessing.get_context("forkserver").Barrier(beside) if beside > 1 else None
+    answers = []
+    with ExitStack() as stack:
+        questions = [stack.enter_context(_Question(command, [request], environment, meet)) for _ in range(beside)]
+        for question in questions:
+            try:
+                answers += question.answers()
+            except BenchError as error:
+                answers.append({"error": str(error)})
+                if meet is not None:
+                    meet.abort()
+    return answers
+
+
+class _Question:
+    """Requests to a worker process of their own; leaving it in the middle ends all workers."""
+
+    def __init__(
+        self,
+        command: str,
+        requests: list[dict[str, Any]],
+        environment: Mapping[str, str],
+        meet: "Barrier | None" = None,
+    ) -> None:
+        self._command = command
+        self._log = tempfile.NamedTemporaryFile("r", errors="replace")  # noqa: SIM115 - closed by leaving
+        self._receiver, sender = multiprocessing.Pipe(duplex=False)
+        self._process = _start(answer_as_worker, command, requests, sender, self._log.name, environment, meet)
         sender.close()  # the worker's end is the only one now, so that its death is an end of file here
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Wait for the answers.
+
+        Raises:
+            BenchError: The worker died without one; the text ends with its last line.
+        """
         try:
-            answers: list[dict[str, Any]] = json.loads(receiver.recv_bytes())
+            answers: list[dict[str, Any]] = json.loads(self._receiver.recv_bytes())
         except EOFError:
-            process.join()
-            lines = log.read().strip().splitlines() or ["no message"]
+            self._process.join()
+            lines = self._log.read().strip().splitlines() or ["no message"]
             raise BenchError(
-                f"the worker for {command!r} ended with exit code {process.exitcode}: {lines[-1]}"
+                f"the worker for {self._command!r} ended with exit code {self._process.exitcode}: {lines[-1]}"
             ) from None
         except BaseException:
             end_workers()
             raise
-        process.join()
+        self._process.join()
         return answers
+
+    def __enter__(self) -> "_Question":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._receiver.close()
+        self._log.close()
 
 
 def end_workers() -> None:
@@ -199,11 +258,16 @@ def run_worker(request: str, log: str, environment: Mapping[str, str]) -> None:
 
 
 def answer_as_worker(
-    command: str, requests: list[dict[str, Any]], sender: Connection, log: str, environment: Mapping[str, str]
+    command: str,
+    requests: list[dict[str, Any]],
+    sender: Connection,
+    log: str,
+    environment: Mapping[str, str],
+    meet: "Barrier | None",
 ) -> None:
     """What a worker process of the fork server does: answer requests."""
     _settle_in(log, environment)
-    sender.send_bytes(json.dumps(importlib.import_module(WORKER).answer(command, requests)).encode())
+    sender.send_bytes(json.dumps(importlib.import_module(WORKER).answer(command, requests, meet)).encode())
 
 
 def _settle_in(log: str, environment: Mapping[str, str]) -> None:

@@ -16,8 +16,21 @@ def data_home() -> Path:
     """Folder of data sets: BENCH_DATA, else ``bench/data`` in the user's cache folder. Absolute."""
     if named := os.environ.get("BENCH_DATA"):
         return Path(named).expanduser().absolute()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (cache / "bench" / "data").absolute()
+    return _cache_home() / "data"
+
+
+def empty_store_file(version: str) -> Path:
+    """An MLflow database without runs, as this version of MLflow makes it, in the user's cache folder."""
+    return _cache_home() / f"mlflow-{version}.db"
+
+
+def speeds_file() -> Path:
+    """Where measured speeds of nets are kept for this machine, in the user's cache folder."""
+    return _cache_home() / "speeds.json"
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "bench"
 
 
 def cell_names(home: Path) -> frozenset[str]:

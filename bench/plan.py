@@ -64,16 +64,29 @@ def make_plan(
     return Plan(suite=suite, tasks=tuple(tasks))
 
 
-def makespan(plan: Plan, slots: int) -> float | None:
-    """Seconds until the plan's cells are done on so many slots, longest first; None where one has no estimate.
+def with_estimates(plan: Plan, seconds: Mapping[str, float]) -> Plan:
+    """The plan with estimates, by cell id, where it had none."""
+    tasks = [
+        replace(task, estimate_s=seconds.get(task.cell.id)) if task.estimate_s is None else task for task in plan.tasks
+    ]
+    return replace(plan, tasks=tuple(tasks))
 
-    What each slot gets is what the loop of ``bench run`` gives it: the next cell goes to the slot that is free first.
+
+def predicted(plan: Plan, slots: int) -> float | None:
+    """Seconds until the plan's cells are done on so many slots; None where one has no estimate."""
+    estimates = [task.estimate_s for task in plan.to_run]
+    known = [seconds for seconds in estimates if seconds is not None]
+    return makespan(known, slots) if len(known) == len(estimates) else None
+
+
+def makespan(seconds: Iterable[float], slots: int) -> float:
+    """When the last of some cells ends, in seconds, if each takes so long.
+
+    As the loop of ``bench run`` places them: the longest first, the next one on the slot that is free first.
     """
     free_at = [0.0] * slots
-    for task in plan.to_run:
-        if task.estimate_s is None:
-            return None
-        heapq.heapreplace(free_at, free_at[0] + task.estimate_s)
+    for duration in sorted(seconds, reverse=True):
+        heapq.heapreplace(free_at, free_at[0] + duration)
     return max(free_at)
 
 

@@ -11,10 +11,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.catalog import AUGMENTATIONS, DATASETS, FOLDER_PREFIX
 from bench.errors import DataError
-from bench.fetch import folder_layout, folder_path, image_files, packed_digest
+from bench.fetch import folder_layout, folder_path, image_files, pack_folder
 from bench.layouts import Entry, find
 from bench.layouts.parts import WHOLE
 from bench.values import Cell, DataKey
@@ -62,16 +63,32 @@ def augmentation_problem(cell: Cell) -> str | None:
     return None
 
 
-def digest_of(key: DataKey, home: Path) -> str:
-    """Digest of a data set's images and labels as they are now; empty where it was not prepared, or is not here."""
+class Prepared(NamedTuple):
+    """A data set that is ready to be trained on."""
+
+    folder: Path
+    """Its pack or its index."""
+    digest: str
+    """Of its images and labels as they are now."""
+    train_images: int
+
+
+def look(key: DataKey, home: Path) -> Prepared | None:
+    """What is known of a data set that was prepared; None where it was not, or is not here, or has changed since.
+
+    Every file of a folder is looked at, which takes a second for fifty thousand: once a run is enough.
+    """
     dataset, input_size, limit = key
     try:
-        if not streams(dataset, input_size):
-            return limited_digest(packed_digest(dataset, input_size, home), limit)
-        card = json.loads((index_folder(dataset, limit, home) / "card.json").read_text(encoding="utf-8"))
-        return str(card["digest"])
+        streamed = streams(dataset, input_size)
+        folder = index_folder(dataset, limit, home) if streamed else pack_folder(dataset, input_size, home)
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        images, digest = int(card["train_images"]), str(card["digest"])
+        if limit is not None and not streamed:
+            images, digest = min(images, limit * len(card["classes"])), limited_digest(digest, limit)
     except (DataError, OSError, ValueError, KeyError, TypeError):
-        return ""
+        return None
+    return Prepared(folder, digest, images)
 
 
 def limited_digest(digest: str, limit: int | None) -> str:

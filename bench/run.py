@@ -21,8 +21,9 @@ from bench.fingerprint import changes, fingerprint
 from bench.history import discard, has_end, holding, write_end
 from bench.journal import Event, fold, read_cell, read_from
 from bench.launch import Handle, Launcher
+from bench.modes import default_mode
 from bench.paths import CellFolder, write_atomically
-from bench.values import Attempt, Cell, DataKey, Outcome, Plan, Task, to_json
+from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Plan, Task, to_json
 
 GRACE_S = 10.0
 """How long workers get to save their state when they are asked to leave."""
@@ -130,14 +131,23 @@ class Setting:
     data_home: Path
     digests: Mapping[DataKey, str] = field(default_factory=dict)
     """Digest of the data that will be trained on, by :attr:`bench.values.Cell.data_key`."""
+    data_folders: Mapping[DataKey, Path] = field(default_factory=dict)
+    """Where it lies ready."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs the cells; see :class:`bench.values.Attempt`."""
-    deterministic: bool = False
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    """How cells are computed, by cell id; the others by :func:`bench.modes.default_mode`."""
+    execution: Execution = field(default_factory=Execution)
+    """What the suite says of how cells are run."""
     keep_weights: Literal["last", "none"] = "last"
     fail_fast: bool = False
     hang_s: float = HANG_S
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def mode(self, cell: Cell, slot: Slot) -> Mode:
+        """How a cell is computed on a slot."""
+        return self.modes.get(cell.id) or default_mode(cell, slot, self.execution)
 
 
 def run_plan(plan: Plan, setting: Setting, stop: StopRequest) -> dict[str, Outcome]:
@@ -210,7 +220,7 @@ class Loop:
             self.ended[task.cell.id] = outcome
             return
         try:
-            self.running.append(start(task, slot, folder, lock, self.setting))
+            self.running.append(start(task, slot, folder, lock, self.setting, alone=self._runs_alone(task)))
         except OSError:
             lock.release()
             raise
@@ -355,8 +365,12 @@ def take(folder: CellFolder) -> FileLock | None:
     return None
 
 
-def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: Setting) -> Running:
+def start(
+    task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: Setting, *, alone: bool = False
+) -> Running:
     """Start the next attempt at a cell, in the series that it goes on from or in a new one.
+
+    One that runs ``alone`` has all of its device's memory, whatever share belongs to its slot.
 
     Raises:
         OSError: The folder cannot be written.
@@ -365,20 +379,22 @@ def start(task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: S
     if begun and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, setting)):
         discard(folder)
     before = last_request(folder)
+    # another mode would sum in another order, to other bits than the attempt that is gone on from
+    mode = Mode(**before["mode"]) if folder.checkpoints() and "mode" in before else setting.mode(task.cell, slot)
     number = max((attempt.number for attempt in folder.attempts()), default=0) + 1
     attempt = Attempt(
         cell=task.cell,
         number=number,
         folder=str(folder.root),
         data_home=str(setting.data_home),
+        data_folder=str(setting.data_folders.get(task.cell.data_key, "")),
         device=slot.device,
-        # another number of threads would sum in another order, to other bits than the attempt that is gone on from
-        threads=before.get("threads", slot.threads) if folder.checkpoints() else slot.threads,
+        mode=replace(mode, memory_share=1.0 if alone else slot.memory_share),
         suite=setting.suite,
         series=before.get("series") or uuid.uuid4().hex[:16],
         created_ms=before.get("created_ms") or time.time_ns() // 1_000_000,
         cost=task.cost,
-        deterministic=before.get("deterministic", setting.deterministic),
+        deterministic=before.get("deterministic", setting.execution.deterministic),
         keep_weights=setting.keep_weights,
         context=setting.context,
     )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 Scalar = float | int | bool | str
 OptionValue = Scalar | tuple[int, ...] | tuple[float, ...]
 Precision = Literal["fp32", "bf16"]
+MemoryFormat = Literal["channels_last", "contiguous"]
 Stem = Literal["small", "standard"]
 State = Literal["complete", "failed", "interrupted", "running", "missing"]
 FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost"]
@@ -66,8 +67,9 @@ class Recipe:
     """Augmentations of the training batches, applied in this order. Test images are only normalised."""
     label_smoothing: float
     """Share of the target spread over all classes, 0 to 1 (Szegedy et al. 2016, section 7)."""
-    precision: Precision
-    """``bf16`` runs forward and loss under autocast; weights and optimizer stay fp32."""
+    precision: Precision | Literal["auto"]
+    """``bf16`` runs forward and loss under autocast; weights and optimizer stay fp32. ``auto`` leaves the choice to
+    whichever is measured to be faster on the machine."""
     stem: Stem
     """``small``: the net's form for 32-pixel images; ``standard``: the ImageNet net as its authors built it."""
     input_size: int
@@ -127,6 +129,36 @@ class Execution:
     deterministic: bool = False
     """Only algorithms that give the same bits every time. Changes nothing on the CPU, where it is always so; on a GPU
     it costs speed, and a cell that was interrupted ends equal to the bit to an undisturbed one."""
+    timed: bool = False
+    """Speed is what is measured: a cell never shares its device with another."""
+    memory_format: MemoryFormat | Literal["auto"] = "auto"
+    """How batches and weights lie in memory; ``auto``: whichever is measured to be faster."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Whether ``torch.compile`` is used; ``auto``: where a cell is long enough to earn its compile time back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """How a cell's arithmetic is carried out: one choice for all its attempts, since another gives other roundings."""
+
+    threads: int
+    """CPU threads of the worker."""
+    memory_format: MemoryFormat = "channels_last"
+    precision: Precision = "fp32"
+    """The recipe's, or what was chosen where the recipe leaves it open."""
+    compiled: bool = False
+    """Forward and backward are compiled by ``torch.compile``."""
+    captured: bool = False
+    """A step is replayed as one CUDA graph."""
+    memory_share: float = 1.0
+    """Share of the GPU's memory that the cell may use."""
+
+    def __str__(self) -> str:
+        words: list[str] = [self.memory_format, self.precision]
+        words += ["compiled"] if self.compiled else []
+        words += ["CUDA graph"] if self.captured else []
+        words += [f"{self.memory_share:.0%} of the GPU's memory"] if self.memory_share < 1 else []
+        return ", ".join([*words, f"{self.threads} thread{'s' if self.threads > 1 else ''}"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +234,12 @@ class Attempt:
     """The cell's folder, absolute; see :class:`bench.paths.CellFolder`."""
     data_home: str
     """Folder of downloaded and packed data sets, absolute."""
+    data_folder: str = ""
+    """Where its data set lies ready, absolute; empty: the worker looks for it."""
     device: str
     """``cpu`` or ``cuda``; which GPU is set by CUDA_VISIBLE_DEVICES."""
-    threads: int
-    """CPU threads of the worker."""
+    mode: Mode
+    """How it is computed."""
     suite: str
     """Name of the suite that it is run for."""
     series: str
@@ -247,6 +281,8 @@ class Outcome:
     total_s: float | None = None
     attempts: int = 0
     device: str = ""
+    mode: str = ""
+    """How it was computed, the words of :class:`Mode`."""
     commit: str = ""
     run_id: str = ""
     """MLflow run, empty while it has none."""
@@ -337,7 +373,12 @@ def attempt_from_dict(content: Mapping[str, Any]) -> Attempt:
     """Rebuild an :class:`Attempt` from :func:`to_json`'s content."""
     cost = content.get("cost")
     return Attempt(
-        **{**content, "cell": cell_from_dict(content["cell"]), "cost": cost_from_dict(cost) if cost else None}
+        **{
+            **content,
+            "cell": cell_from_dict(content["cell"]),
+            "cost": cost_from_dict(cost) if cost else None,
+            "mode": Mode(**content["mode"]),
+        }
     )
 
 

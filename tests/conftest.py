@@ -17,6 +17,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_HOME", str(tmp_path / ".bench"))
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "BENCH_OFFLINE", "BENCH_MIRROR"):
         monkeypatch.delenv(name, raising=False)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from bench.catalog import AUGMENTATIONS, DATASETS, Archive, with_defaults
 from bench.errors import DataError
-from bench.worker.data import sources
+from bench.worker.data import official, sources
 from bench.worker.data.augment import Augmentation, HorizontalFlip, RandomCrop, RandomErasing
 from bench.worker.data.batches import TestBatches, TrainBatches, derived_seed
 from bench.worker.data.pack import PackedDataset, channel_statistics, pack, resize
@@ -56,12 +56,23 @@ def place(
         archives.append(
             Archive(name=old.name, urls=(), md5=hashlib.md5(content).hexdigest(), size=len(content)),
         )
-    spec = replace(DATASETS[name], archives=tuple(archives), train_images=train_images, test_images=test_images)
+    spec = replace(
+        DATASETS[name],
+        archives=tuple(archives),
+        alternatives=(),
+        train_images=train_images,
+        test_images=test_images,
+    )
     monkeypatch.setitem(DATASETS, name, spec)
 
 
 def random_pixels(*shape: int) -> sources.Images:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def labelled(images: sources.Images, labels: object) -> list[tuple[int, bytes]]:
+    """Images with their labels whatever their order, which is bench's own for the sets of several forms."""
+    return sorted((int(label), image.tobytes()) for image, label in zip(images, np.asarray(labels), strict=True))
 
 
 # --- Loaders ---------------------------------------------------------------------------------------------------------
@@ -78,24 +89,23 @@ def test_cifar10_is_read_from_its_binary_archive(monkeypatch: pytest.MonkeyPatch
     images, labels = random_pixels(7, 3, 32, 32), [3, 1, 4, 1, 5, 9, 2]
     archive = tar_of(cifar10_files(images, labels))
     place(monkeypatch, tmp_path, "cifar10", [archive], train_images=5, test_images=2)
-    raw = sources.cifar10(tmp_path)
-    assert np.array_equal(raw.train_images, images[:5])
-    assert np.array_equal(raw.test_images, images[5:])
-    assert [*raw.train_labels, *raw.test_labels] == labels
+    raw = official.cifar10(tmp_path)
+    assert labelled(raw.train_images, raw.train_labels) == labelled(images[:5], labels[:5])
+    assert labelled(raw.test_images, raw.test_labels) == labelled(images[5:], labels[5:])
     assert raw.classes == DATASETS["cifar10"].classes
 
 
 def test_cifar100_takes_the_fine_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     images = random_pixels(3, 3, 32, 32)
     records = [bytes([7, 40 + number]) + image.tobytes() for number, image in enumerate(images)]
-    names = [f"class{number}" for number in range(100)]
+    names = DATASETS["cifar100"].classes
     files = {"train.bin": records[0] + records[1], "test.bin": records[2], "fine_label_names.txt": "\n".join(names)}
     archive = tar_of({name: each if isinstance(each, bytes) else each.encode() for name, each in files.items()})
     place(monkeypatch, tmp_path, "cifar100", [archive], train_images=2, test_images=1)
-    raw = sources.cifar100(tmp_path)
-    assert np.array_equal(raw.train_images, images[:2])
-    assert [*raw.train_labels, *raw.test_labels] == [40, 41, 42]
-    assert raw.classes == tuple(names)
+    raw = official.cifar100(tmp_path)
+    assert labelled(raw.train_images, raw.train_labels) == labelled(images[:2], [40, 41])
+    assert labelled(raw.test_images, raw.test_labels) == labelled(images[2:], [42])
+    assert raw.classes == names
 
 
 def test_fashion_mnist_is_read_from_its_idx_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -107,22 +117,21 @@ def test_fashion_mnist_is_read_from_its_idx_files(monkeypatch: pytest.MonkeyPatc
         contents.append(gzip.compress(heading + images[part].tobytes()))
         contents.append(gzip.compress((2049).to_bytes(4, "big") + count.to_bytes(4, "big") + labels[part]))
     place(monkeypatch, tmp_path, "fashion_mnist", contents, train_images=3, test_images=2)
-    raw = sources.fashion_mnist(tmp_path)
-    assert np.array_equal(raw.train_images[:, 0], images[:3])
-    assert np.array_equal(raw.test_images[:, 0], images[3:])
-    assert bytes([*raw.train_labels, *raw.test_labels]) == labels
+    raw = official.fashion_mnist(tmp_path)
+    assert labelled(raw.train_images, raw.train_labels) == labelled(images[:3], list(labels[:3]))
+    assert labelled(raw.test_images, raw.test_labels) == labelled(images[3:], list(labels[3:]))
 
 
 @pytest.mark.parametrize("name", ["cifar10", "fashion_mnist"])
 def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    monkeypatch.setattr(sources, "LARGEST", 1_000_000)
+    monkeypatch.setattr(official, "LARGEST", 1_000_000)
     bomb = bytes(50_000_000)
     archives = [tar_of({"data_batch_1.bin": bomb})] if name == "cifar10" else [gzip.compress(bomb)] * 4
     place(monkeypatch, tmp_path, name, archives, train_images=5, test_images=2)
     with pytest.raises(DataError, match="unpacks to more than 1 MB"):
-        getattr(sources, name)(tmp_path)
+        getattr(official, name)(tmp_path)
 
 
 def test_names_inside_an_archive_never_become_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -130,7 +139,8 @@ def test_names_inside_an_archive_never_become_paths(monkeypatch: pytest.MonkeyPa
     files = {f"../../{name}": content for name, content in cifar10_files(images, labels).items()}
     place(monkeypatch, tmp_path / "home", "cifar10", [tar_of(files)], train_images=5, test_images=2)
     before = set(tmp_path.rglob("*"))
-    assert np.array_equal(sources.cifar10(tmp_path / "home").train_images, images[:5])
+    raw = official.cifar10(tmp_path / "home")
+    assert labelled(raw.train_images, raw.train_labels) == labelled(images[:5], labels[:5])
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -147,7 +157,7 @@ def test_an_archive_with_too_few_images_is_refused(monkeypatch: pytest.MonkeyPat
     archive = tar_of(cifar10_files(random_pixels(7, 3, 32, 32), [0] * 7))
     place(monkeypatch, tmp_path, "cifar10", [archive], train_images=6, test_images=2)
     with pytest.raises(DataError, match="cifar10 holds"):
-        sources.cifar10(tmp_path)
+        official.cifar10(tmp_path)
 
 
 def test_digits_are_split_1437_to_360_without_overlap(tmp_path: Path) -> None:
@@ -444,11 +454,12 @@ def test_batches_without_augmentation_are_the_normalised_images(packed: PackedDa
 def test_test_batches_hold_every_image_in_order(packed: PackedDataset) -> None:
     batches = TestBatches(packed, batch_size=100, device=CPU)
     found = list(batches)
-    assert [len(labels) for _, labels in found] == [100, 100, 100, 60]
+    assert [len(images) for images in found] == [100, 100, 100, 60]
     assert len(batches) == 4
-    assert torch.cat([labels for _, labels in found]).tolist() == packed.test_labels.tolist()
-    restored = torch.cat([images for images, _ in found])[:, :1] * packed.std[0] + packed.mean[0]
-    assert np.array_equal((restored * 255).round().byte().numpy(), packed.test_images)
+    assert batches.labels.tolist() == packed.test_labels.tolist()
+    assert np.array_equal(torch.cat(found).numpy(), packed.test_images)
+    restored = batches.normalise(found[0])[:, :1] * packed.std[0] + packed.mean[0]
+    assert np.array_equal((restored * 255).round().byte().numpy(), packed.test_images[:100])
 
 
 def test_streams_of_seeds_do_not_meet() -> None:

@@ -1,10 +1,15 @@
 """Slots without a GPU: the CPU is shared, masks are opaque, wrong devices are refused."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import pytest
 
 from bench import devices
-from bench.devices import find_slots, gpus
+from bench.devices import Slot, device_name, find_slots, gpu_memory_mb, gpus
 from bench.errors import UsageError
+from bench.launch import worker_environment
 
 
 @pytest.fixture
@@ -63,3 +68,83 @@ def test_cuda_without_a_gpu_is_refused_before_anything_starts(monkeypatch: pytes
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(UsageError, match="no GPU is visible"):
         find_slots("cuda", per_device=None, cells=1)
+
+
+class FakeNvml:
+    """A driver that knows two GPUs, the second of which is divided into two instances."""
+
+    class NVMLError(Exception): ...
+
+    def __init__(self) -> None:
+        self.names = {"GPU-11ab": 80_000, "GPU-22cd": 80_000, "MIG-77a0": 10_000, "MIG-88b1": 20_000}
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802 - the driver's names
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
+        return ["GPU-11ab", "GPU-22cd"][index]
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        return self.known(uuid in self.names, uuid)
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, gpu: str) -> int:  # noqa: N802
+        return 7 if self.known(gpu == "GPU-22cd", gpu) else 0
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, gpu: str, index: int) -> str:  # noqa: N802
+        return ["MIG-77a0", "MIG-88b1"][index] if index < 2 else self.known(False, gpu)
+
+    def nvmlDeviceGetUUID(self, handle: str) -> bytes:  # noqa: N802
+        return handle.encode()
+
+    def nvmlDeviceGetName(self, handle: str) -> str:  # noqa: N802
+        return f"card {handle}"
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(total=self.names[handle] * 1_000_000)
+
+    def known(self, found: bool, answer: str) -> str:
+        if not found:
+            raise self.NVMLError
+        return answer
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def opened() -> Iterator[FakeNvml]:
+        yield FakeNvml()
+
+    monkeypatch.setattr(devices, "_nvml", opened)
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [("0", 80_000), ("GPU-11ab", 80_000), ("GPU-1", 80_000), ("MIG-88b1", 20_000), ("MIG-8", 20_000), ("1", 10_000)],
+    ids=["number", "UUID", "beginning", "instance", "beginning of an instance", "number of a divided GPU"],
+)
+def test_a_gpu_is_found_by_every_name_that_cuda_takes(driver: None, visible: str, expected: int) -> None:
+    assert gpu_memory_mb(visible) == expected
+
+
+def test_a_gpu_that_the_driver_does_not_know_has_no_memory_and_no_name(driver: None) -> None:
+    assert gpu_memory_mb("GPU-99") == 0.0
+    assert device_name(Slot(name="", device="cuda", visible="GPU-99", threads=1)) == "unknown GPU"
+
+
+def test_an_instance_is_named_by_the_driver(driver: None) -> None:
+    assert device_name(Slot(name="", device="cuda", visible="MIG-77a0", threads=1)) == "card MIG-77a0"
+
+
+def test_numbers_of_gpus_mean_the_same_to_the_driver_and_to_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
+        monkeypatch.delenv(name, raising=False)
+    assert worker_environment(visible="1", threads=1)["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")  # numbers that a person chose mean what CUDA takes them for
+    assert "CUDA_DEVICE_ORDER" not in worker_environment(visible="1", threads=1)
+
+
+def test_cells_side_by_side_on_a_gpu_have_equal_shares_of_its_memory(machine: pytest.MonkeyPatch) -> None:
+    shares = [slot.memory_share for slot in find_slots("cuda:0", per_device=4, cells=8)]
+    assert len(shares) == 4
+    assert sum(shares) <= devices.GPU_USABLE + 0.01
+    assert find_slots("cuda:0", per_device=1, cells=8)[0].memory_share == 1.0

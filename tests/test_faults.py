@@ -68,8 +68,7 @@ def kill_workers(project: Path, kills: int, *, seed: int, stop: threading.Event)
     while killed < kills and not stop.is_set():
         living = workers(project)
         if living:
-            # a worker takes seconds to import torch; a kill must sometimes find it in training
-            time.sleep(generator.uniform(0.5, 6.0))
+            time.sleep(generator.uniform(0.3, 2.5))
             try:
                 living[0].kill()
                 killed += 1
@@ -80,7 +79,7 @@ def kill_workers(project: Path, kills: int, *, seed: int, stop: threading.Event)
 
 
 def test_a_cell_that_is_killed_at_random_moments_ends_equal_to_the_bit(project: Path, tiny_models: Path) -> None:
-    suite = write_suite(project, [NAPPING], epochs=16)
+    suite = write_suite(project, [NAPPING], epochs=24)
     scheduler, stop = start("run", suite, "--device", "cpu"), threading.Event()
     killed: list[int] = []
     killer = threading.Thread(target=lambda: killed.append(kill_workers(project, 6, seed=1, stop=stop)))

@@ -72,7 +72,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def spec_of(*urls: str, content: bytes = CONTENT) -> DatasetSpec:
     archive = Archive(name="small.bin", urls=urls, md5=hashlib.md5(content).hexdigest(), size=len(content))
-    return replace(DATASETS["cifar10"], archives=(archive,))
+    return replace(DATASETS["cifar10"], archives=(archive,), alternatives=())
 
 
 @pytest.fixture

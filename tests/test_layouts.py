@@ -275,7 +275,7 @@ def test_the_command_makes_the_list_and_verifies_it(
     assert exit_code("data", "get", "imagenet300", "--from", "imagenet") == 0
     assert exit_code("data", "verify", "imagenet300") == 0
     assert "imagenet300: ready." in capsys.readouterr().out
-    assert exit_code("data", "get", "cifar10", "--from", "imagenet") == 2
+    assert exit_code("data", "get", "imagenet300", "--from", "cifar10") == 2
     assert "bench data get imagenet300 --from imagenet" in capsys.readouterr().err
 
 

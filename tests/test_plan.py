@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.fingerprint import fingerprint
-from bench.plan import Selection, make_plan, makespan, mark_stale, merge_outcomes
+from bench.plan import Selection, make_plan, mark_stale, merge_outcomes, predicted
 from bench.values import Cell, Cost, DataKey, Outcome, Suite
 
 Make = Callable[..., Cell]
@@ -126,6 +126,6 @@ def test_a_run_is_predicted_to_take_as_long_as_its_busiest_slot(
     ran = make_cell(seed=9, epochs=1)
     history = [(ran, Outcome(cell_id=ran.id, state="complete", epoch_s=10.0))]
     plan = make_plan(make_suite(*cells), {}, {}, history=history)
-    assert makespan(plan, 1) == 160
-    assert makespan(plan, 2) == 80, "60 and 20 on one slot, 50 and 30 on the other"
-    assert makespan(make_plan(make_suite(*cells), {}, {}), 2) is None
+    assert predicted(plan, 1) == 160
+    assert predicted(plan, 2) == 80, "60 and 20 on one slot, 50 and 30 on the other"
+    assert predicted(make_plan(make_suite(*cells), {}, {}), 2) is None

@@ -15,7 +15,7 @@ from bench.journal import Event, Journal, read_cell
 from bench.paths import CellFolder
 from bench.plan import make_plan
 from bench.run import LOST_TRIES, Setting, StopRequest, last_request, run_plan
-from bench.values import Attempt, Cell, Outcome, Suite, to_json
+from bench.values import Attempt, Cell, Mode, Outcome, Suite, to_json
 
 Ending = Callable[[Attempt, Journal], int]
 METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}
@@ -260,6 +260,38 @@ def test_a_cell_out_of_memory_is_tried_again_alone_on_its_device(run: Run, make_
     assert beside == [0]
 
 
+def test_a_cell_that_runs_alone_has_all_of_its_devices_memory(run: Run, make_cell: Callable[..., Cell]) -> None:
+    def first_out_of_memory(attempt: Attempt, journal: Journal) -> int:
+        return out_of_memory(attempt, journal) if attempt.number == 1 else well(attempt, journal)
+
+    launcher = FakeLauncher(a=first_out_of_memory, b=well)
+    slots = [Slot(name=f"gpu 0 #{part}", device="cuda", visible="0", threads=1, memory_share=0.475) for part in (0, 1)]
+    cells = [make_cell("a"), make_cell("b")]
+    modes = {cells[0].id: Mode(threads=1, captured=True, memory_share=0.475)}
+    ended = run(cells, launcher, slots=slots, modes=modes)
+    assert ended["a"].state == "complete"
+    told = {(attempt.cell.model, attempt.number): attempt.mode for attempt in launcher.attempts}
+    assert {key: mode.memory_share for key, mode in told.items()} == {("a", 1): 0.475, ("a", 2): 1.0, ("b", 1): 0.475}
+    assert told["a", 2].captured, "the rest of the mode stays"
+
+
+def test_an_attempt_that_goes_on_has_the_memory_of_its_slot_and_not_of_the_attempt_before(
+    run: Run, make_cell: Callable[..., Cell], project: Path
+) -> None:
+    def lost_with_a_checkpoint(attempt: Attempt, journal: Journal) -> int:
+        (Path(attempt.folder) / "checkpoint-00001-00000.pt").write_bytes(b"")
+        return -9 if attempt.number == 1 else well(attempt, journal)
+
+    launcher = FakeLauncher(a=lost_with_a_checkpoint)
+    cells = [make_cell("a")]
+    whole = Slot(name="gpu 0", device="cuda", visible="0", threads=1)
+    run(cells, launcher, slots=[whole], modes={cells[0].id: Mode(threads=1, captured=True, memory_share=0.25)})
+    assert [(mode.captured, mode.memory_share) for mode in (each.mode for each in launcher.attempts)] == [
+        (True, 1.0),
+        (True, 1.0),
+    ]
+
+
 def test_a_worker_that_shows_no_sign_of_life_is_asked_to_leave_then_killed_and_timed_out(
     run: Run, make_cell: Callable[..., Cell]
 ) -> None:
@@ -349,7 +381,7 @@ def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
                 folder=str(folder.root),
                 data_home="",
                 device="cpu",
-                threads=1,
+                mode=Mode(threads=1),
                 suite="test",
                 series="s",
                 created_ms=0,

@@ -37,10 +37,10 @@ from bench.errors import DataError
 from bench.journal import Journal, read_from
 from bench.layouts import rank
 from bench.paths import CellFolder
-from bench.prepared import augmentation_problem, digest_of, index_folder
+from bench.prepared import augmentation_problem, index_folder, look
 from bench.report.table import build_tables
 from bench.suite import parse_suite
-from bench.values import Attempt, Cell, Choice, Recipe, cell_from_dict
+from bench.values import Attempt, Cell, Choice, DataKey, Mode, Recipe, cell_from_dict
 from bench.worker.data import index as indexing
 from bench.worker.data.batches import Batch
 from bench.worker.data.index import IndexedDataset, index
@@ -260,7 +260,7 @@ def test_odd_test_images_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shrink(monkeypatch, "imagenet", train=3 * TRAIN, test=3 * TEST + 3, classes=3)
     write_imagenet(tmp_path, "folders", test=with_odd(val_images(), "grey.JPEG", "cmyk.JPEG", "png.JPEG"))
     batches = StreamedTestBatches(indexed(tmp_path), 32, batch_size=4, device=CPU, workers=2)
-    assert sum(len(labels) for _, labels in batches) == 3 * TEST + 3
+    assert sum(len(images) for images in batches) == 3 * TEST + 3
     assert odd_images(batches) == {"cmyk": 1, "grey": 1, "not_jpeg": 1}
 
 
@@ -276,7 +276,9 @@ def test_streamed_batches_are_normalised_floats_of_three_channels(home: Path) ->
     images, labels = batch
     assert (images.shape, images.dtype, labels.dtype) == ((5, 3, 32, 32), torch.float32, torch.int64)
     assert len(bytes_) == 4
-    whole = torch.cat([images for images, _ in StreamedTestBatches(data, 32, batch_size=5, device=CPU, workers=1)])
+    tested = StreamedTestBatches(data, 32, batch_size=5, device=CPU, workers=1)
+    whole = torch.cat([tested.normalise(images) for images in tested])
+    assert len(tested.labels) == len(whole)
     assert whole.shape == (3 * TEST, 3, 32, 32)
     assert -2.2 < whole.min() < 0 < whole.max() < 2.7
 
@@ -362,7 +364,7 @@ def test_opening_an_index_of_a_million_images_takes_little_memory(tmp_path: Path
     del rows, contents
     tracemalloc.start()
     try:
-        data = indexing._open(tmp_path, "imagenet")
+        data = indexing.open_index(tmp_path, "imagenet")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -426,6 +428,11 @@ def test_the_id_of_a_cell_on_a_whole_data_set_is_what_it_was_before_there_were_p
     assert parse_suite(source, "s.yaml").cells[0].id == "526bdce3f180"
 
 
+def digest_of(key: DataKey, home: Path) -> str:
+    found = look(key, home)
+    return found.digest if found else ""
+
+
 # --- Whole runs ------------------------------------------------------------------------------------------------------
 
 
@@ -436,7 +443,7 @@ def attempt(cell: Cell, root: Path, home: Path, threads: int = 1) -> Attempt:
         folder=str(root),
         data_home=str(home),
         device="cpu",
-        threads=threads,
+        mode=Mode(threads=threads),
         suite="s",
         series="s",
         created_ms=0,

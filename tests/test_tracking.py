@@ -107,6 +107,7 @@ def test_a_journal_becomes_one_finished_run_with_every_point(
     assert run.data.metrics["cost/params_m"] == pytest.approx(1.234567)
     assert (run.data.params["model"], run.data.params["lr"]) == (cell.model, "0.05")
     assert run.inputs.dataset_inputs[0].dataset.digest == "d" * 36
+    assert json.loads(run.inputs.dataset_inputs[0].dataset.source)["sha256"] == "d" * 64
 
 
 def test_points_keep_the_time_at_which_they_were_made(
@@ -391,6 +392,30 @@ def test_a_death_while_the_tables_are_made_leaves_a_store_that_can_be_used(proje
     assert store.outcomes("any") == {}
     assert store.experiment("any")
     assert not list(project.glob(".mlflow.db.new*"))
+
+
+def test_tables_are_made_once_and_copied_for_the_next_store_without_a_trace_of_the_first(project: Path) -> None:
+    (project / "one").mkdir()
+    (project / "two").mkdir()
+    first = f"sqlite:///{project}/one/mlflow.db"
+    assert Store(first).experiment("a suite")
+    [kept] = (project / "cache" / "bench").glob("mlflow-*.db")
+    assert str(project).encode() not in kept.read_bytes()
+    before = kept.stat().st_mtime_ns
+    second = Store(f"sqlite:///{project}/two/mlflow.db")
+    assert [each.name for each in second.client.search_experiments()] == ["Default"]
+    assert kept.stat().st_mtime_ns == before
+    assert second.experiment("another suite")
+
+
+def test_a_kept_database_that_is_damaged_is_made_anew(project: Path) -> None:
+    assert Store(f"sqlite:///{project}/one.db").client
+    [kept] = (project / "cache" / "bench").glob("mlflow-*.db")
+    content = bytearray(kept.read_bytes())
+    content[4096:40960] = bytes(36864)
+    kept.write_bytes(content)
+    assert Store(f"sqlite:///{project}/two.db").experiment("a suite")
+    assert bytes(content) != kept.read_bytes()
 
 
 def test_the_table_is_the_experiments_note_and_the_suite_can_be_read_back(store: Store, suite: Suite) -> None:

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from bench.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from bench.prepared import Prepared
     from bench.tracking import Store
     from bench.values import DataKey, Outcome, Suite
 
@@ -142,20 +143,21 @@ def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> "dict[Dat
     from bench.catalog import FOLDER_PREFIX
     from bench.fetch import status
     from bench.paths import data_home
-    from bench.prepared import digest_of
+    from bench.prepared import look
 
     home = data_home()
     complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
     digests = {}
     for key in dict.fromkeys(cell.data_key for cell in complete):
-        digests[key] = digest_of(key, home)
-        if not digests[key] and key[0].startswith(FOLDER_PREFIX) and status(key[0], home).state == "ready":
-            digests |= packed([key])
+        found = look(key, home)
+        if not found and key[0].startswith(FOLDER_PREFIX) and status(key[0], home).state == "ready":
+            found = packed([key])[key]
+        digests[key] = found.digest if found else ""
     return digests
 
 
-def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, str]":
-    """Pack or index data sets once, so that all cells share them, and return their digests.
+def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
+    """Pack or index data sets once, so that all cells share them, and return what is known of each.
 
     Raises:
         DataError: One is broken; every such data set is named.
@@ -163,19 +165,21 @@ def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, str]":
     from bench.devices import cpu_cores
     from bench.launch import ask_worker
     from bench.paths import data_home
-    from bench.prepared import digest_of
+    from bench.prepared import look
 
     home = data_home()
-    digests = {key: digest_of(key, home) for key in needed}
-    missing = [key for key, digest in digests.items() if not digest]
+    found = {key: look(key, home) for key in needed}
+    missing = [key for key, known in found.items() if known is None]
     if missing:
         fields = ("dataset", "input_size", "max_images_per_class")
         requests = [{**dict(zip(fields, key, strict=True)), "data_home": str(home)} for key in missing]
         answers = ask_worker("pack", requests, threads=cpu_cores())
         if errors := [answer["error"] for answer in answers if "error" in answer]:
             raise DataError("\n".join(errors))
-        digests.update({(*(answer[field] for field in fields),): answer["digest"] for answer in answers})
-    return digests
+        found.update({key: look(key, home) for key in missing})
+    if changed := [key[0] for key, known in found.items() if known is None]:
+        raise DataError(f"{', '.join(changed)} changed while it was made ready; run again when nothing writes to it")
+    return {key: known for key, known in found.items() if known is not None}
 
 
 def open_store_if_there(tracking_uri: str | None) -> "Store | None":

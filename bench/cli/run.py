@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from bench.devices import Slot
     from bench.paths import CellFolder
     from bench.plan import Selection
+    from bench.prepared import Prepared
     from bench.run import StopRequest
     from bench.tracking import Forwarder, Store
-    from bench.values import Cell, DataKey, Outcome, Plan, Suite
+    from bench.values import Cell, DataKey, Mode, Outcome, Plan, Suite
 
 SHORT_S, DRAIN_S = 5.0, 60.0
 """How long a run waits at its end for the store to take everything, before it says so and before it gives up."""
@@ -97,6 +98,12 @@ def run(
         (suite, select(suite, filters))
         for suite in load_suites(required(paths), all_overrides(overrides, max_images_per_class))
     ]
+    for suite, _ in suites:
+        if suite.execution.timed and slots_per_device not in (None, 1):
+            raise UsageError(
+                f"--slots-per-device {slots_per_device}: {suite.path} says timed: true, so its cells share no device; "
+                "leave one of them out"
+            )
     find_slots(device, per_device=slots_per_device, cells=1)  # a wrong --device is said before anything is opened
     chosen_cells = select_cells or "missing"
     if dry_run:
@@ -109,8 +116,8 @@ def run(
         session = open_session(
             suite, chosen, store, download=not no_download, select_cells=chosen_cells, max_cells=max_cells
         )
-        slots = find_slots(device, per_device=slots_per_device, cells=max(1, len(session.plan.to_run)))
-        problems = session.run(slots, keep_weights, fail_fast, hang_timeout or HANG_S, stop)
+        slots, modes = lay_out(session, device, slots_per_device)
+        problems = session.run(slots, modes, keep_weights, fail_fast, hang_timeout or HANG_S, stop)
         outcomes = session.finish(as_json, whole=not problems)
         if problems:
             raise StoreError("\n".join(problems))
@@ -135,6 +142,10 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
             signal.signal(number, handler)
 
 
+MOST_ON_A_GPU = 4
+"""Cells that are tried side by side on a GPU."""
+
+
 class Session:
     """One suite of a ``bench run``: everything that is open for it."""
 
@@ -144,13 +155,14 @@ class Session:
         store: "Store | None",
         plan: "Plan",
         stored: "Mapping[str, Outcome]",
-        digests: "Mapping[DataKey, str]",
+        data: "Mapping[DataKey, Prepared]",
     ) -> None:
-        self.suite, self.store, self.plan, self.stored, self.digests = suite, store, plan, stored, digests
+        self.suite, self.store, self.plan, self.stored, self.data = suite, store, plan, stored, data
 
     def run(
         self,
         slots: "list[Slot]",
+        modes: "Mapping[str, Mode]",
         keep_weights: Literal["last", "none"],
         fail_fast: bool,
         hang_s: float,
@@ -164,7 +176,7 @@ class Session:
         from bench.history import keep_suite, unforwarded
         from bench.launch import LocalLauncher
         from bench.paths import CellFolder, bench_home, data_home
-        from bench.plan import makespan
+        from bench.plan import predicted
         from bench.progress import duration, make_progress
         from bench.run import Setting, run_plan
 
@@ -178,8 +190,8 @@ class Session:
             if waiting := len(self.plan.to_run):
                 skipped = len(self.plan.tasks) - waiting
                 others = f" ({skipped} others are left as they are)" if skipped else ""
-                predicted = makespan(self.plan, len(slots))
-                expected = "" if predicted is None else f", about {duration(predicted)}"
+                seconds = predicted(self.plan, len(slots))
+                expected = "" if seconds is None else f", about {duration(seconds)}"
                 where = ", ".join(slot.name for slot in slots)
                 note(f"{self.suite.name}: {waiting} cells to run{others} on {where}{expected}")
                 began = time.monotonic()
@@ -192,15 +204,17 @@ class Session:
                         watcher=progress,
                         home=home,
                         data_home=data_home(),
-                        digests=self.digests,
+                        digests={key: each.digest for key, each in self.data.items()},
+                        data_folders={key: each.folder for key, each in self.data.items()},
                         context=run_context(),
-                        deterministic=self.suite.execution.deterministic,
+                        modes=modes,
+                        execution=self.suite.execution,
                         keep_weights=keep_weights,
                         fail_fast=fail_fast,
                         hang_s=hang_s,
                     )
                     run_plan(self.plan, setting, stop)
-                against = "" if predicted is None else f", predicted {duration(predicted)}"
+                against = "" if seconds is None else f", predicted {duration(seconds)}"
                 note(f"{self.suite.name}: ran for {duration(time.monotonic() - began)}{against}")
             return drain(forwarder)
         except StorageError:
@@ -333,7 +347,7 @@ def open_session(
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
         try:
-            digests = packed(dict.fromkeys(cell.data_key for cell in waiting.cells))
+            data = packed(dict.fromkeys(cell.data_key for cell in waiting.cells))
             costs, errors = measuring.result()
         except BaseException:
             end_workers()  # or the pool would wait for an answer that nobody wants
@@ -341,7 +355,46 @@ def open_session(
     plan = make_plan(chosen, outcomes, costs, history=history(), select=select_cells, max_cells=max_cells)
     for reason in dict.fromkeys(errors.values()):
         note(f"warning: {reason}")
-    return Session(suite, store, plan, stored, digests)
+    return Session(suite, store, plan, stored, data)
+
+
+def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tuple[list[Slot], Mapping[str, Mode]]":
+    """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
+    from bench.cli.plan import classes_of
+    from bench.devices import find_slots
+    from bench.paths import speeds_file
+    from bench.plan import with_estimates
+    from bench.probe import choose
+
+    waiting = session.plan.to_run
+    if not waiting:
+        return [], {}
+    cells = [task.cell for task in waiting]
+    images = {
+        task.cell.id: max(0, task.cell.recipe.epochs - task.outcome.epochs_done)
+        * session.data[task.cell.data_key].train_images
+        for task in waiting
+    }
+    if session.suite.execution.timed:
+        slots_per_device = 1
+    whole = find_slots(device, per_device=1, cells=len(cells))
+    default = find_slots(device, per_device=slots_per_device, cells=len(cells))
+    arrangement = choose(
+        cells,
+        images,
+        {cell.id: classes_of(cell.dataset) or 0 for cell in cells},
+        slot=whole[0],
+        devices=len(whole),
+        execution=session.suite.execution,
+        cache=speeds_file(),
+        most=len(default) if whole[0].device == "cpu" else min(MOST_ON_A_GPU, -(-len(cells) // len(whole))),
+        beside=slots_per_device,
+        note=note,
+    )
+    if arrangement is None:
+        return default, {}
+    session.plan = with_estimates(session.plan, arrangement.seconds)
+    return find_slots(device, per_device=arrangement.beside, cells=len(cells)), arrangement.modes
 
 
 def say_stale(plan: "Plan") -> None:

@@ -92,7 +92,7 @@ def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Sui
         path=path,
         source=source,
         cells=tuple(cells),
-        execution=Execution(deterministic=mapping.execution.deterministic),
+        execution=Execution(**mapping.execution.model_dump()),
     )
 
 

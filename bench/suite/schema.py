@@ -147,7 +147,7 @@ class RecipeMapping(Strict):
     optimizer: OptimizerMapping | None = None
     augment: list[AugmentMapping] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
-    precision: Literal["fp32", "bf16"] | None = None
+    precision: Literal["fp32", "bf16", "auto"] | None = None
     stem: Literal["small", "standard"] | None = None
     input_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     max_images_per_class: Annotated[int, Field(ge=1)] | None = None
@@ -205,6 +205,9 @@ class ExecutionMapping(Strict):
     """How cells are run, which changes no result beyond rounding."""
 
     deterministic: bool = False
+    timed: bool = False
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
+    compile: Literal["auto", "always", "never"] = "auto"
 
 
 class SuiteMapping(Strict):

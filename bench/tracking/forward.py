@@ -351,9 +351,9 @@ def _dataset_input(event: Event) -> Any:
     profile = {"classes": event["classes"], "train_images": event["train_images"], "test_images": event["test_images"]}
     dataset = Dataset(
         name=event["name"],
-        digest=event["digest"][:36],
+        digest=event["digest"][:36],  # as many as MLflow takes
         source_type="bench",
-        source=json.dumps({"dataset": event["name"]}),
+        source=json.dumps({"dataset": event["name"], "sha256": event["digest"]}),
         profile=json.dumps(profile),
     )
     return DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "train")])

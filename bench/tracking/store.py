@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 from filelock import FileLock
 
 from bench.errors import StoreError
+from bench.paths import empty_store_file, write_atomically
 from bench.processes import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
 from bench.tracking.reader import Reader, is_empty, local_folder
 from bench.tracking.uri import SQLITE, redact, redact_text, sqlite_path
@@ -112,12 +114,7 @@ class Store:
                 logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is raised too, and told once
             database = sqlite_path(self.uri)
             if database is not None and is_empty(database):
-                # in a file of its own: a death in the middle would leave tables that MLflow refuses from then on
-                made = database.resolve().with_name(f".{database.name}.new")
-                for left_over in (made, made.with_name(f"{made.name}-journal")):
-                    left_over.unlink(missing_ok=True)
-                MlflowClient(tracking_uri=f"{SQLITE}{made}").search_experiments(max_results=1)
-                made.replace(database.resolve())
+                _make_tables(database.resolve())
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
         return client
@@ -344,6 +341,42 @@ class Store:
             self.client.set_terminated(run_id, "FINISHED")
 
 
+def _make_tables(database: Path) -> None:
+    """Fill an empty database with MLflow's tables, whole or not at all.
+
+    MLflow makes them by all migrations of its history, which takes seconds; what comes out is kept in the user's cache
+    folder and copied the next time.
+    """
+    import mlflow
+
+    # in a file of its own: a death in the middle would leave tables that MLflow refuses from then on
+    made = database.with_name(f".{database.name}.new")
+    for left_over in (made, made.with_name(f"{made.name}-journal")):
+        left_over.unlink(missing_ok=True)
+    kept = empty_store_file(mlflow.__version__)
+    if not _copied(kept, made):
+        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{made}").search_experiments(max_results=1)
+        with closing(sqlite3.connect(made)) as connection, connection:
+            connection.execute("DELETE FROM experiments")  # the default one names this folder; MLflow makes it again
+        with suppress(OSError):  # a cache that cannot be written is no reason to fail
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(kept, made.read_bytes())
+    made.replace(database)
+
+
+def _copied(kept: Path, made: Path) -> bool:
+    """Copy a database that was kept, if there is one and sqlite finds no fault with it."""
+    try:
+        shutil.copyfile(kept, made)
+        with closing(sqlite3.connect(made)) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not is_empty(made):
+                return True
+    except (OSError, sqlite3.Error):
+        pass
+    made.unlink(missing_ok=True)
+    return False
+
+
 def _identity(database: Path | None) -> tuple[int, int] | None:
     """What tells a file from another of the same name; None where there is none."""
     try:
@@ -440,6 +473,7 @@ def outcome_tags(outcome: Outcome) -> dict[str, str]:
         "bench.outcome": outcome_tag(outcome),
         "bench.attempt": str(outcome.attempts),
         "bench.device": outcome.device,
+        "bench.execution": outcome.mode,
         "bench.failure": outcome.kind,
         "bench.reason": redact_text(outcome.reason)[:1000],
     }

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ from filelock import FileLock
 
 from bench.errors import STORAGE_ERRORS, BenchError, DivergedError
 from bench.journal import Journal
+from bench.machine import cpu_name
 from bench.paths import AttemptFolder, CellFolder, write_atomically
 from bench.values import Attempt, attempt_from_dict
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess as ParentProcess
+    from threading import Barrier
 
 EXIT_FAILED, EXIT_STORAGE, EXIT_INTERRUPTED = 1, 3, 130
 ORPHAN_GRACE_S = 4.0
@@ -40,9 +43,14 @@ def main() -> int:
     return 0
 
 
-def answer(command: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Answer requests of a command that trains nothing."""
-    return {"measure": answer_measure, "pack": answer_pack}[command](requests)
+def answer(command: str, requests: list[dict[str, Any]], meet: "Barrier | None" = None) -> list[dict[str, Any]]:
+    """Answer requests of a command that trains nothing; ``meet`` is where processes that are asked together wait."""
+    if command == "probe":
+        from bench.worker.probe import measure
+
+        return [measure(request, meet) for request in requests]
+    known = {"measure": answer_measure, "pack": answer_pack, "adopt": answer_adopt, "inspect": answer_inspect}
+    return known[command](requests)
 
 
 def outlive_no_scheduler(scheduler: "ParentProcess") -> None:
@@ -105,7 +113,7 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
         context=dict(attempt.context),
         device=attempt.device,
         device_name=environment["device_name"],
-        threads=attempt.threads,
+        mode=str(attempt.mode),
         epochs=attempt.cell.recipe.epochs,
         environment=environment,
     )
@@ -117,17 +125,31 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
     return 0
 
 
+OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What CUDA and its libraries say where they, and not torch's allocator, find no memory."""
+
+
 def classify(error: BaseException) -> tuple[str, str]:
     """The kind of a failure and a sentence for it."""
     import torch
 
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "oom", f"out of memory: {first_line(error)}"
+    for each in causes(error):
+        told = isinstance(each, RuntimeError) and any(words in str(each) for words in OUT_OF_MEMORY)
+        if told or isinstance(each, torch.OutOfMemoryError | MemoryError):
+            return "oom", f"out of memory: {first_line(each)}"
     if isinstance(error, DivergedError):
         return "diverged", str(error)
     if isinstance(error, BenchError):
         return "error", str(error)
     return "error", f"{type(error).__name__}: {first_line(error)}"
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was raised from or on top of: what ends a capture hides what went wrong in it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def first_line(error: BaseException) -> str:
@@ -151,7 +173,7 @@ def describe_environment(torch: Any, attempt: Attempt) -> dict[str, str]:
     if attempt.device == "cuda":
         name = torch.cuda.get_device_name(0)
     else:
-        name = f"{cpu_name()}, {attempt.threads} thread{'s' if attempt.threads > 1 else ''}"
+        name = f"{cpu_name()}, {attempt.mode.threads} thread{'s' if attempt.mode.threads > 1 else ''}"
     versions = {}
     for package in ("torchvision", "timm", "fvcore", "numpy"):
         try:
@@ -167,19 +189,9 @@ def describe_environment(torch: Any, attempt: Attempt) -> dict[str, str]:
         "host": platform.node(),
         "device": attempt.device,
         "device_name": name,
-        "threads": str(attempt.threads),
+        "threads": str(attempt.mode.threads),
         **versions,
     }
-
-
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def answer_measure(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -214,6 +226,30 @@ def answer_pack(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return answers
+
+
+def answer_adopt(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adopt each ``{"dataset", "path", "data_home"}``; answers have the card, or an error."""
+    from bench.worker.data.official import adopt
+
+    def one(request: dict[str, Any]) -> dict[str, Any]:
+        return {"card": adopt(request["dataset"], Path(request["path"]), Path(request["data_home"]))}
+
+    return [_or_error(request, one) for request in requests]
+
+
+def answer_inspect(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each ``{"dataset", "data_home"}`` holds, see :mod:`bench.worker.data.duplicates`; or an error."""
+    from bench.worker.data.duplicates import inspect
+
+    return [_or_error(request, lambda each: inspect(each["dataset"], Path(each["data_home"]))) for request in requests]
+
+
+def _or_error(request: dict[str, Any], answer: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return {**request, **answer(request)}
+    except BenchError as error:
+        return {**request, "error": str(error)}
 
 
 if __name__ == "__main__":

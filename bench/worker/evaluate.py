@@ -8,7 +8,7 @@ import io
 import resource
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,9 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.journal import Journal
 from bench.paths import CellFolder, write_atomically
-from bench.values import Cell
-from bench.worker.data.batches import Batch
+from bench.values import Cell, Mode
+from bench.worker.data.load import TestingBatches
+from bench.worker.step import Record, Work, memory_format, record_graph
 
 TOP_CLASSES = 5
 
@@ -34,34 +35,62 @@ class EpochTiming:
     images: int
 
 
-def memory_format(device: torch.device) -> torch.memory_format:
-    """channels_last: faster on the CPU (tests/performance/memory_format.py), and what tensor cores want."""
-    return torch.channels_last if device.type in ("cpu", "cuda") else torch.contiguous_format
+class Tester:
+    """Tests a net on every test image, a batch at a time; of a captured mode, full batches are replays of one graph."""
 
+    __test__ = False  # or pytest takes it for a class of tests
 
-@torch.inference_mode()
-def test(
-    net: nn.Module, batches: Iterable[Batch], precision: str, device: torch.device, beat: Callable[[], None]
-) -> tuple[dict[str, float], Tensor]:
-    """Score every test image. Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32.
+    _replay: Work | None = None
+    _images: Tensor
+    _scores: Tensor
 
-    ``beat`` is called after every batch, to show that the process lives.
-    """
-    net.eval()
-    scored, known = [], []
-    for images, labels in batches:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            scored.append(net(images.contiguous(memory_format=memory_format(device))).float())
-        known.append(labels)
-        beat()
-    scores, labels = torch.cat(scored), torch.cat(known)
-    hits = scores.topk(min(TOP_CLASSES, scores.shape[1]), dim=1).indices == labels[:, None]
-    metrics = {
-        "test/loss": F.cross_entropy(scores, labels).item(),
-        "test/top1": 100.0 * hits[:, 0].sum().item() / len(labels),
-        "test/top5": 100.0 * hits.any(dim=1).sum().item() / len(labels),
-    }
-    return metrics, scores
+    def __init__(
+        self,
+        net: nn.Module,
+        batches: TestingBatches,
+        *,
+        mode: Mode,
+        beat: Callable[[], None],
+        record: Record = record_graph,
+    ) -> None:
+        """``beat`` is called after every batch, to show that the process lives."""
+        self._net, self._batches, self._mode, self._beat, self._record = net, batches, mode, beat, record
+
+    # not inference_mode: the tensors of a generator that is first recorded in it could not be changed outside of it
+    @torch.no_grad()
+    def __call__(self) -> tuple[dict[str, float], Tensor]:
+        """Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32."""
+        self._net.eval()
+        scored = []
+        for images in self._batches:
+            scored.append(self._score(images))
+            self._beat()
+        scores, labels = torch.cat(scored), self._batches.labels
+        hits = scores.topk(min(TOP_CLASSES, scores.shape[1]), dim=1).indices == labels[:, None]
+        metrics = {
+            "test/loss": F.cross_entropy(scores, labels).item(),
+            "test/top1": 100.0 * hits[:, 0].sum().item() / len(labels),
+            "test/top5": 100.0 * hits.any(dim=1).sum().item() / len(labels),
+        }
+        return metrics, scores
+
+    def _score(self, images: Tensor) -> Tensor:
+        """Scores (N, K) float32 of a batch (N, C, H, W) uint8, on the device and unread."""
+        if not self._mode.captured or len(images) < self._batches.batch_size:
+            return self._forward(images)
+        if self._replay is None:
+            self._images = images.clone()
+            self._scores = self._forward(self._images)
+            self._replay = self._record(lambda: self._scores.copy_(self._forward(self._images)), lambda: None)
+        self._images.copy_(images)
+        self._replay()
+        return self._scores.clone()
+
+    def _forward(self, images: Tensor) -> Tensor:
+        normalised = self._batches.normalise(images).contiguous(memory_format=memory_format(self._mode))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._mode.precision == "bf16"):
+            scores: Tensor = self._net(normalised)
+        return scores.float()
 
 
 def keep_predictions(scores: Tensor, labels: "np.ndarray[tuple[int], np.dtype[np.int64]]", folder: CellFolder) -> None:
@@ -83,7 +112,8 @@ def keep_predictions(scores: Tensor, labels: "np.ndarray[tuple[int], np.dtype[np
 def keep_weights(net: nn.Module, cell: Cell, folder: CellFolder) -> str:
     """Write the weights as safetensors and return the file's SHA-256."""
     weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
-    content = save(weights, metadata={"cell": cell.id, "model": cell.model})
+    # one key and no more: safetensors writes several in any order, and equal weights would have other digests
+    content = save(weights, metadata={"cell": cell.id})
     write_atomically(folder.weights, content)
     return hashlib.sha256(content).hexdigest()
 

@@ -11,13 +11,13 @@ import hashlib
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.errors import DivergedError
 from bench.failpoint import failpoint
@@ -29,20 +29,22 @@ from bench.worker import checkpoint, models
 from bench.worker.data.load import Dataset, EpochBatches, load, odd_images, test_batches, train_batches
 from bench.worker.evaluate import (
     EpochTiming,
+    Tester,
     journal_summary,
     keep_predictions,
     keep_weights,
-    memory_format,
-    test,
 )
 from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer, learning_rates
+from bench.worker.step import Step, make_step, memory_format
 
 CHECKPOINT_EVERY_S = 1.0
 """Least training time between checkpoints, so that a cell that is killed loses little."""
 CHECKPOINT_SHARE = 0.01
 """Largest share of the time spent on saving; a net that takes long to save is saved less often."""
 PROGRESS_EVERY_S = 1.0
+MOST_AHEAD = 64
+"""Steps that a GPU may have in its queue: enough that it never waits for the host, seconds of work for a large net."""
 TEST_BATCH = 500
 """Images a test batch."""
 
@@ -96,7 +98,8 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
     """
     began = time.monotonic()
     device = prepare_device(attempt)
-    data = load(attempt.cell.data_key, Path(attempt.data_home), workers=attempt.threads)
+    ready = Path(attempt.data_folder) if attempt.data_folder else None
+    data = load(attempt.cell.data_key, Path(attempt.data_home), workers=attempt.mode.threads, folder=ready)
     training = build(attempt, data, device, journal, stop)
     journal_inputs(attempt, data, training.net, journal)
     training.began = began
@@ -107,7 +110,7 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
 
 def prepare_device(attempt: Attempt) -> torch.device:
     """Set threads and numerics of this process and return the device to train on."""
-    torch.set_num_threads(attempt.threads)
+    torch.set_num_threads(attempt.mode.threads)
     if attempt.device == "cuda":
         # TF32 is what published GPU figures are trained with
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -115,6 +118,7 @@ def prepare_device(attempt: Attempt) -> torch.device:
         torch.backends.cudnn.benchmark = not attempt.deterministic
         # an operator that has no deterministic form fails the cell: a promise of equal bits is kept or not made
         torch.use_deterministic_algorithms(attempt.deterministic)
+        torch.cuda.set_per_process_memory_fraction(attempt.mode.memory_share)
     return torch.device(attempt.device)
 
 
@@ -150,7 +154,7 @@ def build(
     cell = attempt.cell
     torch.manual_seed(derive_seed(cell.seed, 0, 0))
     net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
-    net = net.to(device=device, memory_format=memory_format(device))  # type: ignore[call-overload]
+    net = net.to(device=device, memory_format=memory_format(attempt.mode))  # type: ignore[call-overload]
     return Training(
         attempt=attempt,
         data=data,
@@ -181,18 +185,27 @@ def train_epochs(training: Training) -> None:
     """Train and test every epoch that is left."""
     recipe, device = training.cell.recipe, training.device
     rates = learning_rates(training.cell.schedule, lr=recipe.optimizer["lr"], epochs=recipe.epochs)
-    workers = training.attempt.threads
+    workers = training.attempt.mode.threads
     batches = train_batches(training.data, recipe, seed=training.cell.seed, device=device, workers=workers)
-    testing = test_batches(training.data, recipe, batch_size=TEST_BATCH, device=device, workers=workers)
+    test = make_tester(training)
+    step = make_step(
+        training.net,
+        training.optimizer,
+        batches.assemble,
+        mode=training.attempt.mode,
+        device=device,
+        label_smoothing=recipe.label_smoothing,
+    )
     while (epoch := training.epochs_done) < recipe.epochs:
         began, first_step = time.monotonic(), training.steps_done
         try:
-            loss = train_epoch(training, batches, rates[epoch])
+            step.set_rate(rates[epoch])
+            loss = train_epoch(training, batches, step)
         except DivergedError:
             training.journal.write("diverged", epoch=epoch + 1, metrics={"train/loss": math.nan})
             raise
         train_s = time.monotonic() - began
-        metrics, training.scores = test(training.net, testing, recipe.precision, device, training.journal.beat)
+        metrics, training.scores = test()
         images = (len(batches) - first_step) * batches.batch_size
         timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
         training.timings.append(timing)
@@ -210,40 +223,66 @@ def train_epochs(training: Training) -> None:
             raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
 
 
-def train_epoch(training: Training, batches: EpochBatches, rate: float) -> float:
+def make_tester(training: Training) -> Tester:
+    """What tests the net of a cell."""
+    batches = test_batches(
+        training.data,
+        training.cell.recipe,
+        batch_size=TEST_BATCH,
+        device=training.device,
+        workers=training.attempt.mode.threads,
+    )
+    return Tester(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)
+
+
+def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
     """Train the epoch after ``epochs_done`` from ``steps_done`` on. Returns the mean loss a step.
 
     Raises:
         DivergedError: A loss is not finite; the text names epoch and step.
         InterruptedTrainingError: ``stop()`` became true; the state is saved.
     """
-    net, optimizer, recipe, device = training.net, training.optimizer, training.cell.recipe, training.device
-    seed, epoch, first, steps = training.cell.seed, training.epochs_done, training.steps_done, len(batches)
-    net.train()
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    device, seed = training.device, training.cell.seed
+    epoch, first, steps = training.epochs_done, training.steps_done, len(batches)
+    training.net.train()
     if first == 0:
         training.losses = torch.zeros(steps, device=device)
+    lead = Lead(device)
     clock = shown = time.monotonic()
-    for step, (images, labels) in enumerate(batches.epoch(epoch, first), start=first):
-        # dropout and stochastic depth draw from the global generator: a seed a step makes them resumable
-        torch.manual_seed(derive_seed(seed, epoch + 1, step))
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            scores = net(images.contiguous(memory_format=memory_format(device)))
-            loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        training.losses[step] = loss.detach()
-        training.steps_done = step + 1
-        if device.type == "cpu" and not math.isfinite(training.losses[step].item()):
+    for number, chosen in enumerate(batches.choices(epoch, first), start=first):
+        training.losses[number] = step(chosen, derive_seed(seed, epoch + 1, number))
+        training.steps_done = number + 1
+        if device.type == "cpu" and not math.isfinite(training.losses[number].item()):
             break  # reading a loss would stop a GPU's queue; there it waits for the end of the epoch
+        lead.grows()
         if (now := time.monotonic()) - shown > PROGRESS_EVERY_S:
             shown = now
-            speed = round((step + 1 - first) * batches.batch_size / (now - clock), 1)
-            training.journal.write("progress", epoch=epoch + 1, step=step + 1, steps=steps, images_per_s=speed)
+            speed = round((number + 1 - first) * batches.batch_size / (now - clock), 1)
+            training.journal.write("progress", epoch=epoch + 1, step=number + 1, steps=steps, images_per_s=speed)
         save_when_due(training)
     return mean_loss(training.losses, epoch)
+
+
+class Lead:
+    """How far the host is ahead of a GPU. It never waits for the step before, which would empty the device's queue.
+
+    It waits for one some steps back: a host that queues a whole epoch at once could neither say how far the cell is nor
+    leave when it is asked to. On the CPU nothing is queued.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._queued: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None
+
+    def grows(self) -> None:
+        """Another step was queued."""
+        if self._queued is None:
+            return
+        # a blocking event lets the core sleep, which cells side by side have better use for
+        event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        event.record()
+        self._queued.append(event)
+        if len(self._queued) > MOST_AHEAD:
+            self._queued.popleft().synchronize()
 
 
 def save_when_due(training: Training) -> None:
@@ -290,9 +329,7 @@ def finish(training: Training) -> None:
     """Write what the cell leaves behind; the result last, by rename."""
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died between its last epoch and this line
-        recipe, workers = training.cell.recipe, training.attempt.threads
-        batches = test_batches(training.data, recipe, batch_size=TEST_BATCH, device=training.device, workers=workers)
-        _, training.scores = test(training.net, batches, recipe.precision, training.device, journal.beat)
+        _, training.scores = make_tester(training)()
     keep_predictions(training.scores, training.data.test_labels, folder)
     journal.write("artifact", path=folder.predictions.name)
     journal.write("artifact", path=folder.environment.name)

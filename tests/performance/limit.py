@@ -19,11 +19,11 @@ from torch.nn import functional as F  # noqa: N812
 from bench.catalog import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.journal import Journal
 from bench.paths import CellFolder
-from bench.values import Attempt, Cell, Recipe
+from bench.values import Attempt, Cell, Mode, Recipe
 from bench.worker import models, train
 from bench.worker.data.batches import TrainBatches
 from bench.worker.data.pack import pack
-from bench.worker.evaluate import memory_format
+from bench.worker.step import Step, make_step
 
 NETS = (("resnet18", 1, 3), ("shufflenet_v2_x0_5", 3, 5))
 """Net, epochs a turn, turns."""
@@ -52,22 +52,21 @@ def make_cell(model: str, folder: str) -> Cell:
     )
 
 
-def cell_rate(training: train.Training, batches: TrainBatches, epochs: int) -> float:
+def cell_rate(training: train.Training, batches: TrainBatches, step: Step, epochs: int) -> float:
     """Images a second of a cell's own training."""
     began = time.perf_counter()
     for _ in range(epochs):
-        train.train_epoch(training, batches, 0.01)
+        train.train_epoch(training, batches, step)
         training.epochs_done, training.steps_done = training.epochs_done + 1, 0
     return epochs * len(batches) * batches.batch_size / (time.perf_counter() - began)
 
 
 def bare_rate(model: str, classes: int, steps: int) -> float:
     """Images a second of the bare loop."""
-    device = torch.device("cpu")
     net = models.build(model, stem="standard", num_classes=classes)
-    net = net.to(memory_format=memory_format(device))
+    net = net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=True)
-    images = torch.randn(128, 3, 32, 32).contiguous(memory_format=memory_format(device))
+    images = torch.randn(128, 3, 32, 32).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, classes, (128,))
     began = time.perf_counter()
     for _ in range(steps):
@@ -91,7 +90,7 @@ def main() -> None:
             cell = make_cell(model, folder)
             attempt = Attempt(
                 cell=cell, number=1, folder=f"{name}/cells/{cell.id}", data_home=f"{name}/data", device="cpu",
-                threads=threads, suite="limit", series="limit", created_ms=0,
+                mode=Mode(threads=threads), suite="limit", series="limit", created_ms=0,
             )  # fmt: skip
             journal_path = CellFolder(Path(attempt.folder)).attempt(1).journal
             with Journal(journal_path) as journal:
@@ -99,9 +98,17 @@ def main() -> None:
                 batches = TrainBatches(
                     data, batch_size=128, augment=cell.recipe.augment, seed=0, device=torch.device("cpu")
                 )
-                cell_rate(training, batches, 1)  # the first epoch chooses kernels and reads the pack from disk
+                step = make_step(
+                    training.net, training.optimizer, batches.assemble, mode=attempt.mode,
+                    device=torch.device("cpu"), label_smoothing=0.0,
+                )  # fmt: skip
+                step.set_rate(0.01)
+                cell_rate(training, batches, step, 1)  # the first epoch chooses kernels and reads the pack from disk
                 pairs = [
-                    (bare_rate(model, len(data.classes), epochs * len(batches)), cell_rate(training, batches, epochs))
+                    (
+                        bare_rate(model, len(data.classes), epochs * len(batches)),
+                        cell_rate(training, batches, step, epochs),
+                    )
                     for _ in range(turns)
                 ]
             ratios = sorted(own / bare for bare, own in pairs)

@@ -14,9 +14,9 @@ import importlib
 import inspect
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy.typing as npt
 import torch
@@ -38,6 +38,16 @@ def derived_seed(stream: str, *numbers: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+class Chosen(Protocol):
+    """What a step's batch is made of, in tensors on the device, of the same shapes in every step."""
+
+    def clone(self) -> "Chosen":
+        """The same in tensors of their own."""
+
+    def copy_from(self, other: Any) -> None:
+        """Overwrite it with another step's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draw:
     """The random choices of an epoch's steps, on the device; the whole epoch's at once, so that no step waits."""
@@ -53,6 +63,16 @@ class Draw:
     def step(self, index: int) -> "Draw":
         """The choices of one step: ``order`` (N,), ``values`` (values an image, N) each."""
         return Draw(order=self.order[index], values=tuple(values[index] for values in self.values))
+
+    def clone(self) -> "Draw":
+        """The same choices in tensors of their own."""
+        return Draw(order=self.order.clone(), values=tuple(values.clone() for values in self.values))
+
+    def copy_from(self, other: "Draw") -> None:
+        """Overwrite these choices with others of the same shapes."""
+        self.order.copy_(other.order)
+        for mine, its in zip(self.values, other.values, strict=True):
+            mine.copy_(its)
 
 
 class TrainBatches:
@@ -96,9 +116,12 @@ class TrainBatches:
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
+        yield from map(self.assemble, self.choices(epoch, start_step))
+
+    def choices(self, epoch: int, start_step: int = 0) -> Iterator[Draw]:
+        """The random choices of an epoch's steps, one after the other."""
         drawn = self.draw(epoch, start_step)
-        for index in range(len(drawn)):
-            yield self.assemble(drawn.step(index))
+        return (drawn.step(index) for index in range(len(drawn)))
 
 
 class TestBatches:
@@ -109,17 +132,18 @@ class TestBatches:
     def __init__(self, packed: PackedDataset, *, batch_size: int, device: torch.device) -> None:
         self.batch_size = batch_size
         self._images = _resident(packed.test_images, device)
-        self._labels = _resident(packed.test_labels, device)
-        self._normalise = Normalise(packed.mean, packed.std, device)
+        self.labels = _resident(packed.test_labels, device)
+        """(N,) int64, of the whole set."""
+        self.normalise: Callable[[Tensor], Tensor] = Normalise(packed.mean, packed.std, device)
+        """What makes a batch ready for a net."""
 
     def __len__(self) -> int:
         """Batches of a pass."""
-        return math.ceil(len(self._labels) / self.batch_size)
+        return math.ceil(len(self.labels) / self.batch_size)
 
-    def __iter__(self) -> Iterator[Batch]:
-        for first in range(0, len(self._labels), self.batch_size):
-            chosen = slice(first, first + self.batch_size)
-            yield self._normalise(self._images[chosen]), self._labels[chosen]
+    def __iter__(self) -> Iterator[Tensor]:
+        """Images (N, C, H, W) uint8, not normalised, as they lie in the set."""
+        return iter(torch.split(self._images, self.batch_size))
 
 
 class Normalise:

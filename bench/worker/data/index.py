@@ -111,14 +111,14 @@ def index(dataset: str, limit: int | None, home: Path, *, workers: int) -> Index
     """
     try:
         folder = index_folder(dataset, limit, home)
-        if found := _open(folder, dataset):
+        if found := open_index(folder, dataset):
             return found
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
-            if found := _open(folder, dataset):  # another process made it while this one waited
+            if found := open_index(folder, dataset):  # another process made it while this one waited
                 return found
             _write(folder, dataset, limit, home, workers)
-        found = _open(folder, dataset)
+        found = open_index(folder, dataset)
     except OSError as error:
         raise DataError(f"{dataset} cannot be indexed in {home / 'indexed'}: {error.strerror or error}") from error
     if found is None:
@@ -126,7 +126,7 @@ def index(dataset: str, limit: int | None, home: Path, *, workers: int) -> Index
     return found
 
 
-def _open(folder: Path, dataset: str) -> IndexedDataset | None:
+def open_index(folder: Path, dataset: str) -> IndexedDataset | None:
     """Map an index, or return None where there is none or one that is not whole."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))

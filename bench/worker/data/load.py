@@ -4,11 +4,11 @@ Called by :mod:`bench.worker.train`. Both ways give batches of images (N, 3, S, 
 int64, on the device; what a batch holds depends on the seed, the epoch and the step alone.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from bench.prepared import limited_digest, streams
 from bench.values import Choice, DataKey, Recipe
 from bench.worker.data.batches import (
     Batch,
+    Chosen,
     Normalise,
     TestBatches,
     TrainBatches,
@@ -27,8 +28,8 @@ from bench.worker.data.batches import (
     generator,
     mean_colour,
 )
-from bench.worker.data.index import IndexedDataset, index
-from bench.worker.data.pack import PackedDataset, pack
+from bench.worker.data.index import IndexedDataset, index, open_index
+from bench.worker.data.pack import PackedDataset, open_pack, pack
 from bench.worker.data.sources import Labels
 from bench.worker.data.stream import ByteBatch, TestFiles, TrainFiles, ViewOf
 from bench.worker.data.views import View, centre_view, random_view
@@ -48,22 +49,74 @@ class EpochBatches(Protocol):
     def __len__(self) -> int:
         """Steps an epoch."""
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
+    def choices(self, epoch: int, start_step: int = 0) -> Iterator[Chosen]:
+        """What the batches of an epoch (from 0 on) are made of, from a step (from 0 on) to its last."""
+
+    def assemble(self, chosen: Any) -> Batch:
+        """The batch that is made of it: work for the device alone, of the same shapes in every step."""
 
 
-def load(key: DataKey, home: Path, *, workers: int) -> Dataset:
+class TestingBatches(Protocol):
+    """The test set, batch by batch, each in its own order."""
+
+    batch_size: int
+    """Images a batch; the last may be smaller."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64, of the whole set."""
+
+    @property
+    def normalise(self) -> Callable[[Tensor], Tensor]:
+        """What makes a batch ready for a net."""
+
+    def __len__(self) -> int:
+        """Batches of a pass."""
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Images (N, C, S, S) uint8 on the device, not normalised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """A streamed batch before it is changed: on the device."""
+
+    images: Tensor
+    """(N, 3, S, S) uint8."""
+    labels: Tensor
+    """(N,) int64."""
+    values: tuple[Tensor, ...]
+    """Random values of each augmentation, (values an image, N)."""
+
+    def clone(self) -> "Decoded":
+        """The same in tensors of their own."""
+        return Decoded(
+            images=self.images.clone(), labels=self.labels.clone(), values=tuple(each.clone() for each in self.values)
+        )
+
+    def copy_from(self, other: "Decoded") -> None:
+        """Overwrite it with another batch of the same shapes."""
+        self.images.copy_(other.images)
+        self.labels.copy_(other.labels)
+        for mine, its in zip(self.values, other.values, strict=True):
+            mine.copy_(its)
+
+
+def load(key: DataKey, home: Path, *, workers: int, folder: Path | None = None) -> Dataset:
     """The data set, packed or indexed now if it has not been before.
 
     Args:
         key: Its name, the input size, and images of each class at most.
         home: The data folder.
         workers: Threads that may decode.
+        folder: Where it lies ready, if that is known: the files that it was made of are not looked at again then.
 
     Raises:
         DataError: It is missing, incomplete or broken, or the disk refuses.
     """
     dataset, input_size, limit = key
+    if folder is not None and (found := open_index(folder, dataset) or open_pack(folder, dataset)):
+        return found if limit is None or isinstance(found, IndexedDataset) else limited(found, limit)
     if streams(dataset, input_size):
         return index(dataset, limit, home, workers=workers)
     packed = pack(dataset, input_size, home)
@@ -105,7 +158,7 @@ def train_batches(data: Dataset, recipe: Recipe, *, seed: int, device: torch.dev
 
 def test_batches(
     data: Dataset, recipe: Recipe, *, batch_size: int, device: torch.device, workers: int
-) -> "TestBatches | StreamedTestBatches":
+) -> TestingBatches:
     """The test batches of a cell, of ``batch_size`` images at most."""
     if isinstance(data, PackedDataset):
         return TestBatches(data, batch_size=batch_size, device=device)
@@ -153,7 +206,7 @@ class StreamedTrainBatches:
         """Steps an epoch; the last, smaller batch is dropped."""
         return len(self.files)
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+    def choices(self, epoch: int, start_step: int = 0) -> Iterator[Decoded]:
         """See :class:`EpochBatches`.
 
         Raises:
@@ -162,9 +215,19 @@ class StreamedTrainBatches:
         for step, batch in enumerate(self.files.epoch(epoch, start_step), start=start_step):
             images, labels = _moved(batch, self._device)
             drawn = generator("augment", self._seed, epoch, step)
-            for change in self._augment:
-                images = change(images, change.draw(self.batch_size, drawn).to(self._device))
-            yield self._normalise(images), labels
+            values = tuple(change.draw(self.batch_size, drawn).to(self._device) for change in self._augment)
+            yield Decoded(images=images, labels=labels, values=values)
+
+    def assemble(self, chosen: Decoded) -> Batch:
+        """See :class:`EpochBatches`."""
+        images = chosen.images
+        for change, values in zip(self._augment, chosen.values, strict=True):
+            images = change(images, values)
+        return self._normalise(images), chosen.labels
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
+        return map(self.assemble, self.choices(epoch, start_step))
 
 
 class StreamedTestBatches:
@@ -173,17 +236,19 @@ class StreamedTestBatches:
     def __init__(
         self, data: IndexedDataset, input_size: int, *, batch_size: int, device: torch.device, workers: int
     ) -> None:
+        self.batch_size = batch_size
         self.files = TestFiles(data.test, size=input_size, batch_size=batch_size, workers=workers)
-        self._normalise, self._device = Normalise(data.mean, data.std, device), device
+        self.labels = torch.from_numpy(np.array(data.test_labels)).to(device)
+        self.normalise = Normalise(data.mean, data.std, device)
+        self._device = device
 
     def __len__(self) -> int:
         """Batches of a pass."""
         return len(self.files)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Tensor]:
         for batch in self.files:
-            images, labels = _moved(batch, self._device)
-            yield self._normalise(images), labels
+            yield _moved(batch, self._device)[0]
 
 
 def _view_of(of_files: Sequence[Choice]) -> ViewOf:

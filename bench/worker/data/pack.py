@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 
 from bench.catalog import DATASETS, FOLDER_PREFIX
 from bench.errors import DataError
-from bench.fetch import folder_path, pack_folder
+from bench.fetch import file_digest, folder_path, pack_folder
 from bench.paths import sync_folder, write_atomically
 from bench.worker.data import sources
 from bench.worker.data.sources import Images, Labels, RawDataset
@@ -63,14 +63,14 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     """
     try:
         folder = pack_folder(dataset, input_size, home)
-        if packed := _open(folder, dataset):
+        if packed := open_pack(folder, dataset):
             return packed
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
-            if packed := _open(folder, dataset):  # another process packed it while this one waited
+            if packed := open_pack(folder, dataset):  # another process packed it while this one waited
                 return packed
             _write(folder, dataset, input_size, home)
-        packed = _open(folder, dataset)
+        packed = open_pack(folder, dataset)
     except OSError as error:
         raise DataError(f"{dataset} cannot be packed in {home / 'packed'}: {error.strerror or error}") from error
     if packed is None:
@@ -78,7 +78,7 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     return packed
 
 
-def _open(folder: Path, dataset: str) -> PackedDataset | None:
+def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
     """Map a pack, or return None where there is none or one that is not whole."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -92,13 +92,29 @@ def _open(folder: Path, dataset: str) -> PackedDataset | None:
 
 
 def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
+    raw = _load(dataset, input_size, home)
+    write_whole(folder, raw, _card(raw, dataset, input_size))
+
+
+def write_whole(folder: Path, raw: RawDataset, card: dict[str, Any], *, hashed: bool = False) -> dict[str, Any]:
+    """Put a data set's arrays and card into a folder, all or nothing; a folder that is there is replaced.
+
+    Args:
+        folder: Whoever calls holds a lock on it.
+        raw: The arrays.
+        card: What is known of them; sizes of the files are added, and with ``hashed`` their SHA-256.
+
+    Raises:
+        DataError: There is not enough room.
+        OSError: The disk refuses.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     for left_over in folder.parent.glob(f".{folder.name}.*.tmp"):
         shutil.rmtree(left_over)  # the lock is held, so whoever wrote it is gone
-    raw = _load(dataset, input_size, home)
     needed, free = sum(getattr(raw, name).nbytes for name in ARRAYS), shutil.disk_usage(folder.parent).free
     if needed > free:
         raise DataError(
-            f"packing {dataset} needs {needed / 1e6:,.0f} MB in {folder.parent}, where {free / 1e6:,.0f} MB are free;"
+            f"{card['name']} needs {needed / 1e6:,.0f} MB in {folder.parent}, where {free / 1e6:,.0f} MB are free;"
             " make room, or name another folder in BENCH_DATA"
         )
     temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
@@ -109,8 +125,11 @@ def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
                 np.save(stream, getattr(raw, name))
                 stream.flush()
                 os.fsync(stream.fileno())
-        card = _card(raw, dataset, input_size)
-        card["bytes"] = {name: (temporary / f"{name}.npy").stat().st_size for name in ARRAYS}
+        suffix = ".npy" if hashed else ""
+        files = {f"{name}{suffix}": temporary / f"{name}.npy" for name in ARRAYS}
+        card = {**card, "bytes": {name: file.stat().st_size for name, file in files.items()}}
+        if hashed:
+            card["sha256"] = {name: file_digest(file, "sha256") for name, file in files.items()}
         write_atomically(temporary / "card.json", json.dumps(card, indent=1))
         if folder.exists():
             shutil.rmtree(folder)
@@ -118,6 +137,7 @@ def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
         sync_folder(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return card
 
 
 def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:

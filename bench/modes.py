@@ -1,0 +1,134 @@
+"""Modes: how cells are computed and how many run side by side, chosen from measured speeds. Measures nothing itself.
+
+A mode is left for another only where that one is measured to be clearly faster, so that noise moves no cell from the
+default and the same machine gives the same roundings.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import get_args
+
+from bench.devices import GPU_USABLE, Slot
+from bench.plan import makespan
+from bench.values import Cell, Execution, MemoryFormat, Mode, Precision
+
+CLEARLY = 1.1
+"""How many times faster a mode must be measured to be than the one it replaces."""
+COMPILE_LEAST_S = 1200.0
+"""Training time above which it is tried whether compiling pays; to try it takes a minute a net."""
+GPU_CONTEXT_MB = 600.0
+"""Memory of a process on a GPU beside its tensors: context and libraries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """What was measured of a mode."""
+
+    mode: Mode
+    beside: int
+    """Cells on the device at the same time, all in this mode."""
+    images_per_s: float
+    """Training images a second of each of them."""
+    warm_up_s: float
+    """From building the net to the first step that counts: kernels are chosen, graphs captured or compiled."""
+    peak_mb: float
+    """Most memory of one, of the GPU's allocator or of the process on the CPU."""
+
+    def seconds(self, images: float) -> float:
+        """How long one of the cells takes for so many images."""
+        return self.warm_up_s + images / self.images_per_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """How many cells run side by side on a device, and how each is computed."""
+
+    beside: int
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    """By cell id, of the cells whose speed was measured."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Predicted training time of those, by cell id."""
+
+
+def default_mode(cell: Cell, slot: Slot, execution: Execution | None = None) -> Mode:
+    """How a cell is computed where nothing was measured: the way that is faster for most nets on most machines."""
+    execution = execution or Execution()
+    precision = cell.recipe.precision
+    if precision == "auto":
+        precision = "bf16" if slot.device == "cuda" else "fp32"
+    return Mode(
+        threads=slot.threads,
+        memory_format="channels_last" if execution.memory_format == "auto" else execution.memory_format,
+        precision=precision,
+        compiled=execution.compile == "always",
+        memory_share=slot.memory_share,
+    )
+
+
+def candidates(cell: Cell, slot: Slot, execution: Execution) -> list[Mode]:
+    """The modes worth measuring for a cell on a slot, the default first; ``torch.compile`` is tried apart."""
+    default = default_mode(cell, slot, execution)
+    formats = get_args(MemoryFormat) if execution.memory_format == "auto" else (execution.memory_format,)
+    precisions = get_args(Precision) if cell.recipe.precision == "auto" else (default.precision,)
+    captured = (False, True) if slot.device == "cuda" else (False,)
+    made = [
+        replace(default, memory_format=layout, precision=precision, captured=capture)
+        for capture, precision, layout in product(captured, precisions, formats)
+    ]
+    return sorted(made, key=lambda mode: mode != default)
+
+
+def levels(device: str, *, most: int) -> list[int]:
+    """Numbers of cells side by side that are worth measuring, powers of two; the default first.
+
+    The default is one a GPU, and on the CPU as many as can be: a thread alone waits for no other.
+    """
+    powers = [2**power for power in range(max(1, most).bit_length())]
+    return powers if device == "cuda" else powers[::-1]
+
+
+def fits(beside: int, peak_mb: float, total_mb: float) -> bool:
+    """Whether so many cells of a peak fit on a GPU at once."""
+    return beside * (peak_mb + GPU_CONTEXT_MB) <= GPU_USABLE * total_mb
+
+
+def best(speeds: Iterable[Speed], images: float) -> Speed | None:
+    """The speed that ends sooner; the first, which is the default's, unless another is clearly faster."""
+    chosen: Speed | None = None
+    for speed in speeds:
+        if chosen is None or CLEARLY * speed.seconds(images) < chosen.seconds(images):
+            chosen = speed
+    return chosen
+
+
+def arrange(
+    work: Mapping[str, tuple[float, Sequence[Speed]]], *, choices: Sequence[int], devices: int
+) -> Arrangement | None:
+    """Choose how many cells run side by side and in which mode each, so that the last one ends soonest.
+
+    Args:
+        work: By cell id: images that are left to train on, and what was measured for its net, each level's default
+            first.
+        choices: Numbers of cells side by side on a device, the default first.
+        devices: Devices that there are.
+
+    Returns None where a number has no measured cell.
+    """
+    found: Arrangement | None = None
+    least = float("inf")
+    for beside in choices:
+        chosen: dict[str, Speed] = {}
+        for cell_id, (images, speeds) in work.items():
+            if speed := best((each for each in speeds if each.beside == beside), images):
+                chosen[cell_id] = speed
+        if not chosen or len(chosen) < len(work):
+            continue
+        seconds = {cell_id: speed.seconds(work[cell_id][0]) for cell_id, speed in chosen.items()}
+        last = makespan(seconds.values(), beside * devices)
+        if found is None or CLEARLY * last < least:
+            least = last
+            found = Arrangement(
+                beside=beside, modes={cell_id: speed.mode for cell_id, speed in chosen.items()}, seconds=seconds
+            )
+    return found
