@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.catalog import AUGMENTATIONS
 from bench.values import Attempt, Mode, cell_from_dict
 from bench.worker import models
 from bench.worker.data.batches import TestBatches, TrainBatches
@@ -60,7 +61,9 @@ def _measure(request: Mapping[str, Any], meet: "threading.Barrier | None") -> di
     net = net.to(device=device, memory_format=memory_format(mode)).train()  # type: ignore[call-overload]
     images = max(recipe.batch_size, TEST_BATCH) if device.type == "cuda" else recipe.batch_size
     data = random_dataset(images=images, size=recipe.input_size, classes=classes)
-    batches = TrainBatches(data, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device)
+    # which part of a file is decoded is no work of the device's, and has no form for batches
+    augment = [choice for choice in recipe.augment if not AUGMENTATIONS[choice.name].of_files]
+    batches = TrainBatches(data, batch_size=recipe.batch_size, augment=augment, seed=0, device=device)
     step = make_step(
         net,
         build_optimizer(net.parameters(), recipe.optimizer),
