@@ -64,7 +64,9 @@ class Side:
         self.net = Net().train()
         choice = with_defaults(optimizer, options, OPTIMIZERS[optimizer].options)  # type: ignore[arg-type]
         self.optimizer = build_optimizer(self.net.parameters(), choice)
-        augment = tuple(with_defaults(name, {}, AUGMENTATIONS[name].options) for name in AUGMENTATIONS)
+        augment = tuple(
+            with_defaults(name, {}, spec.options) for name, spec in AUGMENTATIONS.items() if not spec.of_files
+        )
         data = random_dataset(images=64, size=8, classes=10)
         self.batches = TrainBatches(data, batch_size=16, augment=augment, seed=0, device=CPU)
         self.step = form(
