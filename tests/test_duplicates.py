@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import miniatures
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -55,6 +56,23 @@ def test_equal_images_of_different_classes_are_counted_and_named(pets: Path) -> 
     found = inspect(f"folder:{pets}", pets)
     assert found["contradicting"] == {"contents": 1, "images": 2}
     assert found["examples"]["contradicting"] == [["train/cat/1.png (cat)", "train/dog/1-as-dog.png (dog)"]]
+
+
+def test_a_photo_of_imagenet_that_is_in_both_splits_is_found_in_folders_and_in_archives(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, test = miniatures.train_images(), miniatures.val_images()
+    first, second = sorted(train)[:2]
+    test[first] = {**test[first], min(test[first]): train[second][min(train[second])]}
+    miniatures.shrink(
+        monkeypatch, "imagenet", train=sum(map(len, train.values())), test=sum(map(len, test.values())), classes=3
+    )
+    for form in ("folders", "archives"):
+        miniatures.write_imagenet(project / form, form, train, test)
+        found = inspect("imagenet", project / form)
+        assert found["splits"]["train"]["images"] == sum(map(len, train.values()))
+        assert found["shared"] == 1
+        assert found["contradicting"] == {"contents": 1, "images": 2}
 
 
 def test_images_of_one_colour_and_different_sizes_are_different(project: Path) -> None:

@@ -53,6 +53,21 @@ class Member(NamedTuple):
         return f"{self.name} in {self.archive}"
 
 
+def bytes_of(file: Path | Member) -> bytes:
+    """The whole content of an image file, or of one in an archive.
+
+    Raises:
+        DataError: It cannot be read; the text names it.
+    """
+    try:
+        with (file.archive if isinstance(file, Member) else file).open("rb") as stream:
+            if isinstance(file, Member):
+                stream.seek(file.offset)
+            return stream.read(file.size if isinstance(file, Member) else -1)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read ({error.strerror or error})") from error
+
+
 Choose = Callable[[int, int], View]
 """Height and width of an image to the view of it."""
 

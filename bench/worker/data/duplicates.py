@@ -6,6 +6,8 @@ a folder are compared at their own sizes, as RGB, and read one by one: memory gr
 
 import hashlib
 import importlib
+import io
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench.catalog import DATASETS, FOLDER_PREFIX, dataset_problem
 from bench.errors import DataError
 from bench.fetch import folder_layout, folder_path, image_files
-from bench.worker.data.decode import open_rgb
+from bench.worker.data.decode import BrokenImageError, Member, bytes_of, open_rgb
+from bench.worker.data.index import index
 from bench.worker.data.sources import RawDataset, decoders
 
 EXAMPLES = 5
 """Examples of each kind that are named."""
+PORTION = 1000
+"""Images that are asked of threads at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,12 @@ def inspect(dataset: str, home: Path) -> dict[str, Any]:
     Raises:
         DataError: The data set is not here, is broken, or is one that this version does not read.
     """
-    classes, splits = _folder(dataset) if dataset.startswith(FOLDER_PREFIX) else _built_in(dataset, home)
+    if dataset.startswith(FOLDER_PREFIX):
+        classes, splits = _folder(dataset)
+    elif dataset in DATASETS and DATASETS[dataset].layout:
+        classes, splits = _indexed(dataset, home)
+    else:
+        classes, splits = _built_in(dataset, home)
     unreadable = [image.name for images in splits.values() for image in images if not image.content]
     splits = {split: [image for image in images if image.content] for split, images in splits.items()}
     first = {split: _first(images) for split, images in splits.items()}
@@ -133,6 +144,29 @@ def _built_in(dataset: str, home: Path) -> tuple[Sequence[str], dict[str, list[I
         for split in ("train", "test")
     }
     return raw.classes, splits
+
+
+def _indexed(dataset: str, home: Path) -> tuple[Sequence[str], dict[str, list[Image]]]:
+    threads = torch.get_num_threads()
+    data = index(dataset, None, home, workers=threads)
+
+    def read(item: tuple[Path | Member, int]) -> Image:
+        file, label = item
+        name = file.name if isinstance(file, Member) else os.path.relpath(file, home)
+        try:
+            return Image(name, label, _hash(np.asarray(open_rgb(io.BytesIO(bytes_of(file)), file))))
+        except BrokenImageError:
+            return Image(name, label, b"")
+
+    splits = {}
+    for split, files in (("train", data.train), ("test", data.test)):
+        with ThreadPoolExecutor(threads) as pool:
+            # a portion at a time: a pool takes all that it is given at once
+            portions = (range(first, min(first + PORTION, len(files))) for first in range(0, len(files), PORTION))
+            splits[split] = [
+                image for portion in portions for image in pool.map(read, [files[place] for place in portion])
+            ]
+    return data.classes, splits
 
 
 def _folder(dataset: str) -> tuple[Sequence[str], dict[str, list[Image]]]:
