@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -120,10 +120,13 @@ def select(suite: "Suite", filters: Sequence[str]) -> "Suite":
     return filter_cells(suite, filters) if filters else suite
 
 
-def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Outcome"], dict[str, "Outcome"]]:
+def known_outcomes(
+    store: "Store | None", suite: "Suite", data: "Mapping[DataKey, Prepared] | None" = None
+) -> tuple[dict[str, "Outcome"], dict[str, "Outcome"]]:
     """What the store knows of a suite's cells, and that merged with what their folders say, stale results marked.
 
-    Runs whose process is gone are settled first, in the journals of this machine and in the store.
+    Runs whose process is gone are settled first, in the journals of this machine and in the store. ``data`` is what is
+    known already of data sets as they are now.
     """
     from bench.history import local_outcomes, settle
     from bench.paths import bench_home
@@ -135,10 +138,12 @@ def known_outcomes(store: "Store | None", suite: "Suite") -> tuple[dict[str, "Ou
         store.settle_orphans(suite.name)
     stored = store.outcomes(suite.name) if store else {}
     merged = merge_outcomes(stored, local_outcomes(suite, home, stored))
-    return stored, mark_stale(suite.cells, merged, current_digests(suite, merged))
+    return stored, mark_stale(suite.cells, merged, current_digests(suite, merged, data or {}))
 
 
-def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> "dict[DataKey, str]":
+def current_digests(
+    suite: "Suite", outcomes: "dict[str, Outcome]", data: "Mapping[DataKey, Prepared]"
+) -> "dict[DataKey, str]":
     """Digests of the data of cells that have a result, as the data is now; images that changed are decoded for it."""
     from bench.catalog import FOLDER_PREFIX
     from bench.fetch import status
@@ -149,7 +154,7 @@ def current_digests(suite: "Suite", outcomes: "dict[str, Outcome]") -> "dict[Dat
     complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
     digests = {}
     for key in dict.fromkeys(cell.data_key for cell in complete):
-        found = look(key, home)
+        found = data.get(key) or look(key, home)
         if not found and key[0].startswith(FOLDER_PREFIX) and status(key[0], home).state == "ready":
             found = packed([key])[key]
         digests[key] = found.digest if found else ""

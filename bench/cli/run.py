@@ -232,7 +232,7 @@ class Session:
         from bench.report.table import build_tables
 
         if whole:
-            outcomes = known_outcomes(self.store, self.suite)[1]
+            outcomes = known_outcomes(self.store, self.suite, self.data)[1]
         else:
             outcomes = merge_outcomes(self.stored, local_outcomes(self.suite, bench_home()))
         shown = build_tables(self.plan.suite, outcomes)

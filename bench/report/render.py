@@ -140,8 +140,8 @@ def recipes(suite: Suite) -> list[str]:
         augment = ", ".join(choice.name for choice in recipe.augment) or "no augmentation"
         smoothing = f", label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
         found[
-            f"{recipe.epochs} epochs, batch {recipe.batch_size}, {recipe.optimizer}, {augment}, "
-            f"{recipe.precision}{smoothing}"
+            f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, batch {recipe.batch_size}, {recipe.optimizer}, "
+            f"{augment}, {recipe.precision}{smoothing}"
         ] = None
     return list(found)
 
