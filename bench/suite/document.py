@@ -13,6 +13,7 @@ import yaml
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels, which no suite needs"
 
 Path = tuple[str | int, ...]
 Position = tuple[int, int]
@@ -62,7 +63,9 @@ def read(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        document.fault(position, f"not valid YAML: {error.problem or error.context}")
+        problem = str(error.problem or error.context)
+        # libyaml has a limit of its own, and reads ahead so far that it may come before the one here
+        document.fault(position, TOO_DEEP if "nesting depth" in problem else f"not valid YAML: {problem}")
     except yaml.YAMLError as error:
         document.fault((1, 1), f"not valid YAML: {' '.join(str(error).split())}")
     return document
@@ -91,7 +94,7 @@ def _events(text: str, document: Document) -> Iterator[Any]:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                document.fault(position, f"nested deeper than {MAX_DEPTH} levels, which no suite needs")
+                document.fault(position, TOO_DEEP)
                 return
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
