@@ -312,7 +312,7 @@ def make_step(
     torch.manual_seed(0)
     net = models.build(model, stem="small", num_classes=10)
     net = net.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    augment = tuple(with_defaults(name, {}, AUGMENTATIONS[name].options) for name in AUGMENTATIONS)
+    augment = tuple(with_defaults(name, {}, spec.options) for name, spec in AUGMENTATIONS.items() if not spec.of_files)
     data = random_dataset(images=256, size=size, classes=10)
     batches = TrainBatches(data, batch_size=32, augment=augment, seed=0, device=device)
     mode = Mode(threads=4, precision="bf16" if precision == "bf16" else "fp32")
