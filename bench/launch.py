@@ -136,10 +136,8 @@ class LocalLauncher:
 def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
     """The environment of a worker: its GPUs, its threads, and nothing of MLflow's, which is not its business."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    if "CUDA_VISIBLE_DEVICES" not in kept:
-        kept.setdefault(
-            "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
-        )  # the numbers are NVML's then, and CUDA's own order is another
+    if "CUDA_VISIBLE_DEVICES" not in kept:  # the numbers are NVML's then, and CUDA's own order is another
+        kept.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     return {
         **kept,
         "CUDA_VISIBLE_DEVICES": visible,
@@ -183,7 +181,7 @@ def ask_side_by_side(
 
 
 class _Question:
-    """Requests to a worker process of their own; leaving it in the middle ends all workers."""
+    """Requests to a worker process of their own; an interrupt while it is waited for ends all workers."""
 
     def __init__(
         self,

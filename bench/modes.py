@@ -5,7 +5,7 @@ default and the same machine gives the same roundings.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import get_args
 
@@ -17,6 +17,8 @@ CLEARLY = 1.1
 """How many times faster a mode must be measured to be than the one it replaces."""
 COMPILE_LEAST_S = 1200.0
 """Training time above which it is tried whether compiling pays; to try it takes a minute a net."""
+MOST_ON_A_GPU = 4
+"""Cells that are tried side by side on a GPU."""
 GPU_CONTEXT_MB = 600.0
 """Memory of a process on a GPU beside its tensors: context and libraries."""
 
@@ -45,9 +47,9 @@ class Arrangement:
     """How many cells run side by side on a device, and how each is computed."""
 
     beside: int
-    modes: Mapping[str, Mode] = field(default_factory=dict)
+    modes: Mapping[str, Mode]
     """By cell id, of the cells whose speed was measured."""
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float]
     """Predicted training time of those, by cell id."""
 
 

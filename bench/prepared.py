@@ -71,6 +71,8 @@ class Prepared(NamedTuple):
     digest: str
     """Of its images and labels as they are now."""
     train_images: int
+    num_classes: int
+    """Outputs of a net."""
 
 
 def look(key: DataKey, home: Path) -> Prepared | None:
@@ -88,7 +90,7 @@ def look(key: DataKey, home: Path) -> Prepared | None:
             images, digest = min(images, limit * len(card["classes"])), limited_digest(digest, limit)
     except (DataError, OSError, ValueError, KeyError, TypeError):
         return None
-    return Prepared(folder, digest, images)
+    return Prepared(folder, digest, images, int(card.get("num_classes") or len(card["classes"])))
 
 
 def limited_digest(digest: str, limit: int | None) -> str:

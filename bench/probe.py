@@ -160,7 +160,9 @@ class Speeds:
         self._cache.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._cache.with_suffix(".lock")):
             self._known = {**self._read(), **self._known, key: answer}
-            write_atomically(self._cache, json.dumps(self._known, sort_keys=True))
+            # what failed may have failed for what else ran then: it is tried again the next time
+            kept = {name: each for name, each in self._known.items() if "error" not in each}
+            write_atomically(self._cache, json.dumps(kept, sort_keys=True))
 
 
 def _workload(cell: Cell, classes: int) -> str:

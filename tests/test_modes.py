@@ -261,7 +261,7 @@ def test_cells_that_are_timed_never_share_the_cpu(
     for timed, expected in ((False, 4), (True, 1)):
         asked = replace(suite, execution=Execution(timed=timed))
         session = Session(
-            asked, None, make_plan(asked, {}, {}), {}, {suite.cells[0].data_key: Prepared(project, "", 1437)}
+            asked, None, make_plan(asked, {}, {}), {}, {suite.cells[0].data_key: Prepared(project, "", 1437, 10)}
         )
         assert len(lay_out(session, "cpu", None)[0]) == expected
 

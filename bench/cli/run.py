@@ -142,10 +142,6 @@ def signals_to(stop: "StopRequest") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-MOST_ON_A_GPU = 4
-"""Cells that are tried side by side on a GPU."""
-
-
 class Session:
     """One suite of a ``bench run``: everything that is open for it."""
 
@@ -360,8 +356,8 @@ def open_session(
 
 def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tuple[list[Slot], Mapping[str, Mode]]":
     """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
-    from bench.cli.plan import classes_of
     from bench.devices import find_slots
+    from bench.modes import MOST_ON_A_GPU
     from bench.paths import speeds_file
     from bench.plan import with_estimates
     from bench.probe import choose
@@ -382,7 +378,7 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
     arrangement = choose(
         cells,
         images,
-        {cell.id: classes_of(cell.dataset) or 0 for cell in cells},
+        {cell.id: session.data[cell.data_key].num_classes for cell in cells},
         slot=whole[0],
         devices=len(whole),
         execution=session.suite.execution,

@@ -10,6 +10,7 @@ the data set has, and needs no more memory than one class's names for its traini
 import hashlib
 import heapq
 import importlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +75,7 @@ def survey(name: str, home: Path, *, thorough: bool = False) -> Survey:
 
 def count(entries: Iterable[Entry]) -> dict[str, int]:
     """Images of each class; a file without a byte is none."""
-    found: dict[str, int] = {}
-    for entry in entries:
-        found[entry.category] = found.get(entry.category, 0) + (entry.size != 0)
-    return found
+    return Counter(entry.category for entry in entries if entry.size)
 
 
 def shortfalls(spec: DatasetSpec, layout: Layout, counts: Mapping[str, Mapping[str, int]]) -> list[str]:

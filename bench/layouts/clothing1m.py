@@ -14,6 +14,7 @@ The lists may also lie in ``annotations/``. Images keep the order of their list.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,11 +101,9 @@ class Clothing1M:
             yield Entry(category, key, key, WHOLE, size)
 
     def _present(self, name: str) -> dict[str, int]:
-        labels, found = self._labels(LISTS[name]), dict[str, int]()
-        for key in _lines(self.annotations / name):
-            category = self._category(key, labels, name)
-            found[category] = found.get(category, 0) + (key in self._on_disk)
-        return found
+        labels, keys = self._labels(LISTS[name]), _lines(self.annotations / name)
+        listed = ((key, self._category(key, labels, name)) for key in keys)
+        return Counter(category for key, category in listed if key in self._on_disk)
 
     def _labels(self, name: str) -> dict[str, int]:
         path, found = self.annotations / name, {}

@@ -15,6 +15,7 @@ sorted. The images themselves stay where ``imagenet`` is.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from pathlib import Path
 from bench.errors import DataError
 from bench.layouts import rank
 from bench.layouts.imagenet import ImageNet, imagenet
-from bench.layouts.parts import Entry, counted, hash_of, reading
+from bench.layouts.parts import Entry, hash_of, reading
 from bench.paths import write_atomically
 
 FORMAT = 1
@@ -69,7 +70,7 @@ class ImageNet300:
     def quick_counts(self) -> dict[str, dict[str, int]]:
         """Of the list, and of ImageNet's test part."""
         source = {split: counts for split, counts in self.source.quick_counts().items() if split == "test"}
-        return {"train": counted(line.partition("/")[0] for line in self.lines), **source}
+        return {"train": Counter(line.partition("/")[0] for line in self.lines), **source}
 
     def train(self) -> Iterator[Entry]:
         """The listed images, in ImageNet's order.

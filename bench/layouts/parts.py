@@ -4,8 +4,10 @@ Archives are read where they are. Their headers give the place of every image in
 image takes: nothing is unpacked, so that nothing can be half unpacked.
 """
 
+import hashlib
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,7 +141,7 @@ class FlatFolder:
 
     def quick_counts(self) -> dict[str, int]:
         """By the names alone."""
-        return counted(self._category(each.name) for each in self._images())
+        return Counter(self._category(each.name) for each in self._images())
 
     def entries(self) -> Iterator[Entry]:
         """All names at once: a flat folder is a test set."""
@@ -174,10 +176,8 @@ class FlatArchive:
         return [f"{archive_signature(self.root / self.name)}|{truth}"]
 
     def quick_counts(self) -> dict[str, int] | None:
-        """Walks through an archive of another size, which is a small or a broken one."""
-        if (self.root / self.name).stat().st_size == self.published:
-            return None
-        return counted(each.category for each in self.entries())
+        """See :func:`counts_of_archive`."""
+        return counts_of_archive(self.root / self.name, self.published, self.entries())
 
     def entries(self) -> Iterator[Entry]:
         """All names at once: a flat archive is a test set."""
@@ -206,10 +206,8 @@ class ArchiveOfClasses:
         return [archive_signature(self.root / self.name)]
 
     def quick_counts(self) -> dict[str, int] | None:
-        """Walks through an archive of another size, which is a small or a broken one."""
-        if (self.root / self.name).stat().st_size == self.published:
-            return None
-        return counted(each.category for each in self.entries())
+        """See :func:`counts_of_archive`."""
+        return counts_of_archive(self.root / self.name, self.published, self.entries())
 
     def entries(self) -> Iterator[Entry]:
         """A class at a time."""
@@ -307,12 +305,9 @@ def known(truth: Mapping[str, str], name: str, where: Path) -> str:
         raise DataError(f"{where} holds {name}, which the ground truth does not have") from None
 
 
-def counted(categories: Iterator[str]) -> dict[str, int]:
-    """How often each class occurs."""
-    found: dict[str, int] = {}
-    for category in categories:
-        found[category] = found.get(category, 0) + 1
-    return found
+def counts_of_archive(path: Path, published: int, entries: Iterator[Entry]) -> dict[str, int] | None:
+    """None for an archive of the published size; one of another, which is small or broken, is walked through."""
+    return None if path.stat().st_size == published else Counter(each.category for each in entries)
 
 
 def archive_signature(path: Path) -> str:
@@ -324,8 +319,6 @@ def archive_signature(path: Path) -> str:
 
 def hash_of(lines: Iterator[str] | Sequence[str]) -> str:
     """SHA-256 of lines, each ended by a newline, in hexadecimal."""
-    import hashlib
-
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape") + b"\n")

@@ -102,8 +102,8 @@ class TrainBatches:
             seeded = generator("augment", self._seed, epoch, step)
             drawn.append([change.draw(self.batch_size, seeded) for change in self._augment])
         return Draw(
-            order=_upload(order, self._device),
-            values=tuple(_upload(torch.stack(values), self._device) for values in zip(*drawn, strict=True)),
+            order=upload(order, self._device),
+            values=tuple(upload(torch.stack(values), self._device) for values in zip(*drawn, strict=True)),
         )
 
     def assemble(self, chosen: Draw) -> Batch:
@@ -173,7 +173,7 @@ def generator(stream: str, *numbers: int) -> Generator:
     return Generator().manual_seed(derived_seed(stream, *numbers))
 
 
-def _upload(values: Tensor, device: torch.device) -> Tensor:
+def upload(values: Tensor, device: torch.device) -> Tensor:
     """Values on the device; a GPU takes them from pinned memory while the host goes on."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 

@@ -17,25 +17,26 @@ training image that cannot be decoded is another matter, see :mod:`bench.worker.
 import hashlib
 import json
 import os
-import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from bench.catalog import DATASETS, FOLDER_PREFIX
 from bench.errors import DataError
 from bench.fetch import folder_layout, folder_path
 from bench.layouts import Entry, find, first_by_rank, shortfalls
 from bench.layouts.parts import WHOLE
-from bench.paths import sync_folder, write_atomically
+from bench.paths import replacing, write_atomically
 from bench.prepared import folder_entries, index_folder
 from bench.worker.data.decode import Member
+from bench.worker.data.once import made_once, refusals
 from bench.worker.data.sources import Labels
 
 PLACE = np.dtype(
@@ -109,21 +110,10 @@ def index(dataset: str, limit: int | None, home: Path, *, workers: int) -> Index
     Raises:
         DataError: The data set is missing, incomplete without a limit, has a broken test image, or the disk refuses.
     """
-    try:
+    with refusals(f"{dataset} cannot be indexed in {home / 'indexed'}"):
         folder = index_folder(dataset, limit, home)
-        if found := open_index(folder, dataset):
-            return found
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock"):
-            if found := open_index(folder, dataset):  # another process made it while this one waited
-                return found
-            _write(folder, dataset, limit, home, workers)
-        found = open_index(folder, dataset)
-    except OSError as error:
-        raise DataError(f"{dataset} cannot be indexed in {home / 'indexed'}: {error.strerror or error}") from error
-    if found is None:
-        raise DataError(f"{folder} was written and cannot be read back; check the disk, remove the folder, run again")
-    return found
+        read, make = partial(open_index, folder, dataset), partial(_write, folder, dataset, limit, home, workers)
+        return made_once(folder, read, make)
 
 
 def open_index(folder: Path, dataset: str) -> IndexedDataset | None:
@@ -171,11 +161,7 @@ def _source(dataset: str, home: Path) -> _Source:
 
 
 def _write(folder: Path, dataset: str, limit: int | None, home: Path, workers: int) -> None:
-    for left_over in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(left_over)  # the lock is held, so whoever wrote it is gone
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
-    temporary.mkdir()
-    try:
+    with replacing(folder) as temporary:
         card = _write_files(temporary, dataset, limit, home)
         test = IndexedFiles(temporary, "test", Path(card["root"]), card["archives"])
         _check_test_images(test, workers)
@@ -184,12 +170,6 @@ def _write(folder: Path, dataset: str, limit: int | None, home: Path, workers: i
             card["mean"], card["std"] = sampled_statistics(train, workers)
         card["bytes"] = {name: (temporary / name).stat().st_size for name in FILES}
         write_atomically(temporary / "card.json", json.dumps(card, indent=1))
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-        sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> dict[str, Any]:
@@ -197,18 +177,17 @@ def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> d
     source, spec = _source(dataset, home), DATASETS.get(dataset)
     labels = {name: label for label, name in enumerate(source.classes)}
     archives: dict[str, int] = {}
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, Counter[str]] = {}
     digest = hashlib.sha256(b"bench index 1\n")
     with (folder / "names.bin").open("wb") as names:
         for split, entries in (("train", source.train), ("test", source.test)):
             if limit is not None:
                 entries = first_by_rank(entries, RANKED_AS.get(dataset, dataset.partition(":")[0]), limit)  # noqa: PLW2901
-            counts[split] = {}
+            counts[split] = Counter()
             with (folder / f"{split}.bin").open("wb") as places:
                 while chunk := list(islice(entries, CHUNK)):
                     _write_chunk(chunk, split, labels, archives, names, places, digest)
-                    for entry in chunk:
-                        counts[split][entry.category] = counts[split].get(entry.category, 0) + 1
+                    counts[split].update(entry.category for entry in chunk)
                 _sync(places)
             if not counts[split]:
                 raise DataError(f"{dataset} has no {split} image in {source.root}")

@@ -27,11 +27,12 @@ from bench.worker.data.batches import (
     build_augmentation,
     generator,
     mean_colour,
+    upload,
 )
 from bench.worker.data.index import IndexedDataset, index, open_index
 from bench.worker.data.pack import PackedDataset, open_pack, pack
 from bench.worker.data.sources import Labels
-from bench.worker.data.stream import ByteBatch, TestFiles, TrainFiles, ViewOf
+from bench.worker.data.stream import TestFiles, TrainFiles, ViewOf
 from bench.worker.data.views import View, centre_view, random_view
 
 STREAMED_TEST_BATCH = 100
@@ -213,9 +214,9 @@ class StreamedTrainBatches:
             DataError: See :meth:`bench.worker.data.stream.TrainFiles.epoch`.
         """
         for step, batch in enumerate(self.files.epoch(epoch, start_step), start=start_step):
-            images, labels = _moved(batch, self._device)
+            images, labels = (upload(part, self._device) for part in batch)
             drawn = generator("augment", self._seed, epoch, step)
-            values = tuple(change.draw(self.batch_size, drawn).to(self._device) for change in self._augment)
+            values = tuple(upload(change.draw(self.batch_size, drawn), self._device) for change in self._augment)
             yield Decoded(images=images, labels=labels, values=values)
 
     def assemble(self, chosen: Decoded) -> Batch:
@@ -248,7 +249,7 @@ class StreamedTestBatches:
 
     def __iter__(self) -> Iterator[Tensor]:
         for batch in self.files:
-            yield _moved(batch, self._device)[0]
+            yield upload(batch[0], self._device)
 
 
 def _view_of(of_files: Sequence[Choice]) -> ViewOf:
@@ -261,11 +262,3 @@ def _view_of(of_files: Sequence[Choice]) -> ViewOf:
 
 def _centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> View:  # noqa: ARG001 - a ViewOf
     return centre_view(height, width, size=size)
-
-
-def _moved(batch: ByteBatch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Bytes on the device: a quarter of what floats would take on the way."""
-    images, labels = batch
-    if device.type != "cuda":
-        return images, labels
-    return images.pin_memory().to(device, non_blocking=True), labels.pin_memory().to(device, non_blocking=True)

@@ -11,19 +11,20 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from torch.nn.functional import interpolate
 
 from bench.catalog import DATASETS, FOLDER_PREFIX
 from bench.errors import DataError
 from bench.fetch import file_digest, folder_path, pack_folder
-from bench.paths import sync_folder, write_atomically
+from bench.paths import replacing, write_atomically
 from bench.worker.data import sources
+from bench.worker.data.once import made_once, refusals
 from bench.worker.data.sources import Images, Labels, RawDataset
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -61,21 +62,10 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     Raises:
         DataError: The data set is missing or broken, this version does not train on it, or the disk refuses.
     """
-    try:
+    with refusals(f"{dataset} cannot be packed in {home / 'packed'}"):
         folder = pack_folder(dataset, input_size, home)
-        if packed := open_pack(folder, dataset):
-            return packed
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock"):
-            if packed := open_pack(folder, dataset):  # another process packed it while this one waited
-                return packed
-            _write(folder, dataset, input_size, home)
-        packed = open_pack(folder, dataset)
-    except OSError as error:
-        raise DataError(f"{dataset} cannot be packed in {home / 'packed'}: {error.strerror or error}") from error
-    if packed is None:
-        raise DataError(f"{folder} was written and cannot be read back; check the disk, remove the folder, run again")
-    return packed
+        read, make = partial(open_pack, folder, dataset), partial(_write, folder, dataset, input_size, home)
+        return made_once(folder, read, make)
 
 
 def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
@@ -108,18 +98,13 @@ def write_whole(folder: Path, raw: RawDataset, card: dict[str, Any], *, hashed: 
         DataError: There is not enough room.
         OSError: The disk refuses.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.parent.glob(f".{folder.name}.*.tmp"):
-        shutil.rmtree(left_over)  # the lock is held, so whoever wrote it is gone
-    needed, free = sum(getattr(raw, name).nbytes for name in ARRAYS), shutil.disk_usage(folder.parent).free
-    if needed > free:
-        raise DataError(
-            f"{card['name']} needs {needed / 1e6:,.0f} MB in {folder.parent}, where {free / 1e6:,.0f} MB are free;"
-            " make room, or name another folder in BENCH_DATA"
-        )
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
-    temporary.mkdir()
-    try:
+    with replacing(folder) as temporary:
+        needed, free = sum(getattr(raw, name).nbytes for name in ARRAYS), shutil.disk_usage(temporary).free
+        if needed > free:
+            raise DataError(
+                f"{card['name']} needs {needed / 1e6:,.0f} MB in {folder.parent}, where {free / 1e6:,.0f} MB are free;"
+                " make room, or name another folder in BENCH_DATA"
+            )
         for name in ARRAYS:
             with (temporary / f"{name}.npy").open("wb") as stream:
                 np.save(stream, getattr(raw, name))
@@ -131,12 +116,6 @@ def write_whole(folder: Path, raw: RawDataset, card: dict[str, Any], *, hashed: 
         if hashed:
             card["sha256"] = {name: file_digest(file, "sha256") for name, file in files.items()}
         write_atomically(temporary / "card.json", json.dumps(card, indent=1))
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-        sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return card
 
 
