@@ -339,7 +339,9 @@ def _entries(folder: Path) -> list[str]:
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208
     except FileNotFoundError:
-        raise DataError(f"there is no folder {folder}; a folder: data set holds {LAYOUT}") from None
+        raise DataError(
+            f"there is no folder {folder}; put the images there ({LAYOUT}), or name another in the suite"
+        ) from None
     except NotADirectoryError:
         raise DataError(f"{folder} is not a folder; a folder: data set holds {LAYOUT}") from None
     except PermissionError:
