@@ -242,6 +242,42 @@ def test_a_mode_that_needs_more_memory_is_judged_by_its_own_peak(
     assert (found.beside, {mode.captured for mode in found.modes.values()}) == (2, {False})
 
 
+@pytest.mark.parametrize(("images", "compiled"), [(2_000_000.0, True), (500_000.0, False)])
+def test_compiling_is_tried_and_taken_where_a_cell_is_long_enough_to_earn_it_back(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: float, compiled: bool
+) -> None:
+    def workers(command: str, request: dict[str, Any], **_: object) -> list[dict[str, Any]]:
+        fast = request["mode"]["compiled"]
+        return [{"images_per_s": 1500.0 if fast else 1000.0, "warm_up_s": 60.0 if fast else 1.0, "peak_mb": 500.0}]
+
+    monkeypatch.setattr(probe, "ask_side_by_side", workers)
+    said: list[str] = []
+    cell = make_cell()
+    found = probe.choose(
+        [cell], {cell.id: images}, {cell.id: 10}, slot=CPU, devices=1, execution=Execution(),
+        cache=tmp_path / "speeds.json", most=1, note=said.append,
+    )  # fmt: skip
+    assert found is not None
+    assert found.modes[cell.id].compiled == compiled
+    assert any("torch.compile" in sentence for sentence in said) == compiled
+
+
+def test_a_trial_that_failed_is_made_again_the_next_time(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = FakeWorkers({"a": 90_000}, {1: 1.0})
+    cells = [make_cell("a", precision="bf16")]
+    for _ in range(2):
+        monkeypatch.setattr(probe, "ask_side_by_side", workers)
+        monkeypatch.setattr(probe, "device_name", lambda slot: "a GPU")
+        found = probe.choose(
+            cells, {cells[0].id: 1e6}, {cells[0].id: 10}, slot=GPU, devices=1, execution=Execution(),
+            cache=tmp_path / "speeds.json", most=1,
+        )  # fmt: skip
+        assert found is None
+    assert len(workers.asked) == 2 * 4
+
+
 def test_cells_that_are_timed_never_share_a_gpu(
     make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

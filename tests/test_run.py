@@ -275,6 +275,22 @@ def test_a_cell_that_runs_alone_has_all_of_its_devices_memory(run: Run, make_cel
     assert told["a", 2].captured, "the rest of the mode stays"
 
 
+def test_an_attempt_that_goes_on_is_computed_as_the_one_before_whatever_is_chosen_now(
+    run: Run, make_cell: Callable[..., Cell]
+) -> None:
+    def interrupted_with_a_checkpoint(attempt: Attempt, journal: Journal) -> int:
+        (Path(attempt.folder) / "checkpoint-00001-00000.pt").write_bytes(b"")
+        return -9 if attempt.number <= LOST_TRIES else well(attempt, journal)
+
+    launcher, cells = FakeLauncher(a=interrupted_with_a_checkpoint, b=well), [make_cell("a")]
+    first, now = Mode(threads=2, memory_format="contiguous"), Mode(threads=1)
+    run(cells, launcher, modes={cells[0].id: first})
+    run([*cells, make_cell("b")], launcher, modes={cells[0].id: now, make_cell("b").id: now})
+    told = {(attempt.cell.model, attempt.number): attempt.mode for attempt in launcher.attempts}
+    assert told["a", 1] == told["a", LOST_TRIES + 1] == first
+    assert told["b", 1] == now, "a cell that begins is computed as it is chosen now"
+
+
 def test_an_attempt_that_goes_on_has_the_memory_of_its_slot_and_not_of_the_attempt_before(
     run: Run, make_cell: Callable[..., Cell], project: Path
 ) -> None:

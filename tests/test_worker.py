@@ -10,12 +10,19 @@ import torch
 from torch import nn
 
 from bench.journal import Journal
+from bench.paths import CellFolder
 from bench.values import Attempt, Cell, Mode
 from bench.worker import train
 from bench.worker.__main__ import classify
 from bench.worker.data.batches import TrainBatches
+from bench.worker.evaluate import keep_weights
 from bench.worker.probe import random_dataset
 from bench.worker.step import Step
+
+
+def test_equal_weights_are_files_of_one_digest(make_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    net, cell = nn.Linear(2, 2), make_cell()
+    assert len({keep_weights(net, cell, CellFolder(tmp_path)) for _ in range(20)}) == 1
 
 
 def raised(error: Exception, before: Exception | None = None) -> Exception:
