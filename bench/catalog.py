@@ -9,7 +9,7 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -411,6 +411,36 @@ CLOTHES = (
 )
 """Clothing1M's classes in the order of their labels."""
 
+_IMAGENET = DatasetSpec(
+    title="ImageNet",
+    loader=None,
+    layout="bench.layouts.imagenet:imagenet",
+    num_classes=1000,
+    input_size=224,
+    train_images=1_281_167,
+    test_images=50_000,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    by_hand="ImageNet needs an account at https://image-net.org/download.php",
+    licence="non-commercial research (image-net.org)",
+    source="https://image-net.org",
+)
+_CLOTHING1M = DatasetSpec(
+    title="Clothing1M",
+    loader=None,
+    layout="bench.layouts.clothing1m:clothing1m",
+    num_classes=14,
+    input_size=224,
+    train_images=1_000_000,
+    test_images=10_526,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
+    licence="non-commercial research (by agreement)",
+    source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
+    classes=CLOTHES,
+)
+
 DATASETS = {
     "digits": DatasetSpec(
         title="Digits",
@@ -541,63 +571,19 @@ DATASETS = {
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         classes=_CIFAR100,
     ),
-    "imagenet300": DatasetSpec(
+    "imagenet300": replace(
+        _IMAGENET,
         title="ImageNet (300 images a class)",
-        loader=None,
         layout="bench.layouts.imagenet300:imagenet300",
-        num_classes=1000,
-        input_size=224,
         train_images=300_000,
-        test_images=50_000,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        by_hand="ImageNet needs an account at https://image-net.org/download.php",
-        licence="non-commercial research (image-net.org)",
-        source="https://image-net.org",
     ),
-    "imagenet": DatasetSpec(
-        title="ImageNet",
-        loader=None,
-        layout="bench.layouts.imagenet:imagenet",
-        num_classes=1000,
-        input_size=224,
-        train_images=1_281_167,
-        test_images=50_000,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        by_hand="ImageNet needs an account at https://image-net.org/download.php",
-        licence="non-commercial research (image-net.org)",
-        source="https://image-net.org",
-    ),
-    "clothing1m": DatasetSpec(
-        title="Clothing1M",
-        loader=None,
-        layout="bench.layouts.clothing1m:clothing1m",
-        num_classes=14,
-        input_size=224,
-        train_images=1_000_000,
-        test_images=10_526,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
-        licence="non-commercial research (by agreement)",
-        source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
-        classes=CLOTHES,
-    ),
-    "clothing1m_clean": DatasetSpec(
+    "imagenet": _IMAGENET,
+    "clothing1m": _CLOTHING1M,
+    "clothing1m_clean": replace(
+        _CLOTHING1M,
         title="Clothing1M (clean training set)",
-        loader=None,
         layout="bench.layouts.clothing1m:clothing1m_clean",
-        num_classes=14,
-        input_size=224,
         train_images=47_570,
-        test_images=10_526,
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
-        licence="non-commercial research (by agreement)",
-        source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
-        classes=CLOTHES,
     ),
 }
 

@@ -78,7 +78,7 @@ class Prepared(NamedTuple):
 def look(key: DataKey, home: Path) -> Prepared | None:
     """What is known of a data set that was prepared; None where it was not, or is not here, or has changed since.
 
-    Every file of a folder is looked at, which takes a second for fifty thousand: once a run is enough.
+    Every file of a folder is looked at: once a run is enough.
     """
     dataset, input_size, limit = key
     try:
