@@ -131,7 +131,7 @@ def test_two_runs_started_together_run_every_cell_once(project: Path, tiny_model
     bench("report", suite)
     both = [start("run", suite, "--device", "cpu"), start("run", suite, "--device", "cpu")]
     outputs = [each.communicate(timeout=200) for each in both]
-    assert [each.returncode for each in both] == [0, 0], outputs
+    assert [each.returncode for each in both] == [0, 0], "\n".join(text for _, text in outputs)
     started = sum(text.count("started nets.py") for _, text in outputs)
     assert started == 2
     assert len(list(project.glob(".bench/cells/*/attempt-*"))) == 2

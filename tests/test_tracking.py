@@ -6,11 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from bench.errors import StoreError
 from bench.journal import Journal
@@ -521,3 +524,48 @@ def test_more_runs_than_a_page_are_all_read(store: Store, suite: Suite) -> None:
     for number in range(1001):
         store.client.create_run(experiment, tags={"bench.cell": f"{number:012x}", "bench.state": "complete"})
     assert len(store.outcomes(suite.name)) == 1001
+
+
+class Clashing:
+    """MLflow's client in a race that it loses the first few times: what it raises is what sqlite made it raise."""
+
+    def __init__(self, client: Any, losing: str, times: int) -> None:
+        self._client, self._losing, self._left = client, losing, times
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._losing and self._left:
+            self._left -= 1
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: experiment_tags.key")
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("call", ["set_tag", "set_experiment_tag"])
+def test_a_table_is_published_though_another_run_inserts_the_same_rows(store: Store, suite: Suite, call: str) -> None:
+    store._opened = Clashing(store.client, call, times=2)
+    store.publish(suite, markdown="| a |", files={"tables.md": "| a |"})
+    (own,) = store.runs(suite.name)
+    assert own.data.tags["mlflow.note.content"] == "| a |"
+    assert own.info.status == "FINISHED"
+
+
+def test_a_store_that_goes_on_failing_is_told(store: Store, suite: Suite) -> None:
+    store._opened = Clashing(store.client, "set_tag", times=1_000)
+    with pytest.raises(StoreError, match="takes no table"):
+        store.publish(suite, markdown="| a |", files={})
+
+
+def test_a_suite_whose_runs_end_together_has_one_run_of_its_own(
+    store: Store, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = store.client.create_run
+
+    def make_late(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.5)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(store.client, "create_run", make_late)
+    other = Store(store.uri)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(each.publish, suite, markdown="| a |", files={}) for each in (store, other)]:
+            done.result()
+    assert len(list(store.runs(suite.name))) == 1

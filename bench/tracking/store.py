@@ -14,11 +14,11 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -35,11 +35,15 @@ NOTE_LIMIT = 15_000
 TAG_LIMIT = 7_500
 """Characters of a tag; MLflow cuts at 8,000."""
 SERVER_TIMEOUT_S = 5.0
+CLASHES = 5
+"""How often the same rows may be written by others at the same moment before a write is given up."""
 GONE = "its process is gone; bench run goes on where it stopped"
 OUTCOME_TAGS = ("bench.cell", "bench.superseded", "bench.state", "bench.outcome", "mlflow.source.git.commit")
 """What :func:`to_outcome` and its caller read."""
 ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
 """What :func:`is_orphan` reads."""
+
+Written = TypeVar("Written")
 
 
 class Store:
@@ -128,6 +132,16 @@ class Store:
             return
         with FileLock(database.with_name(f".{database.name}.lock")):
             yield
+
+    def _unless_clashing(self, write: Callable[[], Written]) -> Written:
+        """Do something again that failed: of two who insert one row MLflow fails the later, who finds it the next time.
+
+        Only for what may be done twice.
+        """
+        for _ in range(CLASHES - 1):
+            with suppress(StoreError):
+                return write()
+        return write()
 
     @contextmanager
     def translated(self, what: str) -> Iterator[None]:
@@ -285,6 +299,9 @@ class Store:
         Raises:
             StoreError: The store cannot be read or written.
         """
+        return self._unless_clashing(lambda: self._settle_orphans(suite_name))
+
+    def _settle_orphans(self, suite_name: str) -> list[str]:
         settled: list[str] = []
         with self.translated("cannot settle runs whose process is gone"):
             if not self._has_orphans(suite_name):
@@ -324,21 +341,25 @@ class Store:
         Raises:
             StoreError: The store takes no more.
         """
+        self._unless_clashing(lambda: self._publish(suite, markdown, files))
+
+    def _publish(self, suite: Suite, markdown: str, files: Mapping[str, str]) -> None:
         with self.translated("takes no table"):
             experiment = self.experiment(suite.name)
-            own = list(self.runs(suite.name, "tags.`bench.suite_run` = 'true'"))
-            if own:
-                run_id = own[0].info.run_id
-            else:
-                tags = {"bench.suite_run": "true", "bench.suite": suite.name}
-                run_id = self.client.create_run(experiment, tags=tags, run_name=f"suite {suite.name}").info.run_id
-            for name, text in files.items():
-                self.client.log_text(run_id, text, name)
-            self.client.set_tag(run_id, "bench.suite_file", suite.path)
-            note = shorten(markdown, f"(the whole table: artifact tables.md of run {run_id})")
-            self.client.set_tag(run_id, "mlflow.note.content", note[:TAG_LIMIT])
-            self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
-            self.client.set_terminated(run_id, "FINISHED")
+            with self._alone():
+                own = list(self.runs(suite.name, "tags.`bench.suite_run` = 'true'"))
+                if own:
+                    run_id = own[0].info.run_id
+                else:
+                    tags = {"bench.suite_run": "true", "bench.suite": suite.name}
+                    run_id = self.client.create_run(experiment, tags=tags, run_name=f"suite {suite.name}").info.run_id
+                for name, text in files.items():
+                    self.client.log_text(run_id, text, name)
+                self.client.set_tag(run_id, "bench.suite_file", suite.path)
+                note = shorten(markdown, f"(the whole table: artifact tables.md of run {run_id})")
+                self.client.set_tag(run_id, "mlflow.note.content", note[:TAG_LIMIT])
+                self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
+                self.client.set_terminated(run_id, "FINISHED")
 
 
 def _make_tables(database: Path) -> None:
