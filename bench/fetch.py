@@ -326,13 +326,48 @@ def image_files(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: A folder may not be read.
     """
-    names = _entries(folder)
-    for name in names:
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-            yield folder / name
-    for name in names:
-        if Path(name).suffix.lower() not in IMAGE_SUFFIXES and (folder / name).is_dir():
-            yield from image_files(folder / name)
+    return map(Path, _image_names(str(folder)))
+
+
+def _image_names(folder: str) -> Iterator[str]:
+    """The same as strings, which take a fifth of the time: every run looks at every file."""
+    others = []
+    for name in _entries(Path(folder)):
+        if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+            yield f"{folder}/{name}"
+        else:
+            others.append(name)
+    for name in others:
+        if Path(folder, name).is_dir():
+            yield from _image_names(f"{folder}/{name}")
+
+
+def image_counts(layout: FolderLayout) -> tuple[int, int]:
+    """Training and test images of an image folder.
+
+    Raises:
+        DataError: A folder may not be read.
+    """
+    train, test = (
+        sum(1 for name in layout.classes for _ in _image_names(str(part / name)))
+        for part in (layout.train, layout.test)
+    )
+    return train, test
+
+
+def file_marks(layout: FolderLayout) -> Iterator[str]:
+    """Of every image of an image folder its name, size and time of change: what is compared to notice a change.
+
+    Raises:
+        DataError: A folder may not be read.
+        OSError: A file was removed meanwhile.
+    """
+    root = str(layout.train.parent)
+    for part in (layout.train, layout.test):
+        for name in layout.classes:
+            for file in _image_names(str(part / name)):
+                stat = os.stat(file)  # noqa: PTH116 - see _image_names
+                yield f"{file.removeprefix(root).lstrip('/')}|{stat.st_size}|{stat.st_mtime_ns}"
 
 
 def _entries(folder: Path) -> list[str]:
@@ -418,12 +453,7 @@ def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
     """
     if dataset.startswith(FOLDER_PREFIX):
         path = folder_path(dataset)
-        layout = folder_layout(path)
-        identity = [str(path)]
-        for part in (layout.train, layout.test):
-            for file in (each for name in layout.classes for each in image_files(part / name)):
-                stat = file.stat()
-                identity.append(f"{file.relative_to(path)}|{stat.st_size}|{stat.st_mtime_ns}")
+        identity = [str(path), *file_marks(folder_layout(path))]
         label = f"folder-{path.name}"
     else:
         if problem := dataset_problem(dataset):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bench.catalog import AUGMENTATIONS, DATASETS, FOLDER_PREFIX
 from bench.errors import DataError
-from bench.fetch import folder_layout, folder_path, image_files, pack_folder
+from bench.fetch import file_marks, folder_layout, folder_path, image_counts, image_files, pack_folder
 from bench.layouts import Entry, find
 from bench.layouts.parts import WHOLE
 from bench.values import Cell, DataKey
@@ -34,9 +34,7 @@ def streams(dataset: str, input_size: int) -> bool:
     """
     if not dataset.startswith(FOLDER_PREFIX):
         return dataset in DATASETS and DATASETS[dataset].layout is not None
-    layout = folder_layout(folder_path(dataset))
-    images = sum(1 for part in (layout.train, layout.test) for name in layout.classes for _ in image_files(part / name))
-    return images * 3 * input_size**2 > STREAM_ABOVE
+    return sum(image_counts(folder_layout(folder_path(dataset)))) * 3 * input_size**2 > STREAM_ABOVE
 
 
 def augmentation_problem(cell: Cell) -> str | None:
@@ -116,12 +114,9 @@ def index_folder(dataset: str, limit: int | None, home: Path) -> Path:
 def folder_signature(dataset: str) -> list[str]:
     """The folder's path, and a hash of its files' names, sizes and times of change."""
     path = folder_path(dataset)
-    layout, digest = folder_layout(path), hashlib.sha256()
-    for part in (layout.train, layout.test):
-        for file in (each for name in layout.classes for each in image_files(part / name)):
-            stat = file.stat()
-            line = f"{file.relative_to(path)}|{stat.st_size}|{stat.st_mtime_ns}\n"
-            digest.update(line.encode("utf-8", "surrogateescape"))
+    digest = hashlib.sha256()
+    for mark in file_marks(folder_layout(path)):
+        digest.update(f"{mark}\n".encode("utf-8", "surrogateescape"))
     return [str(path), digest.hexdigest()]
 
 

@@ -166,7 +166,8 @@ def run_plan(plan: Plan, setting: Setting, stop: StopRequest) -> dict[str, Outco
         while loop.goes_on():
             loop.reap()
             loop.place()
-            setting.sleep(TICK_S)
+            if loop.goes_on():
+                setting.sleep(TICK_S)
     finally:
         loop.leave()
     if loop.problem:

@@ -8,6 +8,7 @@ import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from bench.errors import DataError
 from bench.worker.data import official, sources
 from bench.worker.data.augment import Augmentation, HorizontalFlip, RandomCrop, RandomErasing
 from bench.worker.data.batches import TestBatches, TrainBatches, derived_seed
+from bench.worker.data.decode import BrokenImageError, open_rgb, pixels_of
 from bench.worker.data.pack import PackedDataset, channel_statistics, pack, resize
 
 CPU = torch.device("cpu")
@@ -198,6 +200,41 @@ def test_an_image_of_the_right_size_keeps_its_pixels(tmp_path: Path) -> None:
     pixels = random_pixels(8, 8, 3)
     Image.fromarray(pixels).save(tmp_path / "image.png")
     assert np.array_equal(sources.decode_image(tmp_path / "image.png", 8), pixels.transpose(2, 0, 1))
+
+
+@given(
+    width=st.integers(1, 70),
+    height=st.integers(1, 70),
+    mode=st.sampled_from(["RGB", "L", "CMYK"]),
+    options=st.fixed_dictionaries(
+        {"quality": st.integers(1, 100), "subsampling": st.integers(0, 2), "progressive": st.booleans()}
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_jpeg_is_decoded_to_the_pixels_that_pillow_decodes(
+    tmp_path_factory: pytest.TempPathFactory, width: int, height: int, mode: str, options: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.mktemp("image") / "image.jpg"
+    Image.fromarray(random_pixels(height, width, 3)).convert(mode).save(path, **options)
+    assert np.array_equal(pixels_of(path), np.asarray(open_rgb(path, path)))
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.8, 0.99])
+def test_a_jpeg_that_ends_early_is_no_image(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "image.jpg"
+    Image.fromarray(random_pixels(32, 32, 3)).save(path)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(BrokenImageError, match="cannot be read as an image"):
+        pixels_of(path)
+
+
+def test_a_jpeg_with_damage_inside_is_what_pillow_makes_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    Image.fromarray(random_pixels(64, 64, 3)).save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    path.write_bytes(content)
+    assert np.array_equal(pixels_of(path), np.asarray(open_rgb(path, path)))
 
 
 @given(width=st.integers(1, 40), height=st.integers(1, 40), size=st.integers(1, 24))

@@ -299,18 +299,15 @@ def folder_card(name: str) -> dict[str, Any]:
         DataError: It is no image tree.
     """
     from bench.catalog import FOLDER_INPUT_SIZE
-    from bench.fetch import folder_layout, folder_path, image_files
+    from bench.fetch import folder_layout, folder_path, image_counts
 
     layout = folder_layout(folder_path(name))
-    counts = [
-        sum(1 for each in layout.classes for _ in image_files(part / each)) for part in (layout.train, layout.test)
-    ]
     values = (
         len(layout.classes),
         layout.classes,
         FOLDER_INPUT_SIZE,
         3,
-        *counts,
+        *image_counts(layout),
         (),
         (),
         "",

@@ -4,6 +4,7 @@ One multiply-add counts as one flop, as in fvcore and in the papers' tables. Bot
 fvcore traces, and tracing does not go with the ``meta`` device in torch 2.15.
 """
 
+import inspect
 import logging
 import warnings
 from collections import Counter
@@ -13,16 +14,20 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils import flop_counter
 
 from bench.errors import BenchError, ModelError
 from bench.values import Cost, Stem
 from bench.worker import models
+from bench.worker.lazy import call_plainly
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # fvcore scripts a loss that bench does not use, which torch deprecates
     from fvcore.nn import FlopCountAnalysis
     from fvcore.nn.jit_handles import get_shape
+
+for _, counter in inspect.getmembers(flop_counter, inspect.isclass):
+    call_plainly(counter)
 
 MATRIX_OPERATORS = {"conv", "linear", "matmul", "addmm", "bmm", "einsum", "attention"}
 """fvcore's names of operators that multiply matrices; what torch's counter counts too."""
@@ -109,7 +114,7 @@ def _attention(inputs: list[Any], _outputs: list[Any]) -> Counter[str]:
 
 
 def _torch_macs(net: nn.Module, image: torch.Tensor) -> int:
-    counter = FlopCounterMode(display=False)
+    counter = flop_counter.FlopCounterMode(display=False)
     with counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         net(image)
     return int(counter.get_total_flops()) // 2

@@ -8,6 +8,9 @@ import torch
 
 from bench.catalog import OPTIMIZERS, SCHEDULES
 from bench.values import Choice
+from bench.worker.lazy import call_plainly
+
+call_plainly(torch.optim.Optimizer)
 
 
 def resolve(target: str) -> Callable[..., Any]:
@@ -26,8 +29,18 @@ def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Choice) ->
     return optimizer
 
 
+class Placeholder(torch.optim.Optimizer):
+    """What a scheduler sets the learning rate of. Its step does nothing; a real one would import torch's compiler."""
+
+    def __init__(self, lr: float) -> None:
+        super().__init__([torch.nn.Parameter(torch.zeros(1))], {"lr": lr})
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Nothing is optimized."""
+
+
 def learning_rates(schedule: Choice, *, lr: float, epochs: int) -> list[float]:
-    """Learning rate of every epoch, from ``torch.optim.lr_scheduler`` run over a placeholder parameter.
+    """Learning rate of every epoch, from ``torch.optim.lr_scheduler`` run over a placeholder.
 
     The curve is data from here on: the training loop reads it by epoch, so that going on from a checkpoint needs no
     scheduler state. With warm-up the rate rises linearly from ``warmup_start * lr`` to ``lr`` over ``warmup_epochs``
@@ -36,7 +49,7 @@ def learning_rates(schedule: Choice, *, lr: float, epochs: int) -> list[float]:
 
     Returns ``epochs`` floats.
     """
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+    optimizer = Placeholder(lr)
     scheduler = _scheduler(optimizer, schedule, epochs)
     rates = []
     for _ in range(epochs):

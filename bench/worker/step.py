@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from bench.errors import ModelError
 from bench.values import Mode
 from bench.worker.data.batches import Batch, Chosen
+from bench.worker.lazy import plain_step
 
 WARM_UP = 3
 """Times that work is done before it is recorded: cuDNN chooses its kernels and the optimizer makes its state."""
@@ -46,6 +47,7 @@ class Step:
         self._assemble, self._label_smoothing = assemble, label_smoothing
         self._forward: Callable[[Tensor], Tensor] = compiled(net) if mode.compiled else net
         self._memory_format = memory_format(mode)
+        self._update = plain_step(optimizer)
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the steps that follow."""
@@ -69,7 +71,7 @@ class Step:
             loss = F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        self._update()
         return loss.detach()
 
 

@@ -3,10 +3,11 @@
     python tests/performance/limit.py FOLDER [THREADS]
 
 FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. A cell's side is bench's own epoch: loading, crop and flip,
-journal, progress and checkpoints, without the test of its epochs. Both sides have the same settings and take turns; the
-median of their ratios is printed.
+journal, progress and checkpoints, without the test of its epochs. Both sides have the same settings and a worker's
+environment, and take turns; the median of their ratios is printed.
 """
 
+import os
 import statistics
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from bench.catalog import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.journal import Journal
+from bench.launch import SERVER_ENVIRONMENT
 from bench.paths import CellFolder
 from bench.values import Attempt, Cell, Mode, Recipe
 from bench.worker import models, train
@@ -79,6 +81,8 @@ def bare_rate(model: str, classes: int, steps: int) -> float:
 
 def main() -> None:
     """Measure and print."""
+    if missing := SERVER_ENVIRONMENT.items() - os.environ.items():  # some of it is read when a process starts
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **dict(missing)})
     folder = str(Path(sys.argv[1]).absolute())
     threads = int(sys.argv[2]) if len(sys.argv) > 2 else torch.get_num_threads()
     torch.set_num_threads(threads)

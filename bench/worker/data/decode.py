@@ -19,6 +19,7 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,21 @@ def bytes_of(file: Path | Member) -> bytes:
             return stream.read(file.size if isinstance(file, Member) else -1)
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror or error})") from error
+
+
+def pixels_of(file: Path | Member) -> Pixels:
+    """All pixels of an image file, as :func:`open_rgb` decodes them; of a small JPEG in a quarter of the time.
+
+    Raises:
+        BrokenImageError: It is no whole image; the text names it.
+        DataError: It cannot be read; the text names it.
+    """
+    data = bytes_of(file)
+    if jpeg_frame(data) is not None:
+        with suppress(ValueError):  # whatever libjpeg warns of is left to Pillow to judge
+            pixels: Pixels = simplejpeg.decode_jpeg(data)
+            return pixels
+    return np.asarray(open_rgb(io.BytesIO(data), file))
 
 
 Choose = Callable[[int, int], View]

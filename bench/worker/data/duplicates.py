@@ -6,7 +6,6 @@ a folder are compared at their own sizes, as RGB, and read one by one: memory gr
 
 import hashlib
 import importlib
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ import torch
 from bench.catalog import DATASETS, FOLDER_PREFIX, dataset_problem
 from bench.errors import DataError
 from bench.fetch import folder_layout, folder_path, image_files
-from bench.worker.data.decode import BrokenImageError, Member, bytes_of, open_rgb
+from bench.worker.data.decode import BrokenImageError, Member, pixels_of
 from bench.worker.data.index import index
 from bench.worker.data.sources import RawDataset, decoders
 
@@ -154,7 +153,7 @@ def _indexed(dataset: str, home: Path) -> tuple[Sequence[str], dict[str, list[Im
         file, label = item
         name = file.name if isinstance(file, Member) else os.path.relpath(file, home)
         try:
-            return Image(name, label, _hash(np.asarray(open_rgb(io.BytesIO(bytes_of(file)), file))))
+            return Image(name, label, _hash(pixels_of(file)))
         except BrokenImageError:
             return Image(name, label, b"")
 
@@ -190,7 +189,7 @@ def _files(root: Path, part: Path, classes: Sequence[str]) -> Iterator[Image]:
 def _read(root: Path, file: Path, label: int) -> Image:
     name = str(file.relative_to(root))
     try:
-        return Image(name, label, _hash(np.asarray(open_rgb(file, file))))
+        return Image(name, label, _hash(pixels_of(file)))
     except DataError:
         return Image(name, label, b"")
 

@@ -131,13 +131,14 @@ def decode_image(file: Path, size: int) -> Images:
     """
     from PIL import Image
 
-    from bench.worker.data.decode import open_rgb
+    from bench.worker.data.decode import pixels_of
 
-    image = open_rgb(file, file)
-    if image.size != (size, size):
+    pixels = pixels_of(file)
+    if pixels.shape[:2] != (size, size):
+        image = Image.fromarray(pixels)
         scale = size / min(image.size)
         width, height = (max(size, round(side * scale)) for side in image.size)
         left, top = (width - size) // 2, (height - size) // 2
         resized = image.resize((width, height), Image.Resampling.BILINEAR)
-        image = resized.crop((left, top, left + size, top + size))
-    return np.asarray(image).transpose(2, 0, 1)
+        pixels = np.asarray(resized.crop((left, top, left + size, top + size)))
+    return pixels.transpose(2, 0, 1)
