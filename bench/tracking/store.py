@@ -138,9 +138,13 @@ class Store:
 
         Only for what may be done twice.
         """
+        began = time.monotonic()
         for _ in range(CLASHES - 1):
-            with suppress(StoreError):
+            try:
                 return write()
+            except StoreError:
+                if time.monotonic() - began > SERVER_TIMEOUT_S:
+                    raise  # a server that does not answer; a clash is told at once
         return write()
 
     @contextmanager
