@@ -45,7 +45,7 @@ SERVER_ENVIRONMENT = {
     # cell falls to a tenth of its speed. Spinning for microseconds costs nothing measurable when nothing does
     "GOMP_SPINCOUNT": "10000",
     # glibc gives the memory of large tensors back after every use, and the kernel fills each page with zeros again in
-    # the next step: a tenth of a small net's time and more. 32 MiB is the most that it takes for the first of the two
+    # the next step. 32 MiB is the most that it takes for the first of the two
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024**2),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 1024**3),
 }

@@ -47,10 +47,8 @@ import torch, torchvision
 print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist())
 from torchvision.ops import roi_align
 print(roi_align(torch.ones(1, 1, 8, 8), [torch.tensor([[0.0, 0.0, 4.0, 4.0]])], 1).tolist())
-import torch._dynamo.utils
-print(torch._dynamo.utils.is_compile_supported("cpu"))
 """
-    assert output_of(script).splitlines()[:2] == ["[2.0, 2.0]", "[[[[1.0]]]]"]
+    assert output_of(script).splitlines() == ["[2.0, 2.0]", "[[[[1.0]]]]"]
 
 
 def test_what_torchvision_asks_of_the_compiler_is_answered_by_the_compiler() -> None:

@@ -1,4 +1,4 @@
-"""Leave torch's compiler unimported until something is compiled: it takes nearly as long as torch and torchvision.
+"""Leave torch's compiler unimported until something is compiled: it is a large part of what torch imports by itself.
 
 Nothing of what is left out is needed to train: torchvision asks at its import for one function of the compiler's, which
 only RoI Align of an MPS device calls, and an optimizer or a counter of FLOPs asks the compiler not to look into some of
