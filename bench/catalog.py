@@ -171,12 +171,15 @@ AUGMENTATIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A net. Both forms are ``"module:function"`` called with ``num_classes``; None where the net has no such form."""
+    """A net. Both forms are ``"module:function"`` called with ``num_classes``; None where the net has no such form.
+
+    Functions of bench's own, which every small form is, are called with the model's name first.
+    """
 
     standard: str | None
     """The net for ImageNet-sized images."""
     small: str | None
-    """The net for 32-pixel images; called with the model's name first."""
+    """The net for 32-pixel images."""
 
     @property
     def forms(self) -> tuple[Stem, ...]:
@@ -184,8 +187,8 @@ class ModelSpec:
         return tuple(form for form in ("small", "standard") if getattr(self, form))
 
 
-def _torchvision(names: str, small: str | None = None) -> dict[str, ModelSpec]:
-    return {name: ModelSpec(standard=f"torchvision.models:{name}", small=small) for name in names.split()}
+def _torchvision(names: str, small: str | None = None, standard: str | None = None) -> dict[str, ModelSpec]:
+    return {name: ModelSpec(standard=standard or f"torchvision.models:{name}", small=small) for name in names.split()}
 
 
 MODELS = {
@@ -204,6 +207,7 @@ MODELS = {
     **_torchvision(
         "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
         small="bench.worker.models.shufflenet:small",
+        standard="bench.worker.models.shufflenet:standard",
     ),
     **_torchvision(
         "mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.inverted_residual:small"

@@ -1,15 +1,18 @@
 """The nets: their small forms against published figures, their standard forms against torchvision's own metadata."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from torchvision.models.shufflenetv2 import channel_shuffle
 
 from bench.catalog import MODELS, model_forms
 from bench.errors import ModelError
 from bench.worker import models
 from bench.worker.measure import count, measure
+from bench.worker.models.shufflenet import shuffle
 
 PUBLISHED = {
     # name: params and conv+linear MACs in millions as printed, None where not published
@@ -207,3 +210,27 @@ def test_the_same_seed_gives_the_same_weights() -> None:
         torch.manual_seed(3)
         nets.append(models.build("shufflenet_v2_x0_5", stem="small", num_classes=10).state_dict())
     assert all(torch.equal(value, nets[1][name]) for name, value in nets[0].items())
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["channels_last", "contiguous"])
+def test_a_shuffle_moves_channels_as_torchvisions_does_and_keeps_the_layout(layout: torch.memory_format) -> None:
+    images = torch.randn(3, 8, 5, 4).contiguous(memory_format=layout)
+    shuffled = shuffle(images)
+    assert torch.equal(shuffled, channel_shuffle(images, 2))
+    assert shuffled.is_contiguous(memory_format=layout)
+
+
+def test_a_shufflenet_is_torchvisions_net_with_torchvisions_weights() -> None:
+    nets = []
+    for make in (partial(models.build, "shufflenet_v2_x0_5", stem="standard"), torchvision.models.shufflenet_v2_x0_5):
+        torch.manual_seed(0)
+        nets.append(make(num_classes=10))
+    ours, theirs = nets
+    images = torch.randn(4, 3, 32, 32)
+    scores = [net(images) for net in nets]
+    assert torch.equal(scores[0], scores[1])
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for each in scores:
+        each.square().sum().backward()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-3)

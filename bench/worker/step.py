@@ -19,7 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from bench.errors import ModelError
 from bench.values import Mode
 from bench.worker.data.batches import Batch, Chosen
-from bench.worker.lazy import plain_step
+from bench.worker.optim import update_of
 
 WARM_UP = 3
 """Times that work is done before it is recorded: cuDNN chooses its kernels and the optimizer makes its state."""
@@ -47,7 +47,8 @@ class Step:
         self._assemble, self._label_smoothing = assemble, label_smoothing
         self._forward: Callable[[Tensor], Tensor] = compiled(net) if mode.compiled else net
         self._memory_format = memory_format(mode)
-        self._update = plain_step(optimizer)
+        self._update = update_of(optimizer)
+        self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the steps that follow."""
@@ -69,7 +70,8 @@ class Step:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mode.precision == "bf16"):
             scores = self._forward(images.contiguous(memory_format=self._memory_format))
             loss = F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self._parameters:  # half the time of the optimizer's zero_grad
+            parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         self._update()
         return loss.detach()

@@ -55,7 +55,7 @@ def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
         raise ModelError(f"{model} has no {stem} stem")
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)
-    if stem == "small":
+    if module.startswith(f"{__name__}."):
         return function(model, num_classes)
     extra = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
     return function(num_classes=num_classes, **extra)

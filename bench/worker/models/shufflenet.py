@@ -1,9 +1,23 @@
-"""ShuffleNetV2 for 32-pixel images."""
+"""ShuffleNetV2: its form for 32-pixel images, and both forms with a shuffle that keeps the layout of a batch.
+
+Torchvision's shuffle writes its output in the contiguous layout whatever it is given, so that with channels_last every
+block copies its images into the one layout and, for the next convolution, back.
+
+Shapes: N images, C channels, H and W pixels.
+"""
 
 from typing import Any
 
+import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
+from torchvision.models.shufflenetv2 import InvertedResidual
+
+
+def standard(name: str, num_classes: int) -> nn.Module:
+    """Torchvision's net."""
+    made: nn.Module = getattr(torchvision.models, name)(num_classes=num_classes, inverted_residual=Block)
+    return made
 
 
 def small(name: str, num_classes: int) -> nn.Module:
@@ -11,8 +25,31 @@ def small(name: str, num_classes: int) -> nn.Module:
 
     The form of chenyaofo/pytorch-cifar-models (x1.0: 1.26 M params, 45.00 M MACs).
     """
-    net: Any = getattr(torchvision.models, name)(num_classes=num_classes)
+    net: Any = standard(name, num_classes)
     net.conv1[0].stride = (1, 1)
     net.maxpool = nn.Identity()
     made: nn.Module = net
     return made
+
+
+class Block(InvertedResidual):  # type: ignore[misc] # torchvision has no types
+    """Torchvision's block (Ma et al. 2018, figure 3 c and d) with :func:`shuffle`."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape; with a stride of 2 to twice the channels and half the pixels a side."""
+        if self.stride == 1:
+            kept, changed = images.chunk(2, dim=1)
+            halves = kept, self.branch2(changed)
+        else:
+            halves = self.branch1(images), self.branch2(images)
+        return shuffle(torch.cat(halves, dim=1))
+
+
+def shuffle(images: Tensor) -> Tensor:
+    """Interleave the two halves of the channels of (N, C, H, W), in the layout in which the images are."""
+    count, channels, height, width = images.shape
+    if images.is_contiguous(memory_format=torch.channels_last):
+        halves = images.permute(0, 2, 3, 1).reshape(count, height, width, 2, channels // 2)
+        return halves.transpose(3, 4).reshape(count, height, width, channels).permute(0, 3, 1, 2)
+    halves = images.reshape(count, 2, channels // 2, height, width)
+    return halves.transpose(1, 2).reshape(images.shape)
