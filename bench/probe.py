@@ -21,6 +21,8 @@ from bench.modes import COMPILE_LEAST_S, Arrangement, Speed, arrange, candidates
 from bench.paths import write_atomically
 from bench.values import Cell, Execution, Mode, to_json
 
+STEP_FORMAT = 2
+"""Raised whenever the same mode computes a step in another way than before, so that its speed is measured again."""
 LEAST_IMAGES = 100_000
 """Training images that the cells of a net must have left together before its speed is measured: to measure takes a few
 thousand images, which must stay a small share. A count and no time, so that the same suite is treated alike always."""
@@ -146,7 +148,7 @@ class Speeds:
         }
 
     def _key(self, cell: Cell, classes: int, mode: Mode, beside: int) -> str:
-        content = [self._machine, self._deterministic, _workload(cell, classes), asdict(mode), beside]
+        content = [STEP_FORMAT, self._machine, self._deterministic, _workload(cell, classes), asdict(mode), beside]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     def _read(self) -> dict[str, dict[str, Any]]:

@@ -58,7 +58,7 @@ def _measure(request: Mapping[str, Any], meet: "threading.Barrier | None") -> di
     torch.manual_seed(0)
     recipe, classes = cell.recipe, int(request["num_classes"])
     net = models.build(cell.model, stem=recipe.stem, num_classes=classes)
-    net = net.to(device=device, memory_format=memory_format(mode)).train()  # type: ignore[call-overload]
+    net = models.place(net, device, memory_format(mode)).train()
     images = max(recipe.batch_size, TEST_BATCH) if device.type == "cuda" else recipe.batch_size
     data = random_dataset(images=images, size=recipe.input_size, classes=classes)
     # which part of a file is decoded is no work of the device's, and has no form for batches

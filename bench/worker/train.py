@@ -154,7 +154,7 @@ def build(
     cell = attempt.cell
     torch.manual_seed(derive_seed(cell.seed, 0, 0))
     net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
-    net = net.to(device=device, memory_format=memory_format(attempt.mode))  # type: ignore[call-overload]
+    net = models.place(net, device, memory_format(attempt.mode))
     return Training(
         attempt=attempt,
         data=data,

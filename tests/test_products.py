@@ -1,0 +1,124 @@
+"""Convolutions over few pixels: matrix products that equal torch's convolution, chosen where they are meant to be."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from torch import nn
+
+from bench.worker import models
+from bench.worker.models.products import ProductConv2d, as_products
+
+CPU = torch.device("cpu")
+LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])
+
+
+def pair(convolution: nn.Conv2d, layout: torch.memory_format = torch.channels_last) -> tuple[nn.Module, nn.Module]:
+    """A convolution as torch computes it and as it is trained on a CPU, with equal weights."""
+    plain = nn.Sequential(convolution).to(memory_format=layout)
+    return plain, models.place(deepcopy(plain), CPU, layout)
+
+
+def check_equal(convolution: nn.Conv2d, images: torch.Tensor, layout: torch.memory_format) -> None:
+    """Outputs and gradients of both ways are equal, and the gradient of the weights lies as they do."""
+    both = []
+    for net in pair(convolution, layout):
+        given_images = images.clone(memory_format=torch.preserve_format).requires_grad_()
+        output = net(given_images)
+        output.backward(torch.linspace(-1, 1, output.numel()).view(output.shape))
+        both.append([output, given_images.grad, *(each.grad for each in net.parameters())])
+        weight = next(net.parameters())
+        assert weight.grad is not None
+        assert weight.grad.is_contiguous(memory_format=layout)
+    for plain, placed in zip(*both, strict=True):
+        torch.testing.assert_close(placed, plain, rtol=1e-4, atol=1e-4)
+
+
+@LAYOUTS
+@example(  # the one place of a depthwise kernel leaves pixels out
+    kernel=(1, 1), stride=(2, 2), padding=(0, 0), dilation=1, channels=(4, 4, 4), size=(1, 2), bias=True
+)
+@given(
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
+    dilation=st.integers(1, 2),
+    channels=st.sampled_from([(4, 6, 1), (4, 6, 2), (4, 4, 4), (4, 8, 4)]),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    bias=st.booleans(),
+)
+def test_every_convolution_gives_what_torchs_gives(
+    layout: torch.memory_format,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: int,
+    channels: tuple[int, int, int],
+    size: tuple[int, int],
+    bias: bool,
+) -> None:
+    assume(all(padding[axis] < kernel[axis] for axis in (0, 1)))  # torch 2.14 crashes at some that are larger
+    assume(all(size[axis] + 2 * padding[axis] > dilation * (kernel[axis] - 1) for axis in (0, 1)))
+    inputs, outputs, groups = channels
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=bias)
+    check_equal(convolution, torch.randn(3, inputs, *size).contiguous(memory_format=layout), layout)
+
+
+@pytest.mark.parametrize(
+    ("convolution", "shape"),
+    [
+        (nn.Conv2d(8, 8, 3, padding=1), (4, 8, 1, 1)),
+        (nn.Conv2d(8, 16, 3, stride=2, padding=1), (4, 8, 2, 2)),
+        (nn.Conv2d(8, 16, 1), (4, 8, 4, 4)),
+        (nn.Conv2d(8, 8, 3, padding=1, groups=8), (4, 8, 1, 1)),
+    ],
+    ids=["one pixel", "one window", "few pixels of 1x1", "depthwise over one pixel"],
+)
+def test_few_pixels_are_convolved_without_a_convolution(
+    convolution: nn.Conv2d, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+    plain, placed = pair(convolution)
+    expected = plain(images)
+    monkeypatch.setattr(nn.Conv2d, "_conv_forward", None)
+    torch.testing.assert_close(placed(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("convolution", "shape"),
+    [(nn.Conv2d(4, 4, 3, padding=1), (2, 4, 8, 8)), (nn.Conv2d(64, 64, 1), (64, 64, 16, 16))],
+    ids=["many windows", "many pixels of 1x1"],
+)
+def test_many_pixels_are_left_to_torchs_convolution(convolution: nn.Conv2d, shape: tuple[int, ...]) -> None:
+    images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+    plain, placed = pair(convolution)
+    assert torch.equal(placed(images), plain(images))
+
+
+def test_convolutions_with_a_way_of_their_own_are_left_alone() -> None:
+    class Standardised(nn.Conv2d):
+        pass
+
+    net = nn.Sequential(
+        Standardised(3, 3, 1),
+        nn.Conv2d(3, 3, 1, padding="same"),
+        nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular"),
+    )
+    as_products(net)
+    assert not any(isinstance(each, ProductConv2d) for each in net)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "shufflenet_v2_x0_5", "efficientnet_b0", "timm/resnet10t"])
+def test_a_net_on_a_cpu_has_the_names_weights_and_scores_that_it_was_built_with(model: str) -> None:
+    torch.manual_seed(0)
+    net = models.build(model, stem="standard", num_classes=10).eval()
+    images = torch.randn(4, 3, 32, 32)
+    names, scores = list(net.state_dict()), net(images)
+    placed = models.place(net, CPU, torch.channels_last)
+    assert any(isinstance(each, ProductConv2d) for each in placed.modules())
+    assert list(placed.state_dict()) == names
+    torch.testing.assert_close(
+        placed(images.contiguous(memory_format=torch.channels_last)), scores, rtol=1e-3, atol=1e-4
+    )
