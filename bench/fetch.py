@@ -326,11 +326,15 @@ def image_files(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: A folder may not be read.
     """
-    return map(Path, _image_names(str(folder)))
+    return map(Path, image_names(str(folder)))
 
 
-def _image_names(folder: str) -> Iterator[str]:
-    """The same as strings: every run looks at every file, and making paths takes longer than the looking."""
+def image_names(folder: str) -> Iterator[str]:
+    """The same as strings: every run looks at every file, and making paths takes longer than the looking.
+
+    Raises:
+        DataError: A folder may not be read.
+    """
     others = []
     for name in _entries(Path(folder)):
         if name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
@@ -339,7 +343,7 @@ def _image_names(folder: str) -> Iterator[str]:
             others.append(name)
     for name in others:
         if Path(folder, name).is_dir():
-            yield from _image_names(f"{folder}/{name}")
+            yield from image_names(f"{folder}/{name}")
 
 
 def image_counts(layout: FolderLayout) -> tuple[int, int]:
@@ -349,8 +353,7 @@ def image_counts(layout: FolderLayout) -> tuple[int, int]:
         DataError: A folder may not be read.
     """
     train, test = (
-        sum(1 for name in layout.classes for _ in _image_names(str(part / name)))
-        for part in (layout.train, layout.test)
+        sum(1 for name in layout.classes for _ in image_names(str(part / name))) for part in (layout.train, layout.test)
     )
     return train, test
 
@@ -365,8 +368,8 @@ def file_marks(layout: FolderLayout) -> Iterator[str]:
     root = str(layout.train.parent)
     for part in (layout.train, layout.test):
         for name in layout.classes:
-            for file in _image_names(str(part / name)):
-                stat = os.stat(file)  # noqa: PTH116 - see _image_names
+            for file in image_names(str(part / name)):
+                stat = os.stat(file)  # noqa: PTH116 - see image_names
                 yield f"{file.removeprefix(root).lstrip('/')}|{stat.st_size}|{stat.st_mtime_ns}"
 
 

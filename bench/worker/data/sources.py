@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bench.catalog import DATASETS
 from bench.errors import DataError
-from bench.fetch import folder_layout, image_files
+from bench.fetch import folder_layout, image_names
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ def folder(path: Path, input_size: int) -> RawDataset:
 
 
 def _decode_part(part: Path, classes: Sequence[str], size: int) -> tuple[Images, Labels]:
-    labelled = [(file, label) for label, name in enumerate(classes) for file in image_files(part / name)]
+    labelled = [(file, label) for label, name in enumerate(classes) for file in image_names(str(part / name))]
     try:
         images = np.empty((len(labelled), 3, size, size), dtype=np.uint8)
     except MemoryError:
@@ -112,18 +112,18 @@ def _decode_part(part: Path, classes: Sequence[str], size: int) -> tuple[Images,
     return images, np.array([label for _, label in labelled], dtype=np.int64)
 
 
-def decoders(example: Path) -> int:
+def decoders(example: str | Path) -> int:
     """Threads that decode files such as this one.
 
     Decoders let go of the interpreter, but with thumbnails most time is Python's own: there a second thread gains
     nothing.
     """
-    if example.stat().st_size < SMALL_FILE:
+    if os.stat(example).st_size < SMALL_FILE:  # noqa: PTH116 - takes either
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_image(file: Path, size: int) -> Images:
+def decode_image(file: str | Path, size: int) -> Images:
     """Read an image file as (3, size, size) uint8: shorter side resized to ``size``, centre cropped.
 
     Raises:
