@@ -61,7 +61,7 @@ def bytes_of(file: str | Path | Member) -> bytes:
         DataError: It cannot be read; the text names it.
     """
     try:
-        # unbuffered: small files are read in half the time
+        # to make a buffer takes as long as to read a small file
         with open(file.archive if isinstance(file, Member) else file, "rb", buffering=0) as stream:  # noqa: PTH123
             if isinstance(file, Member):
                 stream.seek(file.offset)
