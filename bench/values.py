@@ -12,14 +12,29 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 Scalar = float | int | bool | str
+
+
 OptionValue = Scalar | tuple[int, ...] | tuple[float, ...]
+
+
 Precision = Literal["fp32", "bf16"]
+
+
 MemoryFormat = Literal["channels_last", "contiguous"]
+
+
 Stem = Literal["small", "standard"]
+
+
 State = Literal["complete", "failed", "interrupted", "running", "missing"]
+
+
 FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost"]
+
+
 DataKey = tuple[str, int, int | None]
 """Data set, input size, and images of each class at most."""
+
 
 PROTOCOL_VERSION = 1
 """Version of the training protocol: raised whenever the same cell would give other numbers than before."""
@@ -76,7 +91,7 @@ class Recipe:
     """Height and width in pixels of what the net sees, in training, test and FLOPs."""
     max_images_per_class: int | None = None
     """Images of each class that are trained on at most, and tested on at most: the first by a hash of their names, see
-    :func:`bench.layouts.rank`. None: all of them."""
+    :func:`bench.datasets.manual.rank`. None: all of them."""
 
 
 @lru_cache(maxsize=4096)
@@ -231,7 +246,7 @@ class Attempt:
     number: int
     """1 for the first attempt."""
     folder: str
-    """The cell's folder, absolute; see :class:`bench.paths.CellFolder`."""
+    """The cell's folder, absolute; see :class:`bench.workspace.paths.CellFolder`."""
     data_home: str
     """Folder of downloaded and packed data sets, absolute."""
     data_folder: str = ""
@@ -287,66 +302,10 @@ class Outcome:
     run_id: str = ""
     """MLflow run, empty while it has none."""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
-    """What else the result depends on: data digest, protocol, torch, device kind; see :mod:`bench.fingerprint`."""
+    """What else the result depends on: data digest, protocol, torch, device kind; see
+    :mod:`bench.workspace.fingerprint`."""
     stale: str = ""
     """What has changed since the result was made, in words; empty while it holds. Never stored."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statistic:
-    """Mean and sample standard deviation over seeds; ``std`` is None for one seed."""
-
-    mean: float
-    std: float | None
-    n: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunReference:
-    """The run behind a number."""
-
-    cell_id: str
-    run_id: str
-    seed: int
-    state: State
-    commit: str
-    device: str
-    top1: float | None
-    top5: float | None
-    stale: str = ""
-    """What has changed since; see :class:`Outcome`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of a table: a (model, schedule, recipe) over its seeds."""
-
-    model: str
-    label: str
-    """``model`` plus what tells it from its neighbours, e.g. ``resnet18 (standard stem)``."""
-    stem: str
-    schedule: str
-    state: str
-    """``complete``, or what is shown instead of numbers: ``failed: oom``, ``running 41%``, ``missing``."""
-    params: int | None
-    flops: int | None
-    input_size: int
-    top1: Statistic | None
-    top5: Statistic | None
-    note: str
-    """What a reader must know of this row's figures, e.g. counters that disagree; else empty."""
-    stale: str
-    """What has changed since its figures were made, e.g. ``torch changed from 2.14.0 to 2.15.0``; else empty."""
-    runs: tuple[RunReference, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """The results on one data set."""
-
-    dataset: str
-    title: str
-    rows: tuple[Row, ...]
 
 
 def to_json(value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bench.catalog import DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
+from bench.catalog.training import DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.values import Cell, Recipe, Suite
 
 

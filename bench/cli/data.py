@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from bench.catalog import DATASETS, dataset_problem
-from bench.cli.common import columns, complete_datasets, json_option, note, print_json
+from bench.catalog.datasets import DATASETS, dataset_problem
+from bench.cli.options import complete_datasets, json_option
+from bench.cli.output import columns, note, print_json
 from bench.errors import DataError, UsageError
 
 Progress = Callable[[str, int, int], None]
@@ -64,8 +65,8 @@ def known(names: Sequence[str]) -> Sequence[str]:
 @json_option
 def list_(as_json: bool) -> None:
     """Show which data sets are here."""
-    from bench.fetch import status
-    from bench.paths import data_home
+    from bench.datasets.status import status
+    from bench.workspace.paths import data_home
 
     found = [status(name, data_home()) for name in DATASETS]
     if as_json:
@@ -100,8 +101,8 @@ def list_(as_json: bool) -> None:
 )
 def get(names: Sequence[str], source: str | None) -> None:
     """Fetch data sets, with a checksum, or adopt one that is already here."""
-    from bench.fetch import require
-    from bench.paths import data_home
+    from bench.datasets.download import require
+    from bench.workspace.paths import data_home
 
     if source is not None and "imagenet300" in names:
         make_image_list(known(names), source)
@@ -122,10 +123,10 @@ def adopt(names: Sequence[str], path: Path) -> None:
         UsageError: More than one name, or a data set that is not adopted.
         DataError: What lies there is not the data set, or not all of it.
     """
-    from bench.devices import cpu_cores
-    from bench.forms import LAYOUTS
-    from bench.launch import ask_worker
-    from bench.paths import data_home
+    from bench.datasets.formats import LAYOUTS
+    from bench.scheduler.calls import ask_worker
+    from bench.scheduler.devices import cpu_cores
+    from bench.workspace.paths import data_home
 
     if len(names) > 1:
         raise UsageError(f"--from brings one data set; name one of {', '.join(names)}")
@@ -150,9 +151,9 @@ def make_image_list(names: Sequence[str], source: str) -> None:
         UsageError: Something else is asked for.
         DataError: ImageNet is not here, is not complete, or the list cannot be written.
     """
-    from bench.fetch import status
-    from bench.layouts.imagenet300 import write_list
-    from bench.paths import data_home
+    from bench.datasets.imagenet300 import write_list
+    from bench.datasets.status import status
+    from bench.workspace.paths import data_home
 
     if list(names) != ["imagenet300"] or source != "imagenet":
         raise UsageError("--from makes one data set out of another: bench data get imagenet300 --from imagenet")
@@ -171,8 +172,8 @@ def make_image_list(names: Sequence[str], source: str) -> None:
 @json_option
 def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
     """Check data sets whole: checksums of files, layout and images of folders."""
-    from bench.fetch import verify as verify_one
-    from bench.paths import data_home
+    from bench.datasets.status import verify as verify_one
+    from bench.workspace.paths import data_home
 
     found = [verify_one(name, data_home()) for name in known(names)]
     bad = [each.name for each in found if each.state != "ready"]
@@ -199,10 +200,10 @@ def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
 
 
 def inspected(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What data sets hold, from a worker, by name: see :func:`bench.worker.data.duplicates.inspect`; or ``error``."""
-    from bench.devices import cpu_cores
-    from bench.launch import ask_worker
-    from bench.paths import data_home
+    """What data sets hold, from a worker, by name: see :func:`bench.worker.data.contents.inspect`; or ``error``."""
+    from bench.scheduler.calls import ask_worker
+    from bench.scheduler.devices import cpu_cores
+    from bench.workspace.paths import data_home
 
     if not names:
         return {}
@@ -238,7 +239,7 @@ def content_lines(content: dict[str, Any]) -> list[str]:
 @json_option
 def card(names: Sequence[str], as_json: bool) -> None:
     """Say what data sets are: classes, counts, sizes, mean and deviation, licence, sources, checksums, digest."""
-    from bench.paths import data_home
+    from bench.workspace.paths import data_home
 
     cards = [card_of(name, data_home()) for name in known(names)]
     if as_json:
@@ -254,8 +255,9 @@ def card_of(name: str, home: Path) -> dict[str, Any]:
     Raises:
         DataError: A folder is no image tree.
     """
-    from bench.catalog import dataset_title
-    from bench.fetch import groups, pack_cards, status
+    from bench.catalog.datasets import dataset_title
+    from bench.datasets.prepared import pack_cards
+    from bench.datasets.status import groups, status
 
     spec, found = DATASETS.get(name), status(name, home)
     own = {key: getattr(spec, key) for key in CARD} if spec else folder_card(name)
@@ -298,8 +300,8 @@ def folder_card(name: str) -> dict[str, Any]:
     Raises:
         DataError: It is no image tree.
     """
-    from bench.catalog import FOLDER_INPUT_SIZE
-    from bench.fetch import folder_layout, folder_path, image_counts
+    from bench.catalog.datasets import FOLDER_INPUT_SIZE
+    from bench.datasets.image_folder import folder_layout, folder_path, image_counts
 
     layout = folder_layout(folder_path(name))
     values = (
@@ -349,8 +351,8 @@ def card_lines(card: dict[str, Any]) -> list[str]:
 @names_argument
 def path(names: Sequence[str]) -> None:
     """Print the folders of data sets."""
-    from bench.fetch import status
-    from bench.paths import data_home
+    from bench.datasets.status import status
+    from bench.workspace.paths import data_home
 
     for name in known(names):
         click.echo(status(name, data_home()).folder)

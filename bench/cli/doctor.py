@@ -10,7 +10,8 @@ from typing import Literal
 
 import click
 
-from bench.cli.common import json_option, print_json, tracking_option
+from bench.cli.options import json_option, tracking_option
+from bench.cli.output import print_json
 from bench.errors import BenchError
 
 LOW_DISK_GB = 5
@@ -74,7 +75,7 @@ def devices() -> list[Finding]:
     """GPUs, cores and memory."""
     import psutil
 
-    from bench.devices import cpu_cores, gpus
+    from bench.scheduler.devices import cpu_cores, gpus
 
     memory_gb = psutil.virtual_memory().available / 1e9
     cpu = Finding("CPU", "ok", f"{cpu_cores()} cores, {memory_gb:.1f} GB of memory free")
@@ -89,7 +90,7 @@ def devices() -> list[Finding]:
 
 def disk() -> list[Finding]:
     """Free space where cells and data are kept."""
-    from bench.paths import bench_home, data_home
+    from bench.workspace.paths import bench_home, data_home
 
     findings = []
     for topic, folder in (("cells", bench_home()), ("data", data_home())):
@@ -103,9 +104,9 @@ def disk() -> list[Finding]:
 
 def data() -> list[Finding]:
     """Data sets that can be used now."""
-    from bench.catalog import DATASETS
-    from bench.fetch import status
-    from bench.paths import data_home
+    from bench.catalog.datasets import DATASETS
+    from bench.datasets.status import status
+    from bench.workspace.paths import data_home
 
     found = [status(name, data_home()) for name in DATASETS]
     ready = [each.name for each in found if each.state == "ready"]

@@ -1,29 +1,17 @@
 """``bench plan``: every cell with its state, cost and estimated time."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import (
-    all_overrides,
-    columns,
-    json_option,
-    known_outcomes,
-    load_suites,
-    max_images_option,
-    open_store_if_there,
-    print_json,
-    required,
-    select,
-    suite_options,
-    tracking_option,
-)
-from bench.errors import DataError
+from bench.api import history, known_outcomes, load_suites, measured, open_store_if_there, plan_entry, select
+from bench.cli.options import all_overrides, json_option, max_images_option, required, suite_options, tracking_option
+from bench.cli.output import columns, print_json
 
 if TYPE_CHECKING:
-    from bench.plan import Selection
-    from bench.values import Cell, Cost, Outcome, Suite
+    from bench.scheduler.plan import Selection
+    from bench.values import Suite
 
 
 @click.command()
@@ -55,8 +43,8 @@ def show_plans(
     offline: bool = False,
 ) -> None:
     """Print the plans of suites."""
-    from bench.plan import make_plan
-    from bench.progress import duration
+    from bench.cli.progress import duration
+    from bench.scheduler.plan import make_plan
 
     store, ran = None if offline else open_store_if_there(tracking_uri), history()
     plans, reasons = [], {}
@@ -92,52 +80,3 @@ def show_plans(
     unknown = len(times) - len(known)
     rough = f" and {unknown} without an estimate (nothing comparable ran here yet)" if unknown else ""
     click.echo(f"\n{len(cells)} cells, {len(times)} to run: {duration(sum(known))} on one slot{rough}")
-
-
-def plan_entry(task: Any, reasons: Mapping[str, str]) -> dict[str, Any]:
-    """A task as the plan's JSON and table show it."""
-    from bench.catalog import SMALL_INPUT, model_forms
-
-    cell, outcome = task.cell, task.outcome
-    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_forms(cell.model)
-    return {
-        "id": cell.id,
-        "model": cell.model,
-        "stem": cell.recipe.stem,
-        "shows_stem": small and cell.recipe.stem == "standard",
-        "dataset": cell.dataset,
-        "schedule": cell.schedule_name,
-        "seed": cell.seed,
-        "state": outcome.state,
-        "reason": f"stale: {outcome.stale}" if outcome.stale else outcome.reason or reasons.get(cell.id, ""),
-        "params": task.cost.params if task.cost else None,
-        "flops": task.cost.flops if task.cost else None,
-        "estimate_s": task.estimate_s if task.runs or outcome.state != "complete" else 0.0,
-    }
-
-
-def measured(suite: "Suite") -> "tuple[dict[str, Cost], dict[str, str]]":
-    """Params and FLOPs of the suite's nets by cell id, and the reasons for those that cannot be measured."""
-    from bench.costs import costs_of
-    from bench.paths import bench_home
-
-    return costs_of(suite.cells, classes_of, bench_home())
-
-
-def history() -> "list[tuple[Cell, Outcome]]":
-    """Cells of any suite that ran on this machine, for estimates."""
-    from bench.history import local_history
-    from bench.paths import bench_home
-
-    return local_history(bench_home())
-
-
-def classes_of(dataset: str) -> int | None:
-    """Number of classes of a data set; None for a folder that is not here."""
-    from bench.fetch import num_classes
-    from bench.paths import data_home
-
-    try:
-        return num_classes(dataset, data_home())
-    except DataError:
-        return None

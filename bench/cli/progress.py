@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from bench.devices import Slot
-from bench.journal import Event
+from bench.scheduler.devices import Slot
 from bench.values import Cell, Outcome, Plan
+from bench.workspace.journal import Event
 
 if TYPE_CHECKING:
     from rich.console import Console

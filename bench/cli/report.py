@@ -1,29 +1,19 @@
 """``bench report``: the tables of suites from their runs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import (
-    all_overrides,
-    check_writable,
-    known_outcomes,
-    load_suites,
-    max_images_option,
-    open_store_if_there,
-    select,
-    suite_options,
-    tracking_option,
-    write_output,
-)
-from bench.errors import BenchError, UsageError
+from bench.api import load_suites, open_store_if_there, render_suites, select, stored_suites
+from bench.cli.options import all_overrides, max_images_option, suite_options, tracking_option
+from bench.cli.output import check_writable, write_output
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.tracking import Store
-    from bench.values import Suite
+    pass
+
 
 FORMAT_NAMES = ("markdown", "json", "csv")
 
@@ -58,41 +48,3 @@ def report(
     write_output(text, output)
     if strict and missing:
         raise BenchError(f"{missing} cells have no result; bench plan says why")
-
-
-def stored_suites(store: "Store | None") -> "list[Suite]":
-    """The suites that were run into a store, or on this machine while there was none.
-
-    Raises:
-        UsageError: There are none.
-    """
-    from bench.history import kept_suites
-    from bench.paths import bench_home
-    from bench.suite import parse_suite
-
-    found = [parse_suite(source, path) for _, source, path in (store.suites() if store else [])]
-    names = {suite.name for suite in found}
-    found += [suite for suite in kept_suites(bench_home()) if suite.name not in names]
-    if not found:
-        raise UsageError("there are no results here yet: bench run SUITE makes some, bench report SUITE shows a plan")
-    return found
-
-
-def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
-    """The tables of suites as one text, and how many of their cells have no result."""
-    from bench.report.render import render
-    from bench.report.table import build_tables
-
-    texts, missing = [], 0
-    for suite in suites:
-        outcomes = known_outcomes(store, suite)[1]
-        missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
-        tables = build_tables(suite, outcomes, best=best)
-        texts.append(render(tables, format_, suite=suite, best=best))
-    if format_ == "json" and len(texts) > 1:
-        documents = [json.loads(text) for text in texts]
-        merged = {**documents[0], "tables": [table for document in documents for table in document["tables"]]}
-        return json.dumps(merged, indent=2), missing
-    if format_ == "csv":
-        return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:]), missing
-    return "\n".join(texts), missing

@@ -13,31 +13,20 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bench.cli.common import (
-    all_overrides,
-    json_option,
-    known_outcomes,
-    load_suites,
-    max_images_option,
-    note,
-    packed,
-    required,
-    select,
-    suite_options,
-    tracking_option,
-    write_output,
-)
-from bench.cli.plan import history, measured, plan_entry, show_plans
+from bench.api import history, known_outcomes, load_suites, measured, packed, plan_entry, select
+from bench.cli.options import all_overrides, json_option, max_images_option, required, suite_options, tracking_option
+from bench.cli.output import note, write_output
+from bench.cli.plan import show_plans
 from bench.errors import StorageError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from bench.devices import Slot
-    from bench.paths import CellFolder
-    from bench.plan import Selection
-    from bench.prepared import Prepared
-    from bench.run import StopRequest
+    from bench.datasets.prepared import Prepared
+    from bench.scheduler.devices import Slot
+    from bench.scheduler.loop import StopRequest
+    from bench.scheduler.plan import Selection
     from bench.tracking import Forwarder, Store
     from bench.values import Cell, DataKey, Mode, Outcome, Plan, Suite
+    from bench.workspace.paths import CellFolder
 
 SHORT_S, DRAIN_S = 5.0, 60.0
 """How long a run waits at its end for the store to take everything, before it says so and before it gives up."""
@@ -89,8 +78,9 @@ def run(
     the running cells; the same command goes on. Exit code: 0 all complete, 1 a cell failed, 2 a file or an option is
     wrong, 3 the store, the data or the disk cannot be used.
     """
-    from bench.devices import find_slots
-    from bench.run import HANG_S, StopRequest
+    from bench.scheduler.attempts import HANG_S
+    from bench.scheduler.devices import find_slots
+    from bench.scheduler.loop import StopRequest
 
     if offline and tracking_uri:
         raise UsageError("--offline writes to no store: leave --tracking-uri to bench sync")
@@ -169,12 +159,13 @@ class Session:
         Raises:
             StorageError: BENCH_HOME cannot be written any more.
         """
-        from bench.history import keep_suite, unforwarded
-        from bench.launch import LocalLauncher
-        from bench.paths import CellFolder, bench_home, data_home
-        from bench.plan import predicted
-        from bench.progress import duration, make_progress
-        from bench.run import Setting, run_plan
+        from bench.cli.progress import duration, make_progress
+        from bench.scheduler.attempts import Setting
+        from bench.scheduler.estimates import predicted
+        from bench.scheduler.launcher import LocalLauncher
+        from bench.scheduler.loop import run_plan
+        from bench.workspace.cells import keep_suite, unforwarded
+        from bench.workspace.paths import CellFolder, bench_home, data_home
 
         home = bench_home()
         keep_suite(self.suite, home)
@@ -221,11 +212,11 @@ class Session:
 
     def finish(self, as_json: bool, *, whole: bool) -> "Mapping[str, Outcome]":
         """Print the tables, and keep them in the store if it has everything that they are made of."""
-        from bench.history import local_outcomes
-        from bench.paths import bench_home
-        from bench.plan import merge_outcomes
         from bench.report.render import render
         from bench.report.table import build_tables
+        from bench.scheduler.plan import merge_outcomes
+        from bench.workspace.cells import local_outcomes
+        from bench.workspace.paths import bench_home
 
         if whole:
             outcomes = known_outcomes(self.store, self.suite, self.data)[1]
@@ -248,9 +239,9 @@ def publish(
     Raises:
         StoreError: The store takes no more.
     """
-    from bench.history import curves
     from bench.report.render import render
     from bench.report.table import build_tables
+    from bench.workspace.cells import curves
 
     tables = build_tables(suite, outcomes)
     markdown = render(tables, "markdown", suite=suite)
@@ -323,9 +314,9 @@ def open_session(
         StoreError: The store cannot be used.
         DataError: Data that the cells need is not here and cannot be fetched.
     """
-    from bench.launch import end_workers, prepare
-    from bench.paths import bench_home
-    from bench.plan import make_plan
+    from bench.scheduler.launcher import end_workers, prepare
+    from bench.scheduler.plan import make_plan
+    from bench.workspace.paths import bench_home
 
     check_home(bench_home())
     stored, outcomes = known_outcomes(store, chosen)
@@ -356,11 +347,11 @@ def open_session(
 
 def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tuple[list[Slot], Mapping[str, Mode]]":
     """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
-    from bench.devices import find_slots
-    from bench.modes import MOST_ON_A_GPU
-    from bench.paths import speeds_file
-    from bench.plan import with_estimates
-    from bench.probe import choose
+    from bench.scheduler.devices import find_slots
+    from bench.scheduler.estimates import with_estimates
+    from bench.scheduler.modes import MOST_ON_A_GPU
+    from bench.scheduler.tuning import choose
+    from bench.workspace.paths import speeds_file
 
     waiting = session.plan.to_run
     if not waiting:
@@ -423,8 +414,8 @@ def fetch_data(suite: "Suite", *, download: bool) -> None:
         DataError: Something cannot be had; every such data set is named.
     """
     from bench.cli.data import show_progress
-    from bench.fetch import require
-    from bench.paths import data_home
+    from bench.datasets.download import require
+    from bench.workspace.paths import data_home
 
     names = list(dict.fromkeys(cell.dataset for cell in suite.cells))
     whole = {cell.dataset for cell in suite.cells if cell.recipe.max_images_per_class is None}
@@ -438,7 +429,7 @@ def check_augmentations(suite: "Suite") -> None:
     Raises:
         UsageError: There are some; each is named once.
     """
-    from bench.prepared import augmentation_problem
+    from bench.datasets.prepared import augmentation_problem
 
     asked = {(cell.dataset, cell.recipe.input_size, cell.recipe.augment): cell for cell in suite.cells}
     if problems := [problem for cell in asked.values() if (problem := augmentation_problem(cell))]:
@@ -449,8 +440,8 @@ def run_context() -> dict[str, str]:
     """What every run of this invocation is tagged with: process, user and, in a git work tree, the commit."""
     import getpass
 
-    from bench.journal import COMMIT_TAG
-    from bench.processes import process_tags
+    from bench.workspace.host import process_tags
+    from bench.workspace.journal import COMMIT_TAG
 
     context = {**process_tags(), "mlflow.source.name": "bench run", "mlflow.source.type": "LOCAL"}
     try:

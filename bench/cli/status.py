@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.cli.common import (
-    columns,
-    json_option,
-    known_outcomes,
-    load_suites,
-    note,
-    open_store_if_there,
-    print_json,
-    select,
-    suite_options,
-    tracking_option,
-)
+from bench.api import known_outcomes, load_suites, open_store_if_there, select
+from bench.cli.options import json_option, suite_options, tracking_option
+from bench.cli.output import columns, note, print_json
 from bench.errors import StoreError
 
 if TYPE_CHECKING:
-    from bench.status import CellStatus
+    from bench.scheduler.status import CellStatus
     from bench.tracking import Store
     from bench.values import Suite
 
@@ -37,8 +28,8 @@ def status(
     paths: Sequence[str], filters: Sequence[str], overrides: Sequence[str], tracking_uri: str | None, as_json: bool
 ) -> None:
     """Show what runs now and how far, what failed and why; without a suite file, of every suite that was run here."""
-    from bench.paths import bench_home
-    from bench.status import suite_status
+    from bench.scheduler.status import suite_status
+    from bench.workspace.paths import bench_home
 
     store = readable_store(tracking_uri)
     suites = [select(suite, filters) for suite in load_suites(paths, overrides) or suites_here(store)]
@@ -68,16 +59,16 @@ def suites_here(store: "Store | None") -> "list[Suite]":
     Raises:
         UsageError: There are none.
     """
-    from bench.cli.report import stored_suites
-    from bench.history import kept_suites
-    from bench.paths import bench_home
+    from bench.api import stored_suites
+    from bench.workspace.cells import kept_suites
+    from bench.workspace.paths import bench_home
 
     return kept_suites(bench_home()) or stored_suites(store)
 
 
 def show(suite: "Suite", cells: "list[CellStatus]") -> None:
     """Print a suite's counts, its running cells, and why others stand still."""
-    from bench.progress import duration
+    from bench.cli.progress import duration
 
     counts: Counter[str] = Counter(each.outcome.state for each in cells)
     told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])

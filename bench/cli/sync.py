@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.cli.common import note, tracking_option
+from bench.cli.options import tracking_option
+from bench.cli.output import note
 from bench.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from bench.paths import CellFolder
     from bench.tracking import Store
     from bench.values import Cell, Suite
+    from bench.workspace.paths import CellFolder
 
 
 @click.command()
@@ -52,7 +53,7 @@ def default_home() -> Path:
     Raises:
         UsageError: Nothing was ever run there.
     """
-    from bench.paths import bench_home
+    from bench.workspace.paths import bench_home
 
     return find_home(bench_home())
 
@@ -71,9 +72,9 @@ def find_home(path: Path) -> Path:
 
 def journals_of(home: Path) -> "dict[str, list[tuple[Cell, CellFolder]]]":
     """Every series of attempts below a BENCH_HOME, older ones first, by the suite that it was run for."""
-    from bench.history import kept_suites, series_of
-    from bench.paths import CellFolder
     from bench.values import cell_from_dict
+    from bench.workspace.cells import kept_suites, series_of
+    from bench.workspace.paths import CellFolder
 
     named: dict[str, list[str]] = {}
     for suite in kept_suites(home):
@@ -105,8 +106,8 @@ def suites_told(folder: "CellFolder") -> list[str]:
 def replay(store: "Store", home: Path, name: str, folders: "list[tuple[Cell, CellFolder]]", wait_s: float) -> list[str]:
     """Send a suite's journals and its tables. Returns what the store did not take, as sentences."""
     from bench.cli.run import publish
-    from bench.history import kept_suites, settle
     from bench.tracking import Forwarder, redact
+    from bench.workspace.cells import kept_suites, settle
 
     suite: Suite | None = next((each for each in kept_suites(home) if each.name == name), None)
     if suite:

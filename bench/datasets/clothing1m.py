@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bench.catalog import DATASETS
+from bench.catalog.datasets import DATASETS
+from bench.datasets.splits import WHOLE, Entry, archive_signature, listing, reading
 from bench.errors import DataError
-from bench.layouts.parts import WHOLE, Entry, archive_signature, listing, reading
 
 LISTS = {
     "noisy_train_key_list.txt": "noisy_label_kv.txt",

@@ -2,7 +2,8 @@
 
 ``cifar10``, ``cifar100`` and ``fashion_mnist`` come as the authors' binary files, as python pickles, as IDX files, as
 Hugging Face's parquet files and as folders of images, each in a folder (torchvision's own download folders are such
-ones) or in a tar archive. Nothing is opened here: :mod:`bench.fetch` asks what lies in a folder, and the worker's
+ones) or in a tar archive. Nothing is opened here: :mod:`bench.datasets.download` asks what lies in a folder, and the
+worker's
 loader, which knows the names inside an archive, asks the same.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from bench.catalog import DATASETS
+from bench.catalog.datasets import DATASETS
 from bench.errors import DataError
 
 Kind = Literal["binary", "pickle", "idx", "parquet", "images"]

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.datasets.splits import ArchiveOfClasses, ClassFolders, Entry, FlatArchive, FlatFolder, Part, listing, reading
 from bench.errors import DataError
-from bench.layouts.parts import ArchiveOfClasses, ClassFolders, Entry, FlatArchive, FlatFolder, Part, listing, reading
 
 TRAIN_TAR, VAL_TAR, DEVKIT_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz"
 PUBLISHED = {

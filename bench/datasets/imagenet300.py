@@ -20,11 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.datasets.imagenet import ImageNet, imagenet
+from bench.datasets.manual import rank
+from bench.datasets.splits import Entry, hash_of, reading
 from bench.errors import DataError
-from bench.layouts import rank
-from bench.layouts.imagenet import ImageNet, imagenet
-from bench.layouts.parts import Entry, hash_of, reading
-from bench.paths import write_atomically
+from bench.workspace.files import write_atomically
 
 FORMAT = 1
 A_CLASS = 300

@@ -1,7 +1,8 @@
 """Data sets that people bring by hand: found in the forms that they really have, and compared with what was published.
 
-Called by :mod:`bench.fetch` to say what is here and by the worker to index what it trains on. Nothing here decodes
-pixels, unpacks an archive or writes, but for the list of imagenet300 (:mod:`bench.layouts.imagenet300`).
+Called by :mod:`bench.datasets.download` to say what is here and by the worker to index what it trains on. Nothing
+here decodes
+pixels, unpacks an archive or writes, but for the list of imagenet300 (:mod:`bench.datasets.imagenet300`).
 
 A :class:`Layout` gives a data set's images as :class:`Entry` values, in an order that does not depend on the form that
 the data set has, and needs no more memory than one class's names for its training set.
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.catalog import DATASETS, DatasetSpec
+from bench.catalog.datasets import DATASETS, DatasetSpec
+from bench.datasets.splits import Entry, Layout
 from bench.errors import DataError
-from bench.layouts.parts import Entry, Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,22 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.catalog.datasets import DATASETS, FOLDER_PREFIX, dataset_problem
+from bench.datasets import formats
+from bench.datasets.status import ADOPTED, adopted_card, groups, locate
+from bench.errors import DataError
+
+if TYPE_CHECKING:
+    pass
+
 from typing import NamedTuple
 
-from bench.catalog import AUGMENTATIONS, DATASETS, FOLDER_PREFIX
-from bench.errors import DataError
-from bench.fetch import file_marks, folder_layout, folder_path, image_counts, image_files, pack_folder
-from bench.layouts import Entry, find
-from bench.layouts.parts import WHOLE
+from bench.catalog.training import AUGMENTATIONS
+from bench.datasets.image_folder import file_marks, folder_layout, folder_path, image_counts, image_files
+from bench.datasets.manual import Entry, find
+from bench.datasets.splits import WHOLE
 from bench.values import Cell, DataKey
 
 INDEX_FORMAT = 1
@@ -126,3 +135,74 @@ def folder_entries(path: Path, part: Path, classes: tuple[str, ...]) -> Iterator
         for file in image_files(part / category):
             name = str(file.relative_to(part / category))
             yield Entry(category, name, str(file.relative_to(path)), WHOLE, file.stat().st_size)
+
+
+PACK_FORMAT = 1
+"""Raised whenever the same source would be packed to other pixels or files than before."""
+
+
+def pack_cards(dataset: str, home: Path) -> dict[int, dict[str, Any]]:
+    """What packs say of a data set as it is now (counts, mean, std, digest, ...), by input size.
+
+    Raises:
+        DataError: As :func:`pack_folder`.
+    """
+    label = pack_folder(dataset, 0, home).name.rsplit("-", 2)[0]
+    names = [path.name for path in (home / "packed").glob(f"{label}-*-*")]
+    sizes = sorted({int(size) for name in names if (size := name.rsplit("-", 2)[1]).isdigit()})
+    cards = {size: _packed_card(dataset, size, home) for size in sizes}
+    return {size: card for size, card in cards.items() if card}
+
+
+def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
+    """Where the decoded arrays of a data set lie, or would: another folder whenever its files have changed.
+
+    Raises:
+        DataError: The name is no data set, or its folder is missing or no image tree.
+    """
+    if dataset.startswith(FOLDER_PREFIX):
+        path = folder_path(dataset)
+        identity = [str(path), *file_marks(folder_layout(path))]
+        label = f"folder-{path.name}"
+    else:
+        if problem := dataset_problem(dataset):
+            raise DataError(problem)
+        identity = _pack_identity(dataset, home)
+        label = dataset
+    text = json.dumps([PACK_FORMAT, dataset, input_size, identity])
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:60]
+    return (
+        home
+        / "packed"
+        / f"{safe}-{input_size}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+    )
+
+
+def _pack_identity(dataset: str, home: Path) -> list[str]:
+    """What tells a pack from one of other pixels: published checksums, or the sizes and times of files."""
+    if dataset not in formats.LAYOUTS:
+        return [f"{archive.name}|{archive.md5}" for archive in DATASETS[dataset].archives]
+    place = locate(dataset, home)
+    if place is None:
+        return [formats.ORDER]
+    if place.path.name == ADOPTED:
+        return [formats.ORDER, ADOPTED, (adopted_card(dataset, home) or {}).get("digest", "")]
+    files = place.form.files if place.form else [place.path.name]
+    if place.checked:
+        known = {each.name: each.checksum for group in groups(DATASETS[dataset]) for each in group}
+        return [formats.ORDER, *(f"{file}|{known[file]}" for file in files)]
+    stats = [(file, (place.path / file).stat()) for file in files]
+    return [formats.ORDER, *(f"{file}|{stat.st_size}|{stat.st_mtime_ns}" for file, stat in stats)]
+
+
+def packed_digest(dataset: str, input_size: int, home: Path) -> str:
+    """Digest of a data set's pixels and labels as they are now; empty where it has not been decoded or is not here."""
+    return str(_packed_card(dataset, input_size, home).get("digest", ""))
+
+
+def _packed_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
+    try:
+        card = json.loads((pack_folder(dataset, input_size, home) / "card.json").read_text(encoding="utf-8"))
+    except (DataError, OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}

@@ -1,7 +1,7 @@
 """Tables -> text, one function a format. The same tables give the same bytes: no time, no order but the suite's.
 
 Adding a format is a template beside this file (or a function), a line in :data:`RENDERERS` and one in
-:data:`bench.catalog.FORMATS`.
+:data:`bench.report.render.FORMATS`.
 """
 
 import io
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.catalog import FORMATS
 from bench.errors import UsageError
-from bench.values import Row, Statistic, Suite, Table
+from bench.report.model import Row, Statistic, Table
+from bench.values import Suite
 
 STALE = "(stale)"
 """Mark of a figure that was made under conditions that have changed since."""
@@ -22,7 +22,7 @@ Renderer = Callable[[Sequence[Table], Suite, bool], str]
 
 
 def render(tables: Sequence[Table], format_: str, *, suite: Suite, best: bool = False) -> str:
-    """Render a suite's tables in one of :data:`bench.catalog.FORMATS`, ending with a newline.
+    """Render a suite's tables in one of :data:`bench.report.render.FORMATS`, ending with a newline.
 
     Raises:
         UsageError: There is no such format.
@@ -170,3 +170,10 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
         **figures,
         "runs": " ".join(run.run_id for run in row.runs if run.run_id),
     }
+
+
+FORMATS = {
+    "markdown": "a table for a README, from templates/markdown.j2",
+    "json": "every number with its runs, for programs",
+    "csv": "one line a row, for spreadsheets",
+}

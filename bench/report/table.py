@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.catalog import SMALL_INPUT, dataset_title, model_forms
-from bench.values import Cell, Outcome, Row, RunReference, Statistic, Suite, Table
+from bench.catalog.datasets import dataset_title
+from bench.catalog.models import SMALL_INPUT, model_forms
+from bench.report.model import Row, RunReference, Statistic, Table
+from bench.values import Cell, Outcome, Suite
 
 LARGEST_PERCENT = 100.0
 """A store turns infinity into 1.8e308, so anything above this is no accuracy."""

@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.devices import cpu_cores
-from bench.launch import ask_worker
-from bench.paths import write_atomically
+from bench.scheduler.calls import ask_worker
+from bench.scheduler.devices import cpu_cores
 from bench.values import Cell, Cost, cost_from_dict
+from bench.workspace.files import write_atomically
 
 LIBRARIES = ("torch", "torchvision", "timm", "fvcore")
 COST_FIELDS = ("params", "flops", "conv_linear_macs", "torch_macs", "uncounted")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from bench.errors import UsageError
-from bench.machine import cpu_name
+from bench.workspace.host import cpu_name
 
 CPU_SLOT_MB = 2_000
 """Memory that a cell on the CPU is taken to need when slots are counted."""

@@ -12,32 +12,39 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.devices import Slot
 from bench.errors import BenchError
-from bench.paths import CellFolder, write_atomically
-from bench.processes import started
+from bench.scheduler.devices import Slot
 from bench.values import Attempt, to_json
+from bench.workspace.files import write_atomically
+from bench.workspace.host import started
+from bench.workspace.paths import CellFolder
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
     from multiprocessing.process import BaseProcess
     from threading import Barrier
 
-WORKER = "bench.worker.__main__"
+
+WORKER = "bench.worker.main"
 """Named, never imported on this side: what a worker runs."""
+
+
 PRELOAD = "bench.worker.preload"
 """What the fork server imports before the first worker is asked for."""
+
+
 SERVER_DIED = 255
 """What multiprocessing reports of a process whose fork server is gone."""
+
+
 SERVER_ENVIRONMENT = {
     # numpy's BLAS starts its threads on import, and a process with threads is no good to fork; torch has its own
     "OPENBLAS_NUM_THREADS": "1",
@@ -150,84 +157,6 @@ def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
     }
 
 
-def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int) -> list[dict[str, Any]]:
-    """Have a worker process answer requests (``measure`` or ``pack``) on the CPU and wait for it.
-
-    Raises:
-        BenchError: The worker died without an answer; the text ends with its last line.
-    """
-    prepare([str(request.get("model", "")) for request in requests])
-    with _Question(command, requests, worker_environment(visible="", threads=threads)) as question:
-        return question.answers()
-
-
-def ask_side_by_side(
-    command: str, request: dict[str, Any], *, beside: int, threads: int, visible: str
-) -> list[dict[str, Any]]:
-    """Have several worker processes answer the same request (``probe``) at the same time, and wait for them.
-
-    A worker that dies answers with an ``error``, the last line that it wrote.
-    """
-    prepare([request["cell"]["model"]])
-    environment = worker_environment(visible=visible, threads=threads)
-    meet = multiprocessing.get_context("forkserver").Barrier(beside) if beside > 1 else None
-    answers = []
-    with ExitStack() as stack:
-        questions = [stack.enter_context(_Question(command, [request], environment, meet)) for _ in range(beside)]
-        for question in questions:
-            try:
-                answers += question.answers()
-            except BenchError as error:
-                answers.append({"error": str(error)})
-                if meet is not None:
-                    meet.abort()
-    return answers
-
-
-class _Question:
-    """Requests to a worker process of their own; an interrupt while it is waited for ends all workers."""
-
-    def __init__(
-        self,
-        command: str,
-        requests: list[dict[str, Any]],
-        environment: Mapping[str, str],
-        meet: "Barrier | None" = None,
-    ) -> None:
-        self._command = command
-        self._log = tempfile.NamedTemporaryFile("r", errors="replace")  # noqa: SIM115 - closed by leaving
-        self._receiver, sender = multiprocessing.Pipe(duplex=False)
-        self._process = _start(answer_as_worker, command, requests, sender, self._log.name, environment, meet)
-        sender.close()  # the worker's end is the only one now, so that its death is an end of file here
-
-    def answers(self) -> list[dict[str, Any]]:
-        """Wait for the answers.
-
-        Raises:
-            BenchError: The worker died without one; the text ends with its last line.
-        """
-        try:
-            answers: list[dict[str, Any]] = json.loads(self._receiver.recv_bytes())
-        except EOFError:
-            self._process.join()
-            lines = self._log.read().strip().splitlines() or ["no message"]
-            raise BenchError(
-                f"the worker for {self._command!r} ended with exit code {self._process.exitcode}: {lines[-1]}"
-            ) from None
-        except BaseException:
-            end_workers()
-            raise
-        self._process.join()
-        return answers
-
-    def __enter__(self) -> "_Question":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._receiver.close()
-        self._log.close()
-
-
 def end_workers() -> None:
     """End all workers of this process now: for a command that is interrupted while it waits for answers."""
     for process in multiprocessing.active_children():
@@ -248,9 +177,6 @@ def _start(target: Any, *arguments: Any) -> "ForkServerProcess":
             f"no worker can be started ({error or type(error).__name__}); python -c 'import {PRELOAD}' says why"
         ) from error
     return process
-
-
-# --- In the worker ---------------------------------------------------------------------------------------------------
 
 
 def run_worker(request: str, log: str, environment: Mapping[str, str]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import get_args
 
-from bench.devices import GPU_USABLE, Slot
-from bench.plan import makespan
+from bench.scheduler.devices import GPU_USABLE, Slot
+from bench.scheduler.estimates import makespan
 from bench.values import Cell, Execution, MemoryFormat, Mode, Precision
 
 CLEARLY = 1.1

@@ -1,15 +1,12 @@
 """Plan: what is to be done with a suite, from what is known of its cells. Starts nothing and asks no store."""
 
-import heapq
-import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
-from bench.catalog import DATASETS
-from bench.fingerprint import changes, fingerprint
+from bench.scheduler.estimates import SpeedHistory
 from bench.values import Cell, Cost, DataKey, Outcome, Plan, Suite, Task
+from bench.workspace.fingerprint import changes, fingerprint
 
 Selection = Literal["missing", "all", "failed", "stale"]
 
@@ -49,7 +46,7 @@ def make_plan(
         max_cells: Run no more than this many, the first ones of the suite.
     """
     ran = [(cell, outcomes[cell.id]) for cell in suite.cells if cell.id in outcomes]
-    speeds = Speeds.of([*history, *ran])
+    speeds = SpeedHistory.of([*history, *ran])
     tasks = []
     left = len(suite.cells) if max_cells is None else max_cells
     for cell in suite.cells:
@@ -62,32 +59,6 @@ def make_plan(
             Task(cell=cell, outcome=outcome, runs=runs, cost=cost, estimate_s=speeds.estimate(cell, cost, done))
         )
     return Plan(suite=suite, tasks=tuple(tasks))
-
-
-def with_estimates(plan: Plan, seconds: Mapping[str, float]) -> Plan:
-    """The plan with estimates, by cell id, where it had none."""
-    tasks = [
-        replace(task, estimate_s=seconds.get(task.cell.id)) if task.estimate_s is None else task for task in plan.tasks
-    ]
-    return replace(plan, tasks=tuple(tasks))
-
-
-def predicted(plan: Plan, slots: int) -> float | None:
-    """Seconds until the plan's cells are done on so many slots; None where one has no estimate."""
-    estimates = [task.estimate_s for task in plan.to_run]
-    known = [seconds for seconds in estimates if seconds is not None]
-    return makespan(known, slots) if len(known) == len(estimates) else None
-
-
-def makespan(seconds: Iterable[float], slots: int) -> float:
-    """When the last of some cells ends, in seconds, if each takes so long.
-
-    As the loop of ``bench run`` places them: the longest first, the next one on the slot that is free first.
-    """
-    free_at = [0.0] * slots
-    for duration in sorted(seconds, reverse=True):
-        heapq.heapreplace(free_at, free_at[0] + duration)
-    return max(free_at)
 
 
 def _is_selected(outcome: Outcome, select: Selection) -> bool:
@@ -126,67 +97,3 @@ def mark_stale(
         if stale := changes(outcome.fingerprint, current[cell.model, data]):
             marked[cell.id] = replace(outcome, stale=stale)
     return marked
-
-
-@dataclass(frozen=True)
-class Speeds:
-    """How fast cells ran before: what estimates are made of."""
-
-    epoch_s: Mapping[tuple[object, ...], float]
-    """Seconds an epoch, by everything that decides it."""
-    rates: Mapping[tuple[str, int], Sequence[float]]
-    """Forward multiply-adds a second of training of every cell that ran, by model and FLOPs of an image."""
-    nearest: dict[tuple[str, int], float] = field(default_factory=dict)
-    """Rates that were asked for."""
-
-    @classmethod
-    def of(cls, ran: Iterable[tuple[Cell, Outcome]]) -> "Speeds":
-        """Collect the speeds of the cells that have been timed."""
-        epochs: dict[tuple[object, ...], float] = {}
-        rates: dict[tuple[str, int], list[float]] = {}
-        for cell, outcome in ran:
-            if outcome.epoch_s:
-                epochs[_workload(cell)] = outcome.epoch_s
-            if outcome.images_per_s and outcome.cost:
-                flops = outcome.cost.flops
-                rates.setdefault((cell.model, flops), []).append(outcome.images_per_s * flops)
-        return cls(epochs, rates)
-
-    def estimate(self, cell: Cell, cost: Cost | None, epochs_done: int) -> float | None:
-        """Seconds for the epochs that are left; None where nothing comparable ran before.
-
-        The same workload is scaled by its epochs. Else the net that ran and is most like it, the same one or that of
-        the nearest FLOPs, is scaled by FLOPs, which is rough: small layers reach a smaller share of a machine's speed.
-        """
-        left = max(0, cell.recipe.epochs - epochs_done)
-        if (known := self.epoch_s.get(_workload(cell))) is not None:
-            return round(left * known, 1)
-        images = _train_images(cell)
-        if not self.rates or cost is None or images is None:
-            return None
-        return round(left * images * cost.flops / self._rate(cell.model, cost.flops), 1)
-
-    def _rate(self, model: str, flops: int) -> float:
-        """Multiply-adds a second of the net that is most like this one, the median of its runs."""
-
-        def distance(ran: tuple[str, int]) -> tuple[bool, float]:
-            return ran[0] != model, abs(math.log(ran[1] / flops))
-
-        if (model, flops) not in self.nearest:
-            least = min(distance(ran) for ran in self.rates)
-            found = [rate for ran, rates in self.rates.items() if distance(ran) == least for rate in rates]
-            self.nearest[model, flops] = statistics.median(found)
-        return self.nearest[model, flops]
-
-
-def _train_images(cell: Cell) -> int | None:
-    """Training images of an epoch, as published; None for a folder, which nobody has counted."""
-    if cell.dataset not in DATASETS:
-        return None
-    spec, limit = DATASETS[cell.dataset], cell.recipe.max_images_per_class
-    return spec.train_images if limit is None else min(spec.train_images, limit * spec.num_classes)
-
-
-def _workload(cell: Cell) -> tuple[object, ...]:
-    recipe = cell.recipe
-    return (cell.model, *cell.data_key, recipe.stem, recipe.batch_size, recipe.precision)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.journal import Event, read_cell
-from bench.paths import CellFolder
 from bench.values import Cell, Outcome, Suite
+from bench.workspace.journal import Event, read_cell
+from bench.workspace.paths import CellFolder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,96 +4,28 @@ Called by the command line before anything else happens. Imports neither torch n
 with a file at once, each as ``FILE:LINE:COLUMN: sentence``.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from bench.catalog import (
-    AUGMENTATIONS,
-    DATASETS,
-    DEFAULT_RECIPE,
-    FOLDER_INPUT_SIZE,
-    OPTIMIZERS,
-    SCHEDULES,
-    WARMUP,
-    default_stem,
-    model_forms,
-    nearest,
-    with_defaults,
-)
-from bench.errors import SuiteError, UsageError
-from bench.suite.document import Document, read, scalar
+from bench.catalog.datasets import DATASETS, FOLDER_INPUT_SIZE
+from bench.catalog.models import default_stem, model_forms
+from bench.catalog.training import AUGMENTATIONS, DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
+from bench.suite.document import Document
+from bench.suite.filters import axis_values
 from bench.suite.schema import (
-    AXES,
     CellMapping,
     ExcludeMapping,
     GridMapping,
     ModelMapping,
     RecipeMapping,
     SuiteMapping,
-    known_keys,
     sentence,
 )
-from bench.values import Cell, Choice, Execution, Recipe, Suite
+from bench.values import Cell, Choice, Recipe
 
-FILTER_AXES = (*AXES, "stem", "id")
 PathInFile = tuple[str | int, ...]
-
-
-def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
-    """Read a suite file.
-
-    Args:
-        path: The file.
-        overrides: ``recipe.KEY=VALUE`` strings, applied to every cell after everything else.
-
-    Raises:
-        SuiteError: The file cannot be read or is wrong; every fault is in it.
-        UsageError: An override is wrong.
-    """
-    file = Path(path)
-    if file.is_dir():
-        found = sorted(str(each) for each in file.glob("*.yaml"))
-        hint = f"; it holds {', '.join(found[:3])}" if found else ""
-        raise SuiteError([f"{path}: is a folder, not a suite file{hint}"])
-    try:
-        source = file.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        siblings = [str(each) for each in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
-        close = nearest(path, siblings)
-        raise SuiteError([f"{path}: there is no such file" + (f" (did you mean {close}?)" if close else "")]) from None
-    except OSError as error:
-        raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise SuiteError([f"{path}: is not UTF-8 text (byte {error.start})"]) from error
-    return parse_suite(source, path, overrides=overrides)
-
-
-def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Suite:
-    """Read a suite from its text; ``path`` is what faults call it. Raises as :func:`load_suite`."""
-    document = read(source)
-    if not document.faults and not isinstance(document.content, dict):
-        what = "is empty" if document.content is None else "must hold keys and values at its top"
-        document.fault((1, 1), f"the file {what}; README.md shows a suite file")
-    mapping = None if document.faults else _validate(document)
-    cells: list[Cell] = []
-    if mapping is not None:
-        cells = _Resolver(document, mapping, parse_overrides(overrides)).cells()
-    if document.faults or mapping is None:
-        faults = sorted(set(document.faults))
-        raise SuiteError([f"{path}:{line}:{column}: {text}" for (line, column), text in faults])
-    return Suite(
-        name=mapping.suite,
-        description=mapping.description,
-        path=path,
-        source=source,
-        cells=tuple(cells),
-        execution=Execution(**mapping.execution.model_dump()),
-    )
 
 
 def _validate(document: Document) -> SuiteMapping | None:
@@ -121,40 +53,6 @@ def _path_in(document: Document, loc: tuple[str | int, ...]) -> PathInFile:
         if (*path, part) in document.values:
             path = (*path, part)
     return path
-
-
-def parse_overrides(overrides: Sequence[str]) -> RecipeMapping | None:
-    """The ``--set`` strings as a recipe.
-
-    Raises:
-        UsageError: One is not ``recipe.KEY=VALUE``, or its key or value is wrong.
-    """
-    content: dict[str, Any] = {}
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        parts = key.strip().split(".")
-        if not equals or parts[0] != "recipe" or len(parts) not in (2, 3):
-            raise UsageError(f"--set {text}: write recipe.KEY=VALUE, e.g. recipe.epochs=1")
-        place = content
-        for part in parts[1:-1]:
-            place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            raise UsageError(f"--set {text}: {parts[1]} is set twice")
-        place[parts[-1]] = read(value).content if value.strip()[:1] in "[{" else scalar(value.strip())
-    if not content:
-        return None
-    try:
-        return TypeAdapter(RecipeMapping).validate_python(content)
-    except ValidationError as error:
-        faults = [_override_fault(each, overrides) for each in error.errors()]
-        raise UsageError("\n".join(dict.fromkeys(faults))) from None
-
-
-def _override_fault(error: Any, overrides: Sequence[str]) -> str:
-    path = tuple(part for part in error["loc"] if part not in OPTIMIZERS or error["type"] == "extra_forbidden")
-    words = [str(part) for part in path if isinstance(part, str)]
-    option = next((text for text in overrides if text.startswith("recipe." + words[0])), overrides[0])
-    return f"--set {option}: {sentence(error, ('recipe', *path))}"
 
 
 class _Resolver:
@@ -299,42 +197,3 @@ def _excludes(pattern: ExcludeMapping, cell: Cell) -> bool:
     axes = axis_values(cell)
     given = {axis: getattr(pattern, axis) for axis in pattern.model_fields_set}
     return bool(given) and all(fnmatchcase(axes[axis], str(value)) for axis, value in given.items())
-
-
-def axis_values(cell: Cell) -> dict[str, str]:
-    """What filters and exclude patterns are matched against."""
-    return {
-        "model": cell.model,
-        "dataset": cell.dataset,
-        "schedule": cell.schedule_name,
-        "seed": str(cell.seed),
-        "stem": cell.recipe.stem,
-        "id": cell.id,
-    }
-
-
-def filter_cells(suite: Suite, filters: Sequence[str]) -> Suite:
-    """The suite with only the cells that match: globs of one axis are alternatives, axes must all match.
-
-    Raises:
-        UsageError: A filter is not ``AXIS=GLOB``, its axis is unknown, or no cell is left.
-    """
-    wanted: dict[str, list[str]] = {}
-    for text in filters:
-        axis, equals, glob = text.partition("=")
-        if not equals or axis not in FILTER_AXES:
-            hint = nearest(axis, FILTER_AXES)
-            valid = f"did you mean {hint!r}?" if hint and equals else f"axes: {', '.join(FILTER_AXES)}"
-            raise UsageError(f"--filter {text}: write AXIS=GLOB ({valid})")
-        wanted.setdefault(axis, []).append(glob)
-    cells = [
-        cell
-        for cell in suite.cells
-        if all(any(fnmatchcase(axis_values(cell)[axis], glob) for glob in globs) for axis, globs in wanted.items())
-    ]
-    if not cells:
-        raise UsageError(f"--filter {' '.join(filters)}: matches none of the {len(suite.cells)} cells of {suite.path}")
-    return replace(suite, cells=tuple(cells))
-
-
-__all__ = ["axis_values", "filter_cells", "known_keys", "load_suite", "parse_overrides", "parse_suite"]

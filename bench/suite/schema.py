@@ -10,17 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from bench.catalog import (
-    AUGMENTATIONS,
-    OPTIMIZERS,
-    SCHEDULES,
-    WARMUP,
-    Option,
-    dataset_problem,
-    model_forms,
-    model_problem,
-    nearest,
-)
+from bench.catalog.datasets import dataset_problem
+from bench.catalog.models import model_forms, model_problem
+from bench.catalog.options import Option, nearest
+from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)

@@ -4,18 +4,14 @@ Only :class:`mlflow.MlflowClient` is used, never the fluent calls, which guess: 
 was killed FINISHED. What bench trusts is the tag ``bench.state``, written last.
 """
 
-import json
 import logging
 import os
-import re
-import shutil
-import sqlite3
 import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,25 +19,30 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from bench.errors import StoreError
-from bench.paths import empty_store_file, write_atomically
-from bench.processes import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
+from bench.tracking.database import SERVER_TIMEOUT_S, _check_server, _check_sqlite, _identity, _make_tables
+from bench.tracking.encoding import TAG_LIMIT, first_tags, is_orphan, outcome_tag, params_of, shorten, to_outcome
 from bench.tracking.reader import Reader, is_empty, local_folder
-from bench.tracking.uri import SQLITE, redact, redact_text, sqlite_path
-from bench.values import Cell, Outcome, Suite, cost_from_dict
+from bench.tracking.uri import redact, redact_text, sqlite_path
+from bench.values import Cell, Outcome, Suite
+from bench.workspace.host import PROCESS_TAGS
 
 PAGE = 1000
-NOTE_LIMIT = 15_000
-"""Characters of an experiment's note; MLflow takes 20,000."""
-TAG_LIMIT = 7_500
-"""Characters of a tag; MLflow cuts at 8,000."""
-SERVER_TIMEOUT_S = 5.0
+
+
 CLASHES = 5
 """How often the same rows may be written by others at the same moment before a write is given up."""
+
+
 GONE = "its process is gone; bench run goes on where it stopped"
+
+
 OUTCOME_TAGS = ("bench.cell", "bench.superseded", "bench.state", "bench.outcome", "mlflow.source.git.commit")
 """What :func:`to_outcome` and its caller read."""
+
+
 ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
 """What :func:`is_orphan` reads."""
+
 
 Written = TypeVar("Written")
 
@@ -364,176 +365,3 @@ class Store:
                 self.client.set_tag(run_id, "mlflow.note.content", note[:TAG_LIMIT])
                 self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
                 self.client.set_terminated(run_id, "FINISHED")
-
-
-def _make_tables(database: Path) -> None:
-    """Fill an empty database with MLflow's tables, whole or not at all.
-
-    MLflow makes them by all migrations of its history, which takes seconds; what comes out is kept in the user's cache
-    folder and copied the next time.
-    """
-    import mlflow
-
-    # in a file of its own: a death in the middle would leave tables that MLflow refuses from then on
-    made = database.with_name(f".{database.name}.new")
-    for left_over in (made, made.with_name(f"{made.name}-journal")):
-        left_over.unlink(missing_ok=True)
-    kept = empty_store_file(mlflow.__version__)
-    if not _copied(kept, made):
-        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{made}").search_experiments(max_results=1)
-        with closing(sqlite3.connect(made)) as connection, connection:
-            connection.execute("DELETE FROM experiments")  # the default one names this folder; MLflow makes it again
-        with suppress(OSError):  # a cache that cannot be written is no reason to fail
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(kept, made.read_bytes())
-    made.replace(database)
-
-
-def _copied(kept: Path, made: Path) -> bool:
-    """Copy a database that was kept, if there is one and sqlite finds no fault with it."""
-    try:
-        shutil.copyfile(kept, made)
-        with closing(sqlite3.connect(made)) as connection:
-            if connection.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not is_empty(made):
-                return True
-    except (OSError, sqlite3.Error):
-        pass
-    made.unlink(missing_ok=True)
-    return False
-
-
-def _identity(database: Path | None) -> tuple[int, int] | None:
-    """What tells a file from another of the same name; None where there is none."""
-    try:
-        stat = database.stat() if database else None
-    except OSError:
-        return None
-    return (stat.st_dev, stat.st_ino) if stat else None
-
-
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(16)
-
-
-def _check_sqlite(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise StoreError(f"the folder of the MLflow store {path} does not exist; make it, or name another store")
-    if path.is_dir():
-        raise StoreError(f"the MLflow store {path} is a folder, not a database file")
-    if path.exists() and path.stat().st_size and _first_bytes(path) != b"SQLite format 3\x00":
-        raise StoreError(f"the MLflow store {path} is not a sqlite database; name another with --tracking-uri")
-    for place in (path, path.parent):
-        if place.exists() and not os.access(place, os.W_OK):
-            raise StoreError(
-                f"the MLflow store {path} cannot be written: {place} is read-only for this user; name another with "
-                "--tracking-uri"
-            )
-    try:
-        # root may write read-only files, so only the attempt tells; opening for writing changes nothing
-        connection = sqlite3.connect(f"file:{path}?mode={'rw' if path.exists() else 'rwc'}", uri=True, timeout=20)
-        try:
-            connection.execute("BEGIN IMMEDIATE").connection.rollback()
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"the MLflow store {path} cannot be written: {error}; name another with --tracking-uri"
-        ) from error
-
-
-def _check_server(uri: str) -> None:
-    import requests
-
-    try:
-        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
-    except requests.RequestException as error:
-        raise StoreError(
-            f"the MLflow server {redact(uri)} does not answer ({type(error).__name__}); start it, or use another store "
-            "with --tracking-uri sqlite:///mlflow.db, or run with --offline and bring the runs there with bench sync"
-        ) from error
-    if answer.status_code >= 500:
-        raise StoreError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")
-
-
-def params_of(cell: Cell) -> dict[str, str]:
-    """A cell's axes and recipe as MLflow params with short keys."""
-    recipe = cell.recipe
-    params: dict[str, object] = {
-        "model": cell.model,
-        "dataset": cell.dataset,
-        "schedule": cell.schedule_name,
-        "seed": cell.seed,
-        "stem": recipe.stem,
-        "input_size": recipe.input_size,
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "augment": ", ".join(choice.name for choice in recipe.augment) or "none",
-        "label_smoothing": recipe.label_smoothing,
-        "precision": recipe.precision,
-        **({"max_images_per_class": recipe.max_images_per_class} if recipe.max_images_per_class else {}),
-        "optimizer": recipe.optimizer.name,
-        **recipe.optimizer.as_dict(),
-        "decay": cell.schedule.name,
-        **{f"decay_{key}": value for key, value in cell.schedule.as_dict().items()},
-    }
-    return {key: str(value) for key, value in params.items()}
-
-
-def first_tags(cell: Cell, suite_name: str, series: str) -> dict[str, str]:
-    """The tags that a cell's run is made with."""
-    return {
-        "bench.cell": cell.id,
-        "bench.suite": suite_name,
-        "bench.state": "running",
-        "bench.journal": series,
-        LEASE_TAG: str(int(time.time() + LEASE_S)),
-        **process_tags(),
-    }
-
-
-def outcome_tags(outcome: Outcome) -> dict[str, str]:
-    """What a run's tags say of its outcome; ``bench.state`` is written later than these."""
-    return {
-        "bench.outcome": outcome_tag(outcome),
-        "bench.attempt": str(outcome.attempts),
-        "bench.device": outcome.device,
-        "bench.execution": outcome.mode,
-        "bench.failure": outcome.kind,
-        "bench.reason": redact_text(outcome.reason)[:1000],
-    }
-
-
-def outcome_tag(outcome: Outcome) -> str:
-    """An outcome as the JSON of the tag ``bench.outcome``, exact to the last digit; without its run."""
-    content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
-    del content["run_id"], content["commit"], content["cell_id"], content["stale"]
-    return json.dumps(content, sort_keys=True)
-
-
-def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
-    """Read an outcome back from a run's tags. The state is that of ``bench.state``, which is written last."""
-    try:
-        content = json.loads(tags.get("bench.outcome", "{}"))
-    except ValueError:
-        content = {}
-    if content.get("cost"):
-        content["cost"] = cost_from_dict(content["cost"])
-    content["state"] = tags.get("bench.state", "running")
-    commit = tags.get("mlflow.source.git.commit", "")
-    return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})
-
-
-def is_orphan(tags: Mapping[str, str]) -> bool:
-    """Whether a run that MLflow calls running is a cell's whose process is gone."""
-    return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(tags)
-
-
-def shorten(markdown: str, hint: str) -> str:
-    """A markdown text within the limit of a note: first without its list of runs, then cut at a line."""
-    if len(markdown) <= NOTE_LIMIT:
-        return markdown
-    markdown = re.sub(r"<details>.*?</details>\n?", "", markdown, flags=re.DOTALL)
-    if len(markdown) > NOTE_LIMIT:
-        markdown = markdown[:NOTE_LIMIT].rpartition("\n")[0]
-    return f"{markdown}\n\n{hint}\n"

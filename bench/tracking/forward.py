@@ -19,12 +19,14 @@ from typing import Any
 from filelock import FileLock
 
 from bench.errors import StoreError
-from bench.journal import Event, fold, read_from
-from bench.paths import AttemptFolder, CellFolder, write_atomically
-from bench.processes import LEASE_S, LEASE_TAG
-from bench.tracking.store import Store, outcome_tags
+from bench.tracking.client import Store
+from bench.tracking.encoding import outcome_tags
 from bench.tracking.uri import redact
 from bench.values import Cell, Outcome
+from bench.workspace.files import write_atomically
+from bench.workspace.host import LEASE_S, LEASE_TAG
+from bench.workspace.journal import Event, fold, read_from
+from bench.workspace.paths import AttemptFolder, CellFolder
 
 TICK_S = 0.5
 LONGEST_TICK_S = 10.0

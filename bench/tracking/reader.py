@@ -1,6 +1,6 @@
 """The fast way to read a sqlite store: the standard library on MLflow's own tables, without importing mlflow.
 
-Called by :class:`bench.tracking.store.Store` only, which asks MLflow's public API wherever an answer here is None: for
+Called by :class:`bench.tracking.client.Store` only, which asks MLflow's public API wherever an answer here is None: for
 a database of another schema than the one that is written down here, and for one that cannot be read like this (one
 whose last writer died, say, which only a writer can repair). Nothing is ever written; a database that is not there, or
 has no tables yet, is empty.

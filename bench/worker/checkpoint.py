@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from bench.failpoint import failpoint
-from bench.paths import CellFolder, write_atomically
+from bench.workspace.failpoint import failpoint
+from bench.workspace.files import write_atomically
+from bench.workspace.paths import CellFolder
 
 KEPT = 2
 

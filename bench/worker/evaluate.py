@@ -17,11 +17,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from bench.journal import Journal
-from bench.paths import CellFolder, write_atomically
 from bench.values import Cell, Mode
-from bench.worker.data.load import TestingBatches
+from bench.worker.data.dataset import TestingBatches
 from bench.worker.step import Record, Work, memory_format, record_graph
+from bench.workspace.files import write_atomically
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder
 
 TOP_CLASSES = 5
 

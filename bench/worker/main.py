@@ -2,7 +2,8 @@
 
 ``run`` trains one attempt and leaves 0 (complete), 1 (failed), 3 (its folder cannot be written) or 130 (interrupted);
 everything else it has to say is in the journal. ``measure`` and ``pack`` read a JSON list of requests from standard
-input and answer in kind. Called by :mod:`bench.launch` in a fork of a process that has imported torch, or by hand on a
+input and answer in kind. Called by :mod:`bench.scheduler.launcher` in a fork of a process that has imported torch, or
+by hand on a
 machine that has torch and nothing else of bench's.
 """
 
@@ -20,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench.errors import STORAGE_ERRORS, BenchError, DivergedError
-from bench.journal import Journal
-from bench.machine import cpu_name
-from bench.paths import AttemptFolder, CellFolder, write_atomically
 from bench.values import Attempt, attempt_from_dict
+from bench.workspace.files import write_atomically
+from bench.workspace.host import cpu_name
+from bench.workspace.journal import Journal
+from bench.workspace.paths import AttemptFolder, CellFolder
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess as ParentProcess
@@ -46,7 +48,7 @@ def main() -> int:
 def answer(command: str, requests: list[dict[str, Any]], meet: "Barrier | None" = None) -> list[dict[str, Any]]:
     """Answer requests of a command that trains nothing; ``meet`` is where processes that are asked together wait."""
     if command == "probe":
-        from bench.worker.probe import measure
+        from bench.worker.speed import measure
 
         return [measure(request, meet) for request in requests]
     known = {"measure": answer_measure, "pack": answer_pack, "adopt": answer_adopt, "inspect": answer_inspect}
@@ -206,7 +208,7 @@ def answer_pack(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     digest, or an error."""
     import torch
 
-    from bench.worker.data.load import load
+    from bench.worker.data.dataset import load
 
     answers = []
     for request in requests:
@@ -230,7 +232,7 @@ def answer_pack(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def answer_adopt(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Adopt each ``{"dataset", "path", "data_home"}``; answers have the card, or an error."""
-    from bench.worker.data.official import adopt
+    from bench.worker.data.readers import adopt
 
     def one(request: dict[str, Any]) -> dict[str, Any]:
         return {"card": adopt(request["dataset"], Path(request["path"]), Path(request["data_home"]))}
@@ -239,8 +241,8 @@ def answer_adopt(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def answer_inspect(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each ``{"dataset", "data_home"}`` holds, see :mod:`bench.worker.data.duplicates`; or an error."""
-    from bench.worker.data.duplicates import inspect
+    """What each ``{"dataset", "data_home"}`` holds, see :mod:`bench.worker.data.contents`; or an error."""
+    from bench.worker.data.contents import inspect
 
     return [_or_error(request, lambda each: inspect(each["dataset"], Path(each["data_home"]))) for request in requests]
 
@@ -250,7 +252,3 @@ def _or_error(request: dict[str, Any], answer: Callable[[dict[str, Any]], dict[s
         return {**request, **answer(request)}
     except BenchError as error:
         return {**request, "error": str(error)}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

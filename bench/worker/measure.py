@@ -19,7 +19,7 @@ from torch.utils import flop_counter
 from bench.errors import BenchError, ModelError
 from bench.values import Cost, Stem
 from bench.worker import models
-from bench.worker.lazy import call_plainly
+from bench.worker.compat import call_plainly
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # fvcore scripts a loss that bench does not use, which torch deprecates

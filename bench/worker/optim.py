@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.optim.sgd import sgd
 
-from bench.catalog import OPTIMIZERS, SCHEDULES
+from bench.catalog.training import OPTIMIZERS, SCHEDULES
 from bench.values import Choice
-from bench.worker.lazy import call_plainly, plain_step
+from bench.worker.compat import call_plainly, plain_step
 
 SGD_OPTIONS = ("weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize")
 """What torch's function of a step takes of a parameter group."""

@@ -1,4 +1,4 @@
-"""What every worker needs, imported once: for the fork server of :mod:`bench.launch`, and for nothing else.
+"""What every worker needs, imported once: for the fork server of :mod:`bench.scheduler.launcher`, and for nothing else.
 
 Nothing is computed here and no thread is started: a process whose OpenMP or CUDA has begun is no good to fork.
 """
@@ -13,7 +13,7 @@ os.dup2(_nowhere, 1)  # whoever reads the scheduler's output must not wait for t
 
 import torch  # noqa: E402, F401
 
-from bench.worker.lazy import compiler_left_out  # noqa: E402
+from bench.worker.compat import compiler_left_out  # noqa: E402
 
 with compiler_left_out():
     import torchvision  # noqa: F401

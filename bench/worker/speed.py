@@ -1,6 +1,6 @@
 """Measure how fast a net trains in a mode, in a second or two: real steps on random images, nothing kept.
 
-Called by :mod:`bench.worker.__main__`, in as many processes at once as cells would run side by side, so that what they
+Called by :mod:`bench.worker.main`, in as many processes at once as cells would run side by side, so that what they
 take from each other (cores, caches, memory bandwidth) is in the figure.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.catalog import AUGMENTATIONS
+from bench.catalog.training import AUGMENTATIONS
 from bench.values import Attempt, Mode, cell_from_dict
 from bench.worker import models
 from bench.worker.data.batches import TestBatches, TrainBatches
@@ -35,7 +35,8 @@ MEETING_S = 300.0
 def measure(request: Mapping[str, Any], meet: "threading.Barrier | None") -> dict[str, Any]:
     """Answer ``{"cell", "num_classes", "mode", "device", "deterministic"}`` with what was measured, or an ``error``.
 
-    The answer holds ``images_per_s``, ``warm_up_s`` and ``peak_mb``; see :class:`bench.modes.Speed`. ``meet`` is passed
+    The answer holds ``images_per_s``, ``warm_up_s`` and ``peak_mb``; see :class:`bench.scheduler.modes.Speed`.
+    ``meet`` is passed
     by all processes that are measured together when they are warm. What fails here is no reason to fail a cell: a mode
     that cannot be used, or that has too little memory, is one that is not chosen.
     """

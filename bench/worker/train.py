@@ -1,6 +1,6 @@
 """The training loop of one cell: build, train, test each epoch, save.
 
-Called by :mod:`bench.worker.__main__` with a journal; never talks to a tracking store and never reads a suite. Every
+Called by :mod:`bench.worker.main` with a journal; never talks to a tracking store and never reads a suite. Every
 random number is a function of (seed, epoch, step), so that an attempt that goes on from a checkpoint repeats an
 undisturbed run to the bit.
 
@@ -20,13 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import DivergedError
-from bench.failpoint import failpoint
-from bench.fingerprint import fingerprint
-from bench.journal import Journal
-from bench.paths import CellFolder, write_atomically
 from bench.values import Attempt, Cell
 from bench.worker import checkpoint, models
-from bench.worker.data.load import Dataset, EpochBatches, load, odd_images, test_batches, train_batches
+from bench.worker.data.dataset import Dataset, EpochBatches, load, odd_images, test_batches, train_batches
 from bench.worker.evaluate import (
     EpochTiming,
     Tester,
@@ -37,6 +33,11 @@ from bench.worker.evaluate import (
 from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer, learning_rates
 from bench.worker.step import Step, make_step, memory_format
+from bench.workspace.failpoint import failpoint
+from bench.workspace.files import write_atomically
+from bench.workspace.fingerprint import fingerprint
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder
 
 CHECKPOINT_EVERY_S = 1.0
 """Least training time between checkpoints, so that a cell that is killed loses little."""

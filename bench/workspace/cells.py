@@ -9,19 +9,21 @@ import io
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from bench.journal import Event, Journal, fold, read_cell, read_from
-from bench.paths import CellFolder, cell_names, suite_file, suite_files, write_atomically
 from bench.values import Cell, Outcome, Suite, cell_from_dict, suite_from_dict, to_json
+from bench.workspace.files import write_atomically
+from bench.workspace.journal import Event, Journal, fold, read_cell, read_from
+from bench.workspace.locks import holding, is_held
+from bench.workspace.paths import CellFolder, cell_names, suite_file, suite_files
 
 RECENT = 200
 """Cells that estimates are made from."""
+
+
 GONE = "its process is gone; it goes on where it stopped"
 
 
@@ -89,33 +91,6 @@ def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:
     if outcome.state == "complete" and not folder.result.exists():
         return replace(outcome, state="interrupted", reason="its result was not written")
     return outcome
-
-
-@contextmanager
-def holding(path: Path) -> Iterator[bool]:
-    """Hold a lock file for a moment; False where somebody has it, True where it is ours or nobody could have it.
-
-    The kernel drops the lock of a process that dies, so a lock that is held means a living process.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        yield False
-        return
-    except OSError:
-        yield True  # a folder that cannot be written has no writer either
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def is_held(folder: CellFolder) -> bool:
-    """Whether a living scheduler or worker has this cell."""
-    with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
-        return not (free and idle)
 
 
 def settle(suite: Suite, home: Path) -> list[Cell]:

@@ -13,6 +13,17 @@ from pathlib import Path
 
 import psutil
 
+
+def cpu_name() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
 LEASE_S = 600.0
 """A run whose process cannot be looked at, because it is on another host, is taken for dead this long after its last
 sign of life. Long enough for clocks that differ by minutes and for stores that stay away for as long."""

@@ -8,7 +8,7 @@ event    other keys
 ======== ==============================================================================================================
 start    attempt, pid, device, device_name, mode (in words), epochs, environment (mapping), context (mapping of tags)
 resumed  epochs_done, steps_done: where the attempt goes on
-data     name, digest, classes, train_images, test_images, fingerprint (mapping, see :mod:`bench.fingerprint`)
+data     name, digest, classes, train_images, test_images, fingerprint (mapping, see :mod:`bench.workspace.fingerprint`)
 cost     the fields of :class:`bench.values.Cost`
 progress epoch (1-based), step, steps, images_per_s
 epoch    epoch (1-based, now done), metrics (mapping, e.g. ``test/top1``), epoch_s, images_per_s
@@ -29,8 +29,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.paths import CellFolder
 from bench.values import Outcome, cost_from_dict
+from bench.workspace.paths import CellFolder
 
 Event = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """Print how much sooner ``bench run`` ends than the plain script that people write, as whole processes.
 
-    python tests/performance/against_plain.py FOLDER [REPEATS]
+    python tests/benchmarks/against_plain.py FOLDER [REPEATS]
 
 FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. Both train two epochs in fp32 and test each. Every time
 holds everything: start-up, a new MLflow store, and decoding. ``untracked`` is the plain script without MLflow;

@@ -1,6 +1,6 @@
 """Print how fast photos become batches: this project's pipeline against torchvision's ImageFolder and DataLoader.
 
-Run ``python tests/performance/decoding.py FOLDER [WORKERS]``, FOLDER being CLASS/FILE with some tens of photos or more.
+Run ``python tests/benchmarks/decoding.py FOLDER [WORKERS]``, FOLDER being CLASS/FILE with some tens of photos or more.
 Both sides read, decode, cut out a random part at 224x224, mirror it half the time, and hand out batches of 64 as
 float32 from 0 to 1. torchvision's is the usual recipe with its defaults and processes that stay; this project's has as
 many threads, and the main thread turns each batch to float: in new memory each time, as torchvision's come, or, as a
@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from bench.worker.data import decode, views
+from bench.worker.data import crops, decode
 from bench.worker.data.stream import TrainFiles
 
 SIZE, BATCH, TIMES, REPEATS = 224, 64, 10, 9
@@ -118,7 +118,7 @@ def memory(folder: Path, workers: int) -> None:
 def shares(folder: Path) -> None:
     """Print CPU time an image with single ideas left out."""
     batches = _train_files(folder, workers=1)
-    frame, scales = decode.jpeg_frame, views.SCALES
+    frame, scales = decode.jpeg_frame, crops.SCALES
 
     def uncut(data: bytes | memoryview) -> decode.Frame | None:
         found = frame(data)
@@ -137,12 +137,12 @@ def shares(folder: Path) -> None:
     spent: dict[str, list[float]] = {name: [] for name in variants}
     for epoch in range(REPEATS):
         for name, (read, allowed) in variants.items():
-            decode.jpeg_frame, views.SCALES = read, allowed  # type: ignore[assignment]
+            decode.jpeg_frame, crops.SCALES = read, allowed  # type: ignore[assignment]
             began, count = time.process_time(), 0
             for images, _ in batches.epoch(epoch):
                 count += len(images)
             spent[name].append((time.process_time() - began) / count * 1000)
-    decode.jpeg_frame, views.SCALES = frame, scales
+    decode.jpeg_frame, crops.SCALES = frame, scales
     for name, found in spent.items():
         print(
             f"{name:<24}{statistics.median(found):>8.2f} ms of a core an image  ({min(found):.2f} to {max(found):.2f})"

@@ -1,6 +1,6 @@
 """Print how much sooner a grid of small cells ends than the same cells as separate commands, one after the other.
 
-    python tests/performance/grid.py FOLDER [CELLS]
+    python tests/benchmarks/grid.py FOLDER [CELLS]
 
 FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. Each side begins with an empty folder; the images are
 decoded before. Also printed: the time that the grid was predicted to take, which needs one cell that ran before.

@@ -1,6 +1,6 @@
 """Print how near a cell's training comes to the bare loop of forward, backward and step on a ready batch.
 
-    python tests/performance/limit.py FOLDER [THREADS]
+    python tests/benchmarks/limit.py FOLDER [THREADS]
 
 FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. A cell's side is bench's own epoch: loading, crop and flip,
 journal, progress and checkpoints, without the test of its epochs. Both sides have the same settings and a worker's
@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from bench.catalog import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
-from bench.journal import Journal
-from bench.launch import SERVER_ENVIRONMENT
-from bench.paths import CellFolder
+from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
+from bench.scheduler.launcher import SERVER_ENVIRONMENT
 from bench.values import Attempt, Cell, Mode, Recipe
 from bench.worker import models, train
 from bench.worker.data.batches import TrainBatches
 from bench.worker.data.pack import pack
 from bench.worker.step import Step, make_step
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder
 
 NETS = (("resnet18", 1, 3), ("shufflenet_v2_x0_5", 3, 5))
 """Net, epochs a turn, turns."""

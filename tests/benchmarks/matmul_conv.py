@@ -1,6 +1,6 @@
 """Print what is gained by multiplying matrices where few pixels are left, see bench/worker/models/products.py.
 
-    python tests/performance/products.py [THREADS]
+    python tests/benchmarks/matmul_conv.py [THREADS]
 
 First per net: images a second of forward, backward and step on a ready batch, the net as it was built and as it is
 trained on a CPU, and their ratio. Then 1x1 convolutions alone, forward and backward: how many times quicker the product
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from bench.launch import SERVER_ENVIRONMENT
+from bench.scheduler.launcher import SERVER_ENVIRONMENT
 from bench.worker import models
 
 NETS = (("resnet18", 8), ("resnet50", 3), ("shufflenet_v2_x0_5", 40), ("mobilenet_v2", 10), ("efficientnet_b0", 6))

@@ -1,6 +1,6 @@
 """Print how much faster channels_last and bf16 train than the plain layout in fp32, per net, on this machine's CPU.
 
-Run ``python tests/performance/memory_format.py [THREADS]``. Each figure is the median of interleaved repeats; the last
+Run ``python tests/benchmarks/memory_format.py [THREADS]``. Each figure is the median of interleaved repeats; the last
 three columns are ratios to the first.
 """
 

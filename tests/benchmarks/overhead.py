@@ -1,6 +1,6 @@
 """Print how long a slot stands idle between two cells, against a worker that is started as a fresh Python.
 
-    python tests/performance/overhead.py [FOLDER] [CELLS]
+    python tests/benchmarks/overhead.py [FOLDER] [CELLS]
 
 FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images; without it the embedded digits are used. One slot, one cell
 after the other: the time from a cell's last event to the moment when the next net sees its first training batch. Also

@@ -1,6 +1,6 @@
 """What people write: a plain training script of torchvision's transforms, ImageFolder and DataLoader, to compare with.
 
-    python tests/performance/plain_training.py FOLDER MODEL EPOCHS [TRACKING-URI]
+    python tests/benchmarks/plain_training.py FOLDER MODEL EPOCHS [TRACKING-URI]
 
 FOLDER has train/CLASS/ and test/CLASS/. SGD with momentum and cosine decay, batches of 128, crop and flip, fp32, a test
 of all test images each epoch; with an address the run is tracked by MLflow, as bench tracks it. Nothing here is tuned

@@ -1,6 +1,6 @@
 """Print how long bench takes to start and to read: help, a plan of 10,000 cells, a report over 10,000 runs in sqlite.
 
-Run ``python tests/performance/reading.py [REPEATS]``. Each figure is the median of interleaved repeats in processes of
+Run ``python tests/benchmarks/reading.py [REPEATS]``. Each figure is the median of interleaved repeats in processes of
 their own, with the most memory that any of them had; the last lines compare the report's fast path with MLflow's
 public API, in seconds, as a ratio and byte for byte. The store is filled in a temporary folder with 10,000 runs of 30
 metrics, 12 params and the tags that bench writes, which takes half a minute.
@@ -78,7 +78,7 @@ def run(command: Sequence[str]) -> tuple[float, float, str]:
 
 def make_store(suite: "Suite") -> None:
     """Fill ``mlflow.db`` in the current folder with a run a cell."""
-    from filling import empty_store, fill, fill_suite_run, run_of
+    from helpers.mlflow_db import empty_store, fill, fill_suite_run, run_of
 
     from bench.values import Cost, Outcome
 
@@ -114,7 +114,7 @@ def make_store(suite: "Suite") -> None:
 
 def keep_costs(suite: "Suite") -> None:
     """Keep a figure for every net where ``bench plan`` looks, as if each had been measured once."""
-    from bench import costs
+    from bench.scheduler import costs
 
     fields = {"params": 11_173_962, "flops": 556_651_520, "conv_linear_macs": 555_000_000, "torch_macs": 555_000_000}
     setattr(costs, "ask_worker", lambda _kind, requests, **_: [{**fields, "uncounted": []} for _ in requests])  # noqa: B010

@@ -1,6 +1,6 @@
 """Print what tracking costs cells: the same training with a sqlite store and with --offline.
 
-Run ``python tests/performance/tracking_cost.py [REPEATS [EPOCHS]]``. Each repeat is two whole ``bench run`` of two
+Run ``python tests/benchmarks/tracking_cost.py [REPEATS [EPOCHS]]``. Each repeat is two whole ``bench run`` of two
 cells, side by side on half of the CPU's cores each, so that whatever the scheduler does is taken from them: once with a
 store that is made anew and once without one, each in a folder of its own, first one and then the other. Compared are
 the seconds of all epochs as the journals tell them, and the processor seconds of the scheduler, whose forwarder shares

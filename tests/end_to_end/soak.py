@@ -1,6 +1,6 @@
 """Soak: a suite of 20 small cells whose workers and schedulers are killed at random, compared with an undisturbed run.
 
-    python tests/soak.py --minutes 10 --seed 0
+    python tests/end_to_end/soak.py --minutes 10 --seed 0
 
 Kills for that long, lets the suite end, and compares all weights, all metric points in MLflow and the table with a run
 of the same suite that nobody disturbed. Exit code 1 if anything was lost, doubled or different. Not part of the tests:
@@ -20,8 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from conftest import TINY_MODEL
-from harness import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from conftest import TINY_MODEL  # noqa: E402
+from helpers.cli import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers  # noqa: E402
 
 EPOCHS, SEEDS = 90, 10
 SUITE = f"""suite: tiny

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import cli
-from bench.cli.common import columns
+from bench.cli.output import columns
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GOOD = "suite: tiny\nrecipe: {epochs: 1}\ngrid: {model: resnet18, dataset: digits, schedule: cosine}\n"
 
 
@@ -169,7 +169,7 @@ def test_measure_prints_exact_counts_as_json(project: Path) -> None:
 
 def test_measure_remembers_what_it_has_measured(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = invoke("measure", "squeezenet1_1").output
-    monkeypatch.delattr("bench.costs.ask_worker")
+    monkeypatch.delattr("bench.scheduler.costs.ask_worker")
     assert invoke("measure", "squeezenet1_1").output == first
 
 

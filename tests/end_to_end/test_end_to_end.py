@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import (
+from helpers.cli import (
     Done,
     assert_equal_weights,
     bench,
@@ -22,7 +22,7 @@ from harness import (
 )
 from safetensors.numpy import load_file
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

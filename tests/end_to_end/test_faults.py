@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import (
+from helpers.cli import (
     assert_equal_weights,
     bench,
     cell_folders,

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from bench.catalog import DATASETS, Archive
+from bench.catalog.datasets import DATASETS, Archive
 from bench.worker.data.pack import channel_statistics
 
 Pixels = npt.NDArray[np.uint8]

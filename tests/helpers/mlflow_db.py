@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.tracking.store import first_tags, outcome_tags, params_of
+from bench.tracking.encoding import first_tags, outcome_tags, params_of
 from bench.values import Cell, Outcome, Suite
 
 

@@ -12,7 +12,7 @@ import scipy.io
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from bench.catalog import CLOTHES, DATASETS
+from bench.catalog.datasets import CLOTHES, DATASETS
 
 WNIDS = ("n01440764", "n01443537", "n01484850")
 IDS = {"n01440764": 2, "n01443537": 3, "n01484850": 1}

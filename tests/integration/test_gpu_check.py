@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CHECK = Path(__file__).parent / "gpu" / "check.py"
+CHECK = Path(__file__).parents[1] / "benchmarks" / "gpu" / "check.py"
 
 
 def check(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filling import FilledRun, empty_store, fill, fill_suite_run, run_of
+from helpers.mlflow_db import FilledRun, empty_store, fill, fill_suite_run, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import history
-from bench.cli.common import known_outcomes
-from bench.cli.report import FORMAT_NAMES, render_suites, stored_suites
+from bench.api import known_outcomes, render_suites, stored_suites
+from bench.cli.report import FORMAT_NAMES
 from bench.errors import StoreError
-from bench.paths import CellFolder
 from bench.suite import parse_suite
 from bench.tracking import Store
 from bench.tracking.reader import KNOWN, Reader, local_folder, newest_revision
 from bench.values import Cell, Cost, Outcome, Suite
+from bench.workspace import cells
+from bench.workspace.paths import CellFolder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -309,7 +309,7 @@ def test_a_command_that_reads_a_sqlite_store_does_not_import_mlflow(database: Pa
     runs = [run_of(cell, result(cell), suite.name) for cell in suite.cells]
     fill(database, suite.name, [*runs, fill_suite_run(database, suite)])
     script = (
-        "import sys, json\nfrom bench import costs\nfrom bench.cli import cli\n"
+        "import sys, json\nfrom bench.scheduler import costs\nfrom bench.cli import cli\n"
         "costs.ask_worker = lambda kind, requests, **_: [{'error': 'not here'} for _ in requests]\n"
         f"try: cli({arguments.split()!r})\nexcept SystemExit as done: assert not done.code, done.code\n"
         "print(json.dumps([name for name in ('mlflow', 'sqlalchemy', 'torch') if name in sys.modules]))"
@@ -344,7 +344,7 @@ def test_the_journal_of_a_cell_that_a_store_has_whole_is_not_read(
         read.append(cell_id)
         return Outcome(cell_id=cell_id, state="missing")
 
-    monkeypatch.setattr(history, "read_outcome", read_outcome)
+    monkeypatch.setattr(cells, "read_outcome", read_outcome)
     for cell in suite.cells[:8]:
         CellFolder.of(project / ".bench", cell.id).root.mkdir(parents=True)
     outcomes = Store(f"sqlite:///{database}").outcomes(suite.name)

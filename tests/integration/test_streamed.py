@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import MakeCell
-from harness import bench
-from miniatures import (
+from helpers.cli import bench
+from helpers.tiny_imagenet import (
     FORMS,
     TEST,
     TRAIN,
@@ -30,28 +30,29 @@ from miniatures import (
     write_imagenet,
 )
 
-from bench import prepared
-from bench.catalog import AUGMENTATIONS, DATASETS, with_defaults
+from bench.catalog.datasets import DATASETS
+from bench.catalog.training import AUGMENTATIONS, with_defaults
+from bench.datasets import prepared
+from bench.datasets.manual import rank
+from bench.datasets.prepared import augmentation_problem, index_folder, look
 from bench.errors import DataError
-from bench.journal import Journal, read_from
-from bench.layouts import rank
-from bench.paths import CellFolder
-from bench.prepared import augmentation_problem, index_folder, look
 from bench.report.table import build_tables
 from bench.suite import parse_suite
 from bench.values import Attempt, Cell, Choice, DataKey, Mode, Recipe, cell_from_dict
-from bench.worker import probe
+from bench.worker import speed
 from bench.worker.data import index as indexing
 from bench.worker.data.batches import Batch
+from bench.worker.data.dataset import StreamedTestBatches, StreamedTrainBatches, load, odd_images
 from bench.worker.data.index import IndexedDataset, index
-from bench.worker.data.load import StreamedTestBatches, StreamedTrainBatches, load, odd_images
 from bench.worker.data.pack import PackedDataset
 from bench.worker.data.stream import TestFiles, TrainFiles
 from bench.worker.train import InterruptedTrainingError
 from bench.worker.train import run as train
+from bench.workspace.journal import Journal, read_from
+from bench.workspace.paths import CellFolder
 
 CPU = torch.device("cpu")
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def choice(name: str, **options: object) -> Choice:
@@ -437,11 +438,11 @@ def test_the_speed_of_a_cell_on_streamed_images_can_be_measured(
     make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("WARM_UP_STEPS", "LEAST_STEPS"):
-        monkeypatch.setattr(probe, name, 1)
+        monkeypatch.setattr(speed, name, 1)
     cell = make_cell(dataset="imagenet", augment=(RESIZED_CROP, FLIP), input_size=32, batch_size=4, stem="standard")
     mode = {"threads": 1}
     request = {"cell": asdict(cell), "num_classes": 10, "mode": mode, "device": "cpu", "deterministic": False}
-    assert probe.measure(request, None).keys() == {"images_per_s", "warm_up_s", "peak_mb"}
+    assert speed.measure(request, None).keys() == {"images_per_s", "warm_up_s", "peak_mb"}
 
 
 # --- Whole runs ------------------------------------------------------------------------------------------------------

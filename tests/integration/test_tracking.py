@@ -16,13 +16,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from bench.errors import StoreError
-from bench.journal import Journal
-from bench.paths import CellFolder
-from bench.processes import process_tags
 from bench.tracking import Forwarder, Store, redact, resolve_uri, store_exists
+from bench.tracking.encoding import shorten, to_outcome
 from bench.tracking.forward import pause_after
-from bench.tracking.store import shorten, to_outcome
 from bench.values import Cell, Suite
+from bench.workspace.host import process_tags
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Generator, Tensor
 
-from bench.catalog import AUGMENTATIONS
+from bench.catalog.training import AUGMENTATIONS
 from bench.values import Choice
 from bench.worker.data.augment import Augmentation
 from bench.worker.data.pack import PackedDataset

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.catalog import DATASETS, FOLDER_PREFIX, dataset_problem
+from bench.catalog.datasets import DATASETS, FOLDER_PREFIX, dataset_problem
+from bench.datasets.image_folder import folder_layout, folder_path, image_files
 from bench.errors import DataError
-from bench.fetch import folder_layout, folder_path, image_files
 from bench.worker.data.decode import BrokenImageError, Member, pixels_of
+from bench.worker.data.image_folder import RawDataset, decoders
 from bench.worker.data.index import index
-from bench.worker.data.sources import RawDataset, decoders
 
 EXAMPLES = 5
 """Examples of each kind that are named."""

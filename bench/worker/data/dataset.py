@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.catalog import AUGMENTATIONS
-from bench.layouts import rank
-from bench.prepared import limited_digest, streams
+from bench.catalog.training import AUGMENTATIONS
+from bench.datasets.manual import rank
+from bench.datasets.prepared import limited_digest, streams
 from bench.values import Choice, DataKey, Recipe
 from bench.worker.data.batches import (
     Batch,
@@ -29,11 +29,11 @@ from bench.worker.data.batches import (
     mean_colour,
     upload,
 )
+from bench.worker.data.crops import View, centre_view, random_view
+from bench.worker.data.image_folder import Labels
 from bench.worker.data.index import IndexedDataset, index, open_index
 from bench.worker.data.pack import PackedDataset, open_pack, pack
-from bench.worker.data.sources import Labels
 from bench.worker.data.stream import TestFiles, TrainFiles, ViewOf
-from bench.worker.data.views import View, centre_view, random_view
 
 STREAMED_TEST_BATCH = 100
 """Images a test batch at most, where they are large: what a net computes of 500 of them would fill a GPU."""
@@ -125,7 +125,7 @@ def load(key: DataKey, home: Path, *, workers: int, folder: Path | None = None) 
 
 
 def limited(packed: PackedDataset, limit: int) -> PackedDataset:
-    """The first images of each class by :func:`bench.layouts.rank`, at most ``limit`` of each split; copied.
+    """The first images of each class by :func:`bench.datasets.manual.rank`, at most ``limit`` of each split; copied.
 
     Packed images have no names: the place in the split, in decimal, stands for one.
     """

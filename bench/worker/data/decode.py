@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 from bench.errors import DataError
-from bench.worker.data.views import View
+from bench.worker.data.crops import View
 
 Pixels = npt.NDArray[np.uint8]
 

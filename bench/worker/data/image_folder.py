@@ -1,7 +1,7 @@
 """Loaders: from what a package brings, or a folder of images, to arrays of pixels.
 
 Each built-in data set's loader is called with the data folder and returns all of it, decoded, at its native size; those
-of data sets that are fetched are in :mod:`bench.worker.data.official`. Called once, by :mod:`bench.worker.data.pack`.
+of data sets that are fetched are in :mod:`bench.worker.data.readers`. Called once, by :mod:`bench.worker.data.pack`.
 
 Shapes: N images, C channels (1 or 3), H and W pixels.
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.catalog import DATASETS
+from bench.catalog.datasets import DATASETS
+from bench.datasets.image_folder import folder_layout, image_names
 from bench.errors import DataError
-from bench.fetch import folder_layout, image_names
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

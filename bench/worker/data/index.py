@@ -28,16 +28,16 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.catalog import DATASETS, FOLDER_PREFIX
+from bench.catalog.datasets import DATASETS, FOLDER_PREFIX
+from bench.datasets.image_folder import folder_layout, folder_path
+from bench.datasets.manual import Entry, find, first_by_rank, shortfalls
+from bench.datasets.prepared import folder_entries, index_folder
+from bench.datasets.splits import WHOLE
 from bench.errors import DataError
-from bench.fetch import folder_layout, folder_path
-from bench.layouts import Entry, find, first_by_rank, shortfalls
-from bench.layouts.parts import WHOLE
-from bench.paths import replacing, write_atomically
-from bench.prepared import folder_entries, index_folder
+from bench.worker.data.cache import made_once, refusals
 from bench.worker.data.decode import Member
-from bench.worker.data.once import made_once, refusals
-from bench.worker.data.sources import Labels
+from bench.worker.data.image_folder import Labels
+from bench.workspace.files import replacing, write_atomically
 
 PLACE = np.dtype(
     [("name", "<i8"), ("length", "<i4"), ("archive", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("label", "<i4")]
@@ -262,9 +262,9 @@ def sampled_statistics(files: IndexedFiles, workers: int) -> tuple[tuple[float, 
     The sample is the centres of up to ``SAMPLE`` images in a seeded order, at ``SAMPLE_SIZE`` pixels.
     """
     from bench.worker.data.batches import derived_seed
+    from bench.worker.data.crops import View, centre_view
     from bench.worker.data.pack import channel_statistics
     from bench.worker.data.stream import TrainFiles
-    from bench.worker.data.views import View, centre_view
 
     def centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> View:  # noqa: ARG001 - a ViewOf
         return centre_view(height, width, size=size)

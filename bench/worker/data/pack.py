@@ -19,13 +19,15 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from bench.catalog import DATASETS, FOLDER_PREFIX
+from bench.catalog.datasets import DATASETS, FOLDER_PREFIX
+from bench.datasets.checksums import file_digest
+from bench.datasets.image_folder import folder_path
+from bench.datasets.prepared import pack_folder
 from bench.errors import DataError
-from bench.fetch import file_digest, folder_path, pack_folder
-from bench.paths import replacing, write_atomically
-from bench.worker.data import sources
-from bench.worker.data.once import made_once, refusals
-from bench.worker.data.sources import Images, Labels, RawDataset
+from bench.worker.data import image_folder
+from bench.worker.data.cache import made_once, refusals
+from bench.worker.data.image_folder import Images, Labels, RawDataset
+from bench.workspace.files import replacing, write_atomically
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 RESIZE_BATCH = 1000
@@ -138,7 +140,7 @@ def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:
 
 def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
     if dataset.startswith(FOLDER_PREFIX):
-        return sources.folder(folder_path(dataset), input_size)
+        return image_folder.folder(folder_path(dataset), input_size)
     loader = DATASETS[dataset].loader
     if loader is None:
         raise DataError(f"{dataset} is read file by file and not packed")

@@ -1,6 +1,7 @@
 """Loaders of the data sets that people keep in several forms: ``cifar10``, ``cifar100`` and ``fashion_mnist``.
 
-Whatever form they lie in (:mod:`bench.forms`), pixels, labels and order come out the same: the images of each split are
+Whatever form they lie in (:mod:`bench.datasets.formats`), pixels, labels and order come out the same: the images of
+each split are
 sorted by the SHA-256 of their label and pixels, because a folder of images has kept no other order. So a data set's
 digest, and a training on it, do not depend on where it came from.
 
@@ -25,16 +26,17 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bench import forms
-from bench.catalog import DATASETS
+from bench.catalog.datasets import DATASETS
+from bench.datasets import formats
+from bench.datasets.checksums import archive_problem, part_problem
+from bench.datasets.formats import Form, Place
+from bench.datasets.status import ADOPTED, adopted_card, groups, locate
 from bench.errors import DataError
-from bench.fetch import ADOPTED, adopted_card, archive_problem, groups, locate, part_problem
-from bench.forms import Form, Place
 from bench.worker.data import pickles
-from bench.worker.data.sources import Images, Labels, RawDataset
+from bench.worker.data.image_folder import Images, Labels, RawDataset
 
 Read = Callable[[str], bytes]
-"""From the name of a file in a :class:`bench.forms.Form` to its content."""
+"""From the name of a file in a :class:`bench.datasets.formats.Form` to its content."""
 
 LARGEST = 1_000_000_000
 """Bytes that a data set may unpack to; the CIFARs hold 185 MB. A bomb is refused before it fills the memory."""
@@ -209,7 +211,7 @@ def _open(name: str, place: Place) -> tuple[Form, Read]:
     if place.form:
         return place.form, lambda file: _bounded(place.path / file)
     content = _unpacked(name, place.path)
-    found = forms.recognise(name, sorted(content))
+    found = formats.recognise(name, sorted(content))
     if found.form is None:
         held = ", ".join(sorted({file.rpartition("/")[2] for file in content})[:6]) or "nothing"
         why = f"{found.problem}; {found.remedy}" if found.problem else f"it holds {held}"
@@ -366,8 +368,8 @@ def _parquet(name: str, files: Sequence[str], content: Read, path: Path) -> tupl
 
 
 def _pictures(name: str, files: Sequence[str], content: Read, path: Path) -> tuple[Images, Labels]:
-    known = forms.class_labels(name)
-    labels = [label for file in files if (label := forms.label_of(file, known)) is not None]
+    known = formats.class_labels(name)
+    labels = [label for file in files if (label := formats.label_of(file, known)) is not None]
     images = _decoded(name, len(files), ((str(path / file), content(file)) for file in files))
     return images, np.array(labels, dtype=np.int64)
 
@@ -385,7 +387,7 @@ def _decoded(name: str, count: int, files: Iterator[tuple[str, bytes]]) -> Image
             try:
                 with Image.open(io.BytesIO(data)) as image:
                     if image.format not in LOSSLESS:
-                        raise DataError(f"{forms.lossy_problem(where)} ({image.format}); {forms.lossy_remedy('')}")
+                        raise DataError(f"{formats.lossy_problem(where)} ({image.format}); {formats.lossy_remedy('')}")
                     if image.size != size:  # before anything is decoded
                         raise DataError(
                             f"{where} has {image.width}x{image.height} pixels instead of {size[0]}x{size[1]}"
@@ -408,7 +410,7 @@ def adopt(name: str, path: Path, home: Path) -> dict[str, Any]:
     """
     from bench.worker.data.pack import content_digest, write_whole
 
-    place = forms.find(name, path)
+    place = formats.find(name, path)
     raw = read(name, place)
     card = {
         "name": name,

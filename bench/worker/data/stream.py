@@ -31,8 +31,8 @@ from torch import Generator, Tensor
 
 from bench.errors import DataError
 from bench.worker.data.batches import derived_seed
+from bench.worker.data.crops import NUMBERS, View, centre_view, random_view
 from bench.worker.data.decode import BrokenImageError, Choose, Decoder, Member, Pixels
-from bench.worker.data.views import NUMBERS, View, centre_view, random_view
 
 AHEAD = 3
 """Batches that are decoded or being decoded beside the one that was handed out."""

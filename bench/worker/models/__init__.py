@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.catalog import MODELS, model_problem
+from bench.catalog.models import MODELS, model_problem
 from bench.errors import ModelError
 from bench.values import Stem
-from bench.worker.models.products import as_products
+from bench.worker.models.matmul_conv import as_products
 
 AUXILIARY = {"googlenet", "inception_v3"}
 """torchvision nets with extra training heads, which are left out: the table compares single classifiers."""
@@ -27,7 +27,7 @@ def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
     """Build a net with fresh weights from torch's global random generator.
 
     Args:
-        model: A name of :data:`bench.catalog.MODELS`, ``timm/NAME`` or ``path/to/file.py:function``.
+        model: A name of :data:`bench.catalog.models.MODELS`, ``timm/NAME`` or ``path/to/file.py:function``.
         stem: ``small`` for the form for 32-pixel images, ``standard`` for the net as its authors built it.
         num_classes: Outputs of the head.
 

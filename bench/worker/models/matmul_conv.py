@@ -3,7 +3,7 @@
 Nets that were made for large images leave few pixels of small ones: ResNet's last stage sees one pixel of 32x32. There
 torch's convolution takes longer than its arithmetic: every call has to be prepared, and where a 3x3 kernel meets one
 pixel and else only padding, all of it is read, multiplied, and given a gradient in a layout that has to be changed.
-``tests/performance/products.py`` prints how much is gained.
+``tests/benchmarks/matmul_conv.py`` prints how much is gained.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Check and time training on a GPU in one command of at most ten minutes, with a short table last.
 
-    python tests/gpu/check.py [FOLDER] [--minutes 10] [--output DIR] [--only CHECK] [--suite] [--dry]
+    python tests/benchmarks/gpu/check.py [FOLDER] [--minutes 10] [--output DIR] [--only CHECK] [--suite] [--dry]
 
 FOLDER is an ImageFolder tree of CIFAR-10 (train/CLASS/, test/CLASS/); without it the checks that need it are left out.
 Every check runs in a process of its own, the most important first, as long as there is time; what one finds is written
@@ -32,13 +32,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-from bench.catalog import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults  # noqa: E402
-from bench.journal import fold, read_cell  # noqa: E402
-from bench.paths import CellFolder, write_atomically  # noqa: E402
+from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults  # noqa: E402
 from bench.values import Attempt, Cell, Mode, OptionValue, Outcome, Recipe, to_json  # noqa: E402
+from bench.workspace.files import write_atomically  # noqa: E402
+from bench.workspace.journal import fold, read_cell  # noqa: E402
+from bench.workspace.paths import CellFolder  # noqa: E402
 
 if TYPE_CHECKING:
     from threading import Barrier
@@ -306,7 +307,7 @@ def make_step(
     from bench.worker import models
     from bench.worker.data.batches import TrainBatches
     from bench.worker.optim import build_optimizer
-    from bench.worker.probe import random_dataset
+    from bench.worker.speed import random_dataset
 
     device, size = torch.device(setup.device), 8 if setup.dry else 32
     torch.manual_seed(0)
@@ -417,11 +418,11 @@ def out_of_memory(setup: Setup) -> Iterator[Finding]:
 @contextmanager
 def in_training(setup: Setup, cell: Cell, mode: Mode) -> "Iterator[tuple[Training, TrainBatches, Step]]":
     """A cell's training in this process, without checkpoints."""
-    from bench.journal import Journal
     from bench.worker import train
     from bench.worker.data.batches import TrainBatches
     from bench.worker.data.pack import pack
     from bench.worker.step import make_step as step_of
+    from bench.workspace.journal import Journal
 
     folder = setup.runs / "in-process" / f"{cell.id}-{time.time_ns()}"
     attempt = Attempt(
@@ -566,7 +567,7 @@ def probe_request(setup: Setup, model: str, **options: Any) -> dict[str, Any]:
 
 def forms(setup: Setup) -> Iterator[Finding]:
     """Nets whose kernels are short: plain, captured, and compiled too, at batch 128."""
-    from bench.worker.probe import measure
+    from bench.worker.speed import measure
 
     kinds: dict[str, dict[str, bool]] = {"plain": {"captured": False}}
     if not setup.dry:
@@ -612,7 +613,7 @@ def beside(setup: Setup) -> Iterator[Finding]:
 
 def probe_beside(request: dict[str, Any], meet: "Barrier", answers: Any) -> None:
     """Measure in a process of its own, and answer."""
-    from bench.worker.probe import measure
+    from bench.worker.speed import measure
 
     answers.put(measure(request, meet))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bench import fetch
-from bench.catalog import DATASETS, Archive, DatasetSpec
+from bench.catalog.datasets import DATASETS, Archive, DatasetSpec
+from bench.datasets import download, image_folder, status
 from bench.errors import DataError
 
 CONTENT = bytes(range(256)) * 800
@@ -85,64 +85,64 @@ def small(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 def test_an_archive_is_fetched_whole_and_progress_is_told(small: Site, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    folder = fetch.fetch("cifar10", tmp_path, on_progress=lambda *event: told.append(event))
+    folder = download.fetch("cifar10", tmp_path, on_progress=lambda *event: told.append(event))
     assert (folder / "small.bin").read_bytes() == CONTENT
-    assert fetch.verify("cifar10", tmp_path).state == "ready"
+    assert status.verify("cifar10", tmp_path).state == "ready"
     assert told[-1] == ("small.bin", len(CONTENT), len(CONTENT))
 
 
 def test_what_is_there_is_not_fetched_again(small: Site, tmp_path: Path) -> None:
-    fetch.fetch("cifar10", tmp_path)
-    fetch.fetch("cifar10", tmp_path)
-    fetch.require(["cifar10", "cifar10"], tmp_path, download=True)
+    download.fetch("cifar10", tmp_path)
+    download.fetch("cifar10", tmp_path)
+    download.require(["cifar10", "cifar10"], tmp_path, download=True)
     assert len(small.asked) == 1
 
 
 def test_a_cut_connection_goes_on_where_it_broke(small: Site, tmp_path: Path) -> None:
     small.cuts = [50_000, 70_000]
-    fetch.fetch("cifar10", tmp_path)
+    download.fetch("cifar10", tmp_path)
     ranges = [wanted for _, wanted in small.asked]
     assert ranges == ["", "bytes=49152-", "bytes=114688-"]  # whole chunks are kept
-    assert fetch.verify("cifar10", tmp_path).state == "ready"
+    assert status.verify("cifar10", tmp_path).state == "ready"
 
 
 def test_a_part_of_an_earlier_process_is_continued(small: Site, tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "small.bin.part").write_bytes(CONTENT[:1000])
-    assert fetch.status("cifar10", tmp_path).state == "incomplete"
-    fetch.fetch("cifar10", tmp_path)
+    assert status.status("cifar10", tmp_path).state == "incomplete"
+    download.fetch("cifar10", tmp_path)
     assert small.asked == [("/small.bin", "bytes=1000-")]
 
 
 def test_a_part_with_wrong_bytes_is_thrown_away_and_fetched_anew(small: Site, tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "small.bin.part").write_bytes(b"x" * 1000)
-    fetch.fetch("cifar10", tmp_path)
-    assert fetch.verify("cifar10", tmp_path).state == "ready"
+    download.fetch("cifar10", tmp_path)
+    assert status.verify("cifar10", tmp_path).state == "ready"
 
 
 @pytest.mark.parametrize("wrong", [CONTENT[::-1], CONTENT + b"more", b"<html>sign in</html>"])
 def test_wrong_bytes_are_refused_and_nothing_counts_as_ready(small: Site, tmp_path: Path, wrong: bytes) -> None:
     small.files["/small.bin"] = wrong
     with pytest.raises(DataError, match="wrong bytes") as caught:
-        fetch.fetch("cifar10", tmp_path)
+        download.fetch("cifar10", tmp_path)
     assert "bench data get cifar10" in str(caught.value)
-    assert fetch.status("cifar10", tmp_path).state == "absent"
+    assert status.status("cifar10", tmp_path).state == "absent"
     assert list((tmp_path / "cifar10").iterdir()) == []
 
 
 def test_a_damaged_archive_is_found_by_verify_and_mended_by_fetch(small: Site, tmp_path: Path) -> None:
-    path = fetch.fetch("cifar10", tmp_path) / "small.bin"
+    path = download.fetch("cifar10", tmp_path) / "small.bin"
     path.write_bytes(CONTENT[:-1] + b"?")
-    assert fetch.verify("cifar10", tmp_path).state == "corrupt"
-    fetch.fetch("cifar10", tmp_path)
-    assert fetch.verify("cifar10", tmp_path).state == "ready"
+    assert status.verify("cifar10", tmp_path).state == "corrupt"
+    download.fetch("cifar10", tmp_path)
+    assert status.verify("cifar10", tmp_path).state == "ready"
 
 
 def test_a_truncated_archive_is_seen_at_a_quick_look(small: Site, tmp_path: Path) -> None:
-    path = fetch.fetch("cifar10", tmp_path) / "small.bin"
+    path = download.fetch("cifar10", tmp_path) / "small.bin"
     path.write_bytes(CONTENT[:-1])
-    found = fetch.status("cifar10", tmp_path)
+    found = status.status("cifar10", tmp_path)
     assert (found.state, f"instead of {len(CONTENT):,}" in found.sentence) == ("corrupt", True)
 
 
@@ -152,7 +152,7 @@ def test_every_source_is_tried_and_named_with_its_reason(
     dead, gone = "http://127.0.0.1:9/small.bin", f"{small.url}/gone.bin"
     monkeypatch.setitem(DATASETS, "cifar10", spec_of(dead, gone))
     with pytest.raises(DataError) as caught:
-        fetch.fetch("cifar10", tmp_path)
+        download.fetch("cifar10", tmp_path)
     text = str(caught.value)
     assert f"{dead}: " in text
     assert "refused" in text
@@ -163,30 +163,30 @@ def test_every_source_is_tried_and_named_with_its_reason(
 
 def test_a_dead_source_is_followed_by_the_next(small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "cifar10", spec_of("http://127.0.0.1:9/small.bin", f"{small.url}/small.bin"))
-    fetch.fetch("cifar10", tmp_path)
-    assert fetch.verify("cifar10", tmp_path).state == "ready"
+    download.fetch("cifar10", tmp_path)
+    assert status.verify("cifar10", tmp_path).state == "ready"
 
 
 def test_the_mirror_is_asked_first(small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.files["/mirror/cifar10/small.bin"] = CONTENT
     monkeypatch.setenv("BENCH_MIRROR", f"{small.url}/mirror/")
-    fetch.fetch("cifar10", tmp_path)
+    download.fetch("cifar10", tmp_path)
     assert [path for path, _ in small.asked] == ["/mirror/cifar10/small.bin"]
 
 
 def test_offline_touches_no_network(small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_OFFLINE", "1")
     with pytest.raises(DataError, match="bench data get cifar10"):
-        fetch.fetch("cifar10", tmp_path)
+        download.fetch("cifar10", tmp_path)
     with pytest.raises(DataError, match="switched off"):
-        fetch.require(["cifar10"], tmp_path, download=True)
+        download.require(["cifar10"], tmp_path, download=True)
     assert small.asked == []
 
 
 def test_no_download_names_all_missing_sets_at_once(small: Site, tmp_path: Path) -> None:
     names = ["digits", "cifar10", "cifar100", f"folder:{tmp_path / 'flowers'}"]
     with pytest.raises(DataError) as caught:
-        fetch.require(names, tmp_path, download=False)
+        download.require(names, tmp_path, download=False)
     text = str(caught.value)
     for part in ("bench data get cifar10\n", "bench data get cifar100", str(tmp_path / "cifar100"), "flowers", "val/"):
         assert part in text
@@ -195,25 +195,25 @@ def test_no_download_names_all_missing_sets_at_once(small: Site, tmp_path: Path)
 
 def test_nothing_is_fetched_when_another_set_cannot_be_had(small: Site, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="imagenet is not here"):
-        fetch.require(["cifar10", "imagenet"], tmp_path, download=True)
+        download.require(["cifar10", "imagenet"], tmp_path, download=True)
     assert small.asked == []
 
 
 def test_sets_that_are_brought_by_hand_are_refused_with_a_way_out() -> None:
     for name in ("imagenet", "imagenet300", "clothing1m"):
-        assert fetch.status(name, Path("nowhere")).state == "absent"
+        assert status.status(name, Path("nowhere")).state == "absent"
         with pytest.raises(DataError, match=r"https://|bench data get imagenet300 --from imagenet"):
-            fetch.require([name], Path("nowhere"), download=True)
+            download.require([name], Path("nowhere"), download=True)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did you mean 'cifar10'"):
-        fetch.fetch("cifar_10", tmp_path)
+        download.fetch("cifar_10", tmp_path)
 
 
 def test_digits_are_always_ready(tmp_path: Path) -> None:
-    assert fetch.status("digits", tmp_path).state == "ready"
-    fetch.require(["digits"], tmp_path, download=False)
+    assert status.status("digits", tmp_path).state == "ready"
+    download.require(["digits"], tmp_path, download=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,24 +222,24 @@ def test_a_full_disk_is_told_before_the_download(small: Site, tmp_path: Path, mo
     huge = replace(spec, archives=(replace(spec.archives[0], size=10**18),))
     monkeypatch.setitem(DATASETS, "cifar10", huge)
     with pytest.raises(DataError, match="MB are free"):
-        fetch.fetch("cifar10", tmp_path)
+        download.fetch("cifar10", tmp_path)
     assert small.asked == []
 
 
 def test_a_data_folder_that_is_a_file_is_told(small: Site, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(DataError, match="BENCH_DATA"):
-        fetch.fetch("cifar10", tmp_path / "home")
+        download.fetch("cifar10", tmp_path / "home")
 
 
 def test_two_processes_fetch_once(small: Site, tmp_path: Path) -> None:
     code = (
-        "import dataclasses, hashlib, pathlib, sys; from bench import catalog, fetch\n"
+        "import dataclasses, hashlib, pathlib, sys; from bench.catalog import datasets as catalog; from bench.datasets import download\n"
         "url, md5, size, home = sys.argv[1:]\n"
         "archive = catalog.Archive(name='small.bin', urls=(url,), md5=md5, size=int(size))\n"
         "spec = dataclasses.replace(catalog.DATASETS['cifar10'], archives=(archive,))\n"
         "catalog.DATASETS['cifar10'] = spec\n"
-        "fetch.fetch('cifar10', pathlib.Path(home))\n"
+        "download.fetch('cifar10', pathlib.Path(home))\n"
     )
     arguments = [f"{small.url}/small.bin", hashlib.md5(CONTENT).hexdigest(), str(len(CONTENT)), str(tmp_path)]
     processes = [subprocess.Popen([sys.executable, "-c", code, *arguments]) for _ in range(2)]
@@ -262,32 +262,32 @@ def tree(root: Path, *, parts: tuple[str, ...] = ("train", "test"), classes: tup
 @pytest.mark.parametrize("part", ["test", "val"])
 def test_a_folder_with_test_or_val_is_ready(tmp_path: Path, part: str) -> None:
     root = tree(tmp_path / "pets", parts=("train", part))
-    found = fetch.verify(f"folder:{root}", tmp_path)
+    found = status.verify(f"folder:{root}", tmp_path)
     assert found.state == "ready"
     assert f"{part}/ 6 images (3 to 3 a class)" in found.sentence
-    assert fetch.folder_classes(root) == ["cat", "dog"]
-    assert fetch.num_classes(f"folder:{root}", tmp_path) == 2
+    assert image_folder.folder_classes(root) == ["cat", "dog"]
+    assert status.num_classes(f"folder:{root}", tmp_path) == 2
 
 
 def test_test_is_taken_before_val(tmp_path: Path) -> None:
-    assert fetch.folder_layout(tree(tmp_path, parts=("train", "test", "val"))).test.name == "test"
+    assert image_folder.folder_layout(tree(tmp_path, parts=("train", "test", "val"))).test.name == "test"
 
 
 def test_a_folder_without_a_test_part_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no val/ or test/"):
-        fetch.folder_classes(tree(tmp_path, parts=("train",)))
+        image_folder.folder_classes(tree(tmp_path, parts=("train",)))
 
 
 def test_a_folder_without_a_train_part_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no train/"):
-        fetch.folder_classes(tree(tmp_path, parts=("test",)))
+        image_folder.folder_classes(tree(tmp_path, parts=("test",)))
 
 
 def test_classes_that_differ_are_named(tmp_path: Path) -> None:
     tree(tmp_path, parts=("train",), classes=("cat", "dog", "cow"))
     tree(tmp_path, parts=("test",), classes=("cat", "dog", "owl"))
     with pytest.raises(DataError, match=r"cow \(only in train/\), owl \(only in test/\)"):
-        fetch.folder_classes(tmp_path)
+        image_folder.folder_classes(tmp_path)
 
 
 def test_a_class_without_images_is_named(tmp_path: Path) -> None:
@@ -295,25 +295,25 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     for file in (root / "test" / "dog").iterdir():
         file.unlink()
     with pytest.raises(DataError, match="test/dog holds no image"):
-        fetch.folder_classes(root)
+        image_folder.folder_classes(root)
 
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 2"):
-        fetch.folder_classes(tree(tmp_path, classes=("cat",)))
+        image_folder.folder_classes(tree(tmp_path, classes=("cat",)))
 
 
 def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="there is no folder"):
-        fetch.num_classes(f"folder:{tmp_path / 'missing'}", tmp_path)
+        status.num_classes(f"folder:{tmp_path / 'missing'}", tmp_path)
     with pytest.raises(DataError, match="is not a folder"):
-        fetch.num_classes(f"folder:{tmp_path / 'file'}", tmp_path)
+        status.num_classes(f"folder:{tmp_path / 'file'}", tmp_path)
 
 
 def test_a_corrupt_image_is_named_by_verify(tmp_path: Path) -> None:
     (tree(tmp_path) / "train" / "cat" / "1.png").write_bytes(b"not an image")
-    found = fetch.verify(f"folder:{tmp_path}", tmp_path)
+    found = status.verify(f"folder:{tmp_path}", tmp_path)
     assert found.state == "corrupt"
     assert "train/cat/1.png" in found.sentence
     assert "train/ 5 images (2 to 3 a class)" in found.sentence
@@ -327,7 +327,7 @@ def test_a_folder_that_may_not_be_read_is_told_in_a_sentence(tmp_path: Path) -> 
         os.seteuid(65534)
     try:
         with pytest.raises(DataError, match="may not be read by this user"):
-            fetch.folder_classes(root)
+            image_folder.folder_classes(root)
     finally:
         if is_root:
             os.seteuid(0)
@@ -335,6 +335,6 @@ def test_a_folder_that_may_not_be_read_is_told_in_a_sentence(tmp_path: Path) -> 
 
 
 def test_looking_imports_neither_torch_nor_requests() -> None:
-    code = "import sys, bench.fetch; print({'torch', 'requests', 'numpy', 'PIL'} & set(sys.modules))"
+    code = "import sys, bench.datasets.download; print({'torch', 'requests', 'numpy', 'PIL'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from officials import (
+from helpers.dataset_files import (
     FORMS,
     Small,
     binary,
@@ -35,11 +35,11 @@ from officials import (
 )
 from PIL import Image
 
-from bench import fetch, forms
-from bench.catalog import DATASETS
+from bench.catalog.datasets import DATASETS
 from bench.cli import cli
+from bench.datasets import download, formats, status
 from bench.errors import DataError
-from bench.worker.data import official
+from bench.worker.data import readers
 from bench.worker.data.pack import content_digest, pack
 
 EVERY = [(name, form) for name, known in FORMS.items() for form in known]
@@ -60,7 +60,7 @@ def expected(data: Small) -> set[tuple[int, bytes]]:
 
 
 def digest_at(name: str, path: Path) -> str:
-    return content_digest(official.read(name, forms.find(name, path)))
+    return content_digest(readers.read(name, formats.find(name, path)))
 
 
 # --- One identity ----------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def test_every_form_of_a_data_set_gives_its_images_and_labels(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, form: str
 ) -> None:
     data = small(name, monkeypatch)
-    raw = official.read(name, forms.find(name, lay(FORMS[name][form](data), tmp_path)))
+    raw = readers.read(name, formats.find(name, lay(FORMS[name][form](data), tmp_path)))
     found = [(raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)]
     assert {(int(label), image.tobytes()) for part in found for image, label in zip(*part, strict=True)} == expected(
         data
@@ -135,12 +135,12 @@ def test_torchvision_reads_the_small_pickles_too(cifar: Small, monkeypatch: pyte
 @pytest.mark.parametrize("form", FORMS["cifar10"])
 def test_a_form_laid_into_the_data_folder_is_found_by_itself(cifar: Small, tmp_path: Path, form: str) -> None:
     lay(FORMS["cifar10"][form](cifar), tmp_path / "cifar10")
-    found = fetch.status("cifar10", tmp_path)
+    found = status.status("cifar10", tmp_path)
     assert found.state == "ready", found.sentence
     assert str(tmp_path / "cifar10") in found.sentence
-    assert fetch.verify("cifar10", tmp_path).state == "ready"
-    fetch.require(["cifar10"], tmp_path, download=False)
-    assert len(official.cifar10(tmp_path).train_labels) == 20
+    assert status.verify("cifar10", tmp_path).state == "ready"
+    download.require(["cifar10"], tmp_path, download=False)
+    assert len(readers.cifar10(tmp_path).train_labels) == 20
 
 
 def test_torchvisions_download_folders_are_found(fashion: Small, tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_torchvisions_download_folders_are_found(fashion: Small, tmp_path: Path)
     lay(idx(fashion, zipped=False), raw)
     other = dict.fromkeys(idx(fashion, zipped=False), b"another data set")
     lay(other, tmp_path / "fashion_mnist" / "A-MNIST" / "raw")
-    assert fetch.status("fashion_mnist", tmp_path).state == "ready"
-    assert len(official.fashion_mnist(tmp_path).train_labels) == 20
+    assert status.status("fashion_mnist", tmp_path).state == "ready"
+    assert len(readers.fashion_mnist(tmp_path).train_labels) == 20
 
 
 def test_a_published_archive_goes_before_what_was_laid_by_hand(
@@ -158,7 +158,7 @@ def test_a_published_archive_goes_before_what_was_laid_by_hand(
     archive = tar_of(binary(cifar))
     publish(monkeypatch, "cifar10", {"cifar-10-binary.tar.gz": archive})
     lay({"cifar-10-binary.tar.gz": archive, **pictures(cifar)}, tmp_path / "cifar10")
-    place = fetch.locate("cifar10", tmp_path)
+    place = status.locate("cifar10", tmp_path)
     assert place is not None
     assert (place.path.name, place.checked) == ("cifar-10-binary.tar.gz", True)
 
@@ -169,40 +169,40 @@ def test_a_damaged_published_archive_is_not_taken_for_one_laid_by_hand(
     archive = tar_of(binary(cifar))
     publish(monkeypatch, "cifar10", {"cifar-10-binary.tar.gz": archive})
     lay({"cifar-10-binary.tar.gz": archive[:-1]}, tmp_path / "cifar10")
-    assert fetch.status("cifar10", tmp_path).state == "corrupt"
-    assert fetch.locate("cifar10", tmp_path) is None
+    assert status.status("cifar10", tmp_path).state == "corrupt"
+    assert status.locate("cifar10", tmp_path) is None
 
 
 @pytest.mark.parametrize("lost", ["data_batch_4.bin", "test_batch.bin"])
 def test_a_half_extracted_folder_says_which_file_is_missing(cifar: Small, tmp_path: Path, lost: str) -> None:
     tree = {name: content for name, content in binary(cifar).items() if not name.endswith(lost)}
-    found = fetch.status("cifar10", lay(tree, tmp_path / "cifar10").parent)
+    found = status.status("cifar10", lay(tree, tmp_path / "cifar10").parent)
     assert found.state == "incomplete"
     assert f"of its binary files {lost} is missing" in found.sentence
     with pytest.raises(DataError, match="is missing; extract or copy it again"):
-        forms.find("cifar10", tmp_path / "cifar10")
+        formats.find("cifar10", tmp_path / "cifar10")
 
 
 def test_class_folders_with_an_image_too_few_are_counted(cifar: Small, tmp_path: Path) -> None:
     tree = pictures(cifar)
     tree.pop(next(name for name in tree if name.startswith("train")))
     with pytest.raises(DataError, match="19 of 20 for train"):
-        forms.find("cifar10", lay(tree, tmp_path))
+        formats.find("cifar10", lay(tree, tmp_path))
 
 
 def test_half_of_the_parquet_files_is_told(cifar: Small, tmp_path: Path) -> None:
     tree = tables(cifar)
     [train] = [name for name in tree if "train" in name]
     with pytest.raises(DataError, match="no parquet file for test"):
-        forms.find("cifar10", lay({train: tree[train]}, tmp_path / "one"))
+        formats.find("cifar10", lay({train: tree[train]}, tmp_path / "one"))
     several = {train.replace("of-00001", "of-00003"): tree[train]}
     with pytest.raises(DataError, match="for train 1 of 3 are there"):
-        forms.find("cifar10", lay(several, tmp_path / "two"))
+        formats.find("cifar10", lay(several, tmp_path / "two"))
 
 
 def test_a_folder_of_other_things_is_refused_with_what_would_be_taken(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no form of CIFAR-10 that bench knows; it may be binary files"):
-        forms.find("cifar10", lay({"thesis.txt": b"no data"}, tmp_path))
+        formats.find("cifar10", lay({"thesis.txt": b"no data"}, tmp_path))
 
 
 # --- Adopting --------------------------------------------------------------------------------------------------------
@@ -211,25 +211,25 @@ def test_a_folder_of_other_things_is_refused_with_what_would_be_taken(tmp_path: 
 @pytest.mark.parametrize("form", FORMS["cifar10"])
 def test_adopted_data_stays_when_its_source_is_gone(cifar: Small, tmp_path: Path, form: str) -> None:
     source = lay(FORMS["cifar10"][form](cifar), tmp_path / "elsewhere")
-    card = official.adopt("cifar10", source, tmp_path / "home")
+    card = readers.adopt("cifar10", source, tmp_path / "home")
     shutil.rmtree(source)
-    assert fetch.verify("cifar10", tmp_path / "home").state == "ready"
+    assert status.verify("cifar10", tmp_path / "home").state == "ready"
     assert pack("cifar10", 32, tmp_path / "home").digest == card["digest"]
 
 
 def test_adopted_data_that_was_changed_is_found_by_verify(cifar: Small, tmp_path: Path) -> None:
-    official.adopt("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
+    readers.adopt("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
     file = tmp_path / "cifar10" / "adopted" / "test_images.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    found = fetch.verify("cifar10", tmp_path)
+    found = status.verify("cifar10", tmp_path)
     assert found.state == "corrupt"
     assert "adopt again" in found.sentence
 
 
 def test_adopted_data_without_its_card_does_not_count(cifar: Small, tmp_path: Path) -> None:
-    official.adopt("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
+    readers.adopt("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
     (tmp_path / "cifar10" / "adopted" / "card.json").unlink()
-    assert fetch.status("cifar10", tmp_path).state == "absent"
+    assert status.status("cifar10", tmp_path).state == "absent"
 
 
 def test_the_command_adopts_in_a_worker_that_knows_the_official_counts(
@@ -242,7 +242,7 @@ def test_the_command_adopts_in_a_worker_that_knows_the_official_counts(
     result = CliRunner().invoke(cli, ["data", "get", "cifar10", "--from", "mine"])
     assert result.exit_code == 3
     assert "holds 20 images and 20 labels for train instead of 50,000" in result.stderr
-    assert fetch.status("cifar10", project / "data").state == "absent"
+    assert status.status("cifar10", project / "data").state == "absent"
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_full_disk_keeps_nothing_half_adopted(cifar: Small, tmp_path: Path, small_disk: Path) -> None:
     source = lay(binary(cifar), tmp_path / "elsewhere")
     with pytest.raises(DataError, match="MB are free"):
-        official.adopt("cifar10", source, small_disk)
-    assert fetch.status("cifar10", small_disk).state == "absent"
+        readers.adopt("cifar10", source, small_disk)
+    assert status.status("cifar10", small_disk).state == "absent"
 
 
 def test_a_disk_that_fills_while_arrays_are_written_keeps_nothing(
@@ -285,9 +285,9 @@ def test_a_disk_that_fills_while_arrays_are_written_keeps_nothing(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)  # the room was there when it was asked for
     with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; BENCH_DATA"):
-        official.adopt("cifar10", source, small_disk)
+        readers.adopt("cifar10", source, small_disk)
     assert [path.name for path in (small_disk / "cifar10").iterdir()] == []
-    assert fetch.status("cifar10", small_disk).state == "absent"
+    assert status.status("cifar10", small_disk).state == "absent"
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------
@@ -295,8 +295,8 @@ def test_a_disk_that_fills_while_arrays_are_written_keeps_nothing(
 
 def test_jpeg_folders_are_refused_with_the_way_to_use_them(cifar: Small, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"compressed with loss.*folder:PATH"):
-        forms.find("cifar10", lay(pictures(cifar, suffix=".jpg"), tmp_path / "cifar10"))
-    assert "folder:PATH" in fetch.status("cifar10", tmp_path).sentence
+        formats.find("cifar10", lay(pictures(cifar, suffix=".jpg"), tmp_path / "cifar10"))
+    assert "folder:PATH" in status.status("cifar10", tmp_path).sentence
 
 
 def test_a_jpeg_that_is_called_png_is_refused(cifar: Small, tmp_path: Path) -> None:
@@ -372,12 +372,12 @@ def test_a_changed_pickle_is_told_by_its_published_checksum(
     md5 = {name.rpartition("/")[2]: hashlib.md5(content).hexdigest() for name, content in tree.items()}
     monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], parts=md5))
     home = lay(tree, tmp_path / "cifar10").parent
-    assert fetch.verify("cifar10", home).state == "ready"
+    assert status.verify("cifar10", home).state == "ready"
     file = home / "cifar10" / "cifar-10-batches-py" / "data_batch_5"
     file.write_bytes(file.read_bytes().replace(b"data", b"dada"))
-    assert "data_batch_5 has MD5" in fetch.verify("cifar10", home).sentence
+    assert "data_batch_5 has MD5" in status.verify("cifar10", home).sentence
     with pytest.raises(DataError, match="data_batch_5 has MD5"):
-        official.cifar10(home)
+        readers.cifar10(home)
 
 
 def test_an_archive_of_another_data_set_is_refused(
@@ -414,7 +414,7 @@ def test_an_archive_cut_short_is_refused(cifar: Small, tmp_path: Path) -> None:
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cifar.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match="is no folder and no tar archive"):
-        forms.find("cifar10", tmp_path / "cifar.zip")
+        formats.find("cifar10", tmp_path / "cifar.zip")
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -444,11 +444,11 @@ def test_a_picture_bomb_is_refused_before_it_is_decoded(cifar: Small, tmp_path: 
 def test_bombs_of_gzip_and_parquet_are_refused(
     cifar: Small, fashion: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(official, "LARGEST", 60_000)
+    monkeypatch.setattr(readers, "LARGEST", 60_000)
     tree = idx(fashion) | {"train-images-idx3-ubyte.gz": gzip.compress(bytes(1_000_000))}
     with pytest.raises(DataError, match="unpacks to more than 0 MB"):
         digest_at("fashion_mnist", lay(tree, tmp_path / "idx"))
-    monkeypatch.setattr(official, "LARGEST", 90_000)
+    monkeypatch.setattr(readers, "LARGEST", 90_000)
     table = pytest.importorskip("pyarrow").table({"img": [{"bytes": bytes(200_000)}], "label": [1]})
     sink = io.BytesIO()
     pytest.importorskip("pyarrow.parquet").write_table(table, sink, compression="gzip")
@@ -496,7 +496,7 @@ def test_parquet_of_other_columns_and_other_bytes_is_a_sentence(cifar: Small, tm
 def test_a_path_without_permission_is_a_sentence(cifar: Small, tmp_path: Path) -> None:
     lay(binary(cifar), tmp_path)
     for locked, look in (
-        (tmp_path / "cifar-10-batches-bin", lambda: forms.find("cifar10", tmp_path)),
+        (tmp_path / "cifar-10-batches-bin", lambda: formats.find("cifar10", tmp_path)),
         (tmp_path / "cifar-10-batches-bin" / "test_batch.bin", lambda: digest_at("cifar10", tmp_path)),
     ):
         locked.chmod(0)
@@ -514,6 +514,8 @@ def test_a_path_without_permission_is_a_sentence(cifar: Small, tmp_path: Path) -
 
 
 def test_looking_at_forms_imports_no_decoder() -> None:
-    code = "import sys, bench.forms; print({'torch', 'numpy', 'PIL', 'pyarrow', 'pickle'} & set(sys.modules))"
+    code = (
+        "import sys, bench.datasets.formats; print({'torch', 'numpy', 'PIL', 'pyarrow', 'pickle'} & set(sys.modules))"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() in ("set()", "{'pickle'}")

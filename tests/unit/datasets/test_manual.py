@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from miniatures import (
+from helpers.tiny_imagenet import (
     FORMS,
     TEST,
     TRAIN,
@@ -24,12 +22,16 @@ from miniatures import (
     write_flat,
     write_imagenet,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cli import cli
+from bench.datasets import imagenet300
+from bench.datasets.download import require
+from bench.datasets.manual import find, first_by_rank, rank, survey
+from bench.datasets.splits import WHOLE, Entry
+from bench.datasets.status import Status, status, verify
 from bench.errors import DataError
-from bench.fetch import Status, require, status, verify
-from bench.layouts import find, first_by_rank, imagenet300, rank, survey
-from bench.layouts.parts import WHOLE, Entry
 
 
 @pytest.fixture

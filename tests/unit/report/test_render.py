@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.catalog import FORMATS
-from bench.report.render import RENDERERS, escape, render
+from bench.report.model import Statistic
+from bench.report.render import FORMATS, RENDERERS, escape, render
 from bench.report.table import build_tables, describe
 from bench.suite import parse_suite
-from bench.values import Cell, Cost, Outcome, Statistic, Suite
+from bench.values import Cell, Cost, Outcome, Suite
 
 Make = Callable[..., Cell]
 MakeSuite = Callable[..., Suite]

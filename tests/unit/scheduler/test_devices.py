@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import devices
-from bench.devices import Slot, device_name, find_slots, gpu_memory_mb, gpus
 from bench.errors import UsageError
-from bench.launch import worker_environment
+from bench.scheduler import devices
+from bench.scheduler.devices import Slot, device_name, find_slots, gpu_memory_mb, gpus
+from bench.scheduler.launcher import worker_environment
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.launch import ask_worker
+from bench.scheduler.calls import ask_worker
 
 
 def test_a_worker_answers_and_the_scheduler_has_not_imported_torch() -> None:
     script = (
-        "import sys; from bench.launch import ask_worker\n"
+        "import sys; from bench.scheduler.calls import ask_worker\n"
         "if __name__ == '__main__':\n"
         "    request = dict(model='shufflenet_v2_x0_5', stem='standard', input_size=32, num_classes=10)\n"
         "    print(ask_worker('measure', [request], threads=1)[0]['params'], 'torch' in sys.modules)"

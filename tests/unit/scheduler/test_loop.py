@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from bench.devices import Slot
 from bench.errors import StorageError
-from bench.history import local_outcomes
-from bench.journal import Event, Journal, read_cell
-from bench.paths import CellFolder
-from bench.plan import make_plan
-from bench.run import LOST_TRIES, Setting, StopRequest, last_request, run_plan
+from bench.scheduler.attempts import LOST_TRIES, Setting, last_request
+from bench.scheduler.devices import Slot
+from bench.scheduler.loop import StopRequest, run_plan
+from bench.scheduler.plan import make_plan
 from bench.values import Attempt, Cell, Mode, Outcome, Suite, to_json
+from bench.workspace.cells import local_outcomes
+from bench.workspace.journal import Event, Journal, read_cell
+from bench.workspace.paths import CellFolder
 
 Ending = Callable[[Attempt, Journal], int]
 METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.fingerprint import fingerprint
-from bench.plan import Selection, make_plan, mark_stale, merge_outcomes, predicted
+from bench.scheduler.estimates import predicted
+from bench.scheduler.plan import Selection, make_plan, mark_stale, merge_outcomes
 from bench.values import Cell, Cost, DataKey, Outcome, Suite
+from bench.workspace.fingerprint import fingerprint
 
 Make = Callable[..., Cell]
 COST = Cost(params=10, flops=1_000_000, conv_linear_macs=1_000_000, torch_macs=1_000_000)

@@ -12,13 +12,14 @@ from conftest import suite_text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import devices, probe
 from bench.cli import cli
 from bench.cli.run import Session, lay_out
-from bench.devices import GPU_USABLE, Slot
-from bench.modes import Arrangement, Speed, arrange, best, candidates, default_mode, fits, levels
-from bench.plan import make_plan, makespan
-from bench.prepared import Prepared
+from bench.datasets.prepared import Prepared
+from bench.scheduler import devices, speeds, tuning
+from bench.scheduler.devices import GPU_USABLE, Slot
+from bench.scheduler.estimates import makespan
+from bench.scheduler.modes import Arrangement, Speed, arrange, best, candidates, default_mode, fits, levels
+from bench.scheduler.plan import make_plan
 from bench.values import Cell, Execution, Mode, Suite
 
 CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
@@ -122,7 +123,7 @@ def test_the_longest_first_ends_within_twice_the_best_that_can_be(seconds: list[
 
 
 def choose(cells: list[Cell], cache: Path, images: float, said: list[str], **execution: object) -> object:
-    return probe.choose(
+    return tuning.choose(
         cells,
         {cell.id: images for cell in cells},
         {cell.id: 10 for cell in cells},
@@ -194,10 +195,10 @@ class FakeWorkers:
 def on_a_gpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: FakeWorkers, cells: list[Cell], **execution: object
 ) -> Arrangement:
-    monkeypatch.setattr(probe, "ask_side_by_side", workers)
-    monkeypatch.setattr(probe, "gpu_memory_mb", lambda visible: 80_000.0)
-    monkeypatch.setattr(probe, "device_name", lambda slot: "a GPU")
-    found = probe.choose(
+    monkeypatch.setattr(speeds, "ask_side_by_side", workers)
+    monkeypatch.setattr(tuning, "gpu_memory_mb", lambda visible: 80_000.0)
+    monkeypatch.setattr(speeds, "device_name", lambda slot: "a GPU")
+    found = tuning.choose(
         cells,
         {cell.id: 1e6 for cell in cells},
         {cell.id: 10 for cell in cells},
@@ -250,10 +251,10 @@ def test_compiling_is_tried_and_taken_where_a_cell_is_long_enough_to_earn_it_bac
         fast = request["mode"]["compiled"]
         return [{"images_per_s": 1500.0 if fast else 1000.0, "warm_up_s": 60.0 if fast else 1.0, "peak_mb": 500.0}]
 
-    monkeypatch.setattr(probe, "ask_side_by_side", workers)
+    monkeypatch.setattr(speeds, "ask_side_by_side", workers)
     said: list[str] = []
     cell = make_cell()
-    found = probe.choose(
+    found = tuning.choose(
         [cell], {cell.id: images}, {cell.id: 10}, slot=CPU, devices=1, execution=Execution(),
         cache=tmp_path / "speeds.json", most=1, note=said.append,
     )  # fmt: skip
@@ -268,9 +269,9 @@ def test_a_trial_that_failed_is_made_again_the_next_time(
     workers = FakeWorkers({"a": 90_000}, {1: 1.0})
     cells = [make_cell("a", precision="bf16")]
     for _ in range(2):
-        monkeypatch.setattr(probe, "ask_side_by_side", workers)
-        monkeypatch.setattr(probe, "device_name", lambda slot: "a GPU")
-        found = probe.choose(
+        monkeypatch.setattr(speeds, "ask_side_by_side", workers)
+        monkeypatch.setattr(speeds, "device_name", lambda slot: "a GPU")
+        found = tuning.choose(
             cells, {cells[0].id: 1e6}, {cells[0].id: 10}, slot=GPU, devices=1, execution=Execution(),
             cache=tmp_path / "speeds.json", most=1,
         )  # fmt: skip

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import SuiteError, UsageError
-from bench.suite import filter_cells, load_suite, parse_suite
+from bench.suite import load_suite, parse_suite
+from bench.suite.filters import filter_cells
 from bench.values import Suite
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 GOOD: dict[str, Any] = {
     "suite": "s",
     "recipe": {"epochs": 5, "optimizer": {"name": "sgd", "lr": 0.1}, "augment": ["random_crop"]},

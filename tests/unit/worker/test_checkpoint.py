@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.paths import CellFolder
 from bench.worker import checkpoint
+from bench.workspace.paths import CellFolder
 
 PRINT = {"torch": "x"}
 

@@ -21,7 +21,7 @@ def output_of(script: str) -> str:
 def test_torchs_compiler_is_not_imported_to_train_and_measure(optimizer: str) -> None:
     script = f"""
 import sys, torch
-from bench.catalog import OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
+from bench.catalog.training import OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.values import Mode
 from bench.worker import measure, models, optim
 from bench.worker.step import make_step
@@ -68,7 +68,7 @@ def test_a_net_may_use_any_part_of_the_compiler_while_it_is_left_out() -> None:
     script = """
 import sys
 sys.modules.pop("torchvision", None)
-from bench.worker.lazy import compiler_left_out
+from bench.worker.compat import compiler_left_out
 with compiler_left_out():
     from torch._dynamo.utils import counters
 print(type(counters).__name__, sys.modules["torch._dynamo.utils"].counters is counters)

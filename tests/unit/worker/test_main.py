@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from bench.journal import Journal
-from bench.paths import CellFolder
 from bench.values import Attempt, Cell, Mode
 from bench.worker import train
-from bench.worker.__main__ import classify
 from bench.worker.data.batches import TrainBatches
 from bench.worker.evaluate import keep_weights
-from bench.worker.probe import random_dataset
+from bench.worker.main import classify
+from bench.worker.speed import random_dataset
 from bench.worker.step import Step
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder
 
 
 def test_equal_weights_are_files_of_one_digest(make_cell: Callable[..., Cell], tmp_path: Path) -> None:

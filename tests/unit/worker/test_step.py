@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.catalog import AUGMENTATIONS, OPTIMIZERS, with_defaults
+from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, with_defaults
 from bench.errors import ModelError
-from bench.paths import CellFolder
 from bench.values import Mode
 from bench.worker import checkpoint
 from bench.worker.data.batches import Draw, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
 from bench.worker.evaluate import Tester
 from bench.worker.optim import build_optimizer
-from bench.worker.probe import random_dataset
+from bench.worker.speed import random_dataset
 from bench.worker.step import WARM_UP, CapturedStep, Snapshot, Step, Work, host_randomness
+from bench.workspace.paths import CellFolder
 
 CPU = torch.device("cpu")
 RATE = 0.0625

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.journal import Journal, fold, read_from
+from bench.workspace.journal import Journal, fold, read_from
 
 
 def epoch(number: int, top1: float) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_epochs_are_ordered_by_their_number_and_not_by_a_clock_that_jumps(tmp_pa
 
 
 def test_a_beat_shows_life_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.journal.BEAT_EVERY_S", 0.0)
+    monkeypatch.setattr("bench.workspace.journal.BEAT_EVERY_S", 0.0)
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
         journal.write("start", attempt=1, epochs=2, device="cpu")

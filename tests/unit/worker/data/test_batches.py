@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.catalog import AUGMENTATIONS, DATASETS, Archive, with_defaults
+from bench.catalog.datasets import DATASETS, Archive
+from bench.catalog.training import AUGMENTATIONS, with_defaults
 from bench.errors import DataError
-from bench.worker.data import official, sources
+from bench.worker.data import image_folder, readers
 from bench.worker.data.augment import Augmentation, HorizontalFlip, RandomCrop, RandomErasing
 from bench.worker.data.batches import TestBatches, TrainBatches, derived_seed
 from bench.worker.data.decode import BrokenImageError, open_rgb, pixels_of
@@ -68,11 +69,11 @@ def place(
     monkeypatch.setitem(DATASETS, name, spec)
 
 
-def random_pixels(*shape: int) -> sources.Images:
+def random_pixels(*shape: int) -> image_folder.Images:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def labelled(images: sources.Images, labels: object) -> list[tuple[int, bytes]]:
+def labelled(images: image_folder.Images, labels: object) -> list[tuple[int, bytes]]:
     """Images with their labels whatever their order, which is bench's own for the sets of several forms."""
     return sorted((int(label), image.tobytes()) for image, label in zip(images, np.asarray(labels), strict=True))
 
@@ -80,7 +81,7 @@ def labelled(images: sources.Images, labels: object) -> list[tuple[int, bytes]]:
 # --- Loaders ---------------------------------------------------------------------------------------------------------
 
 
-def cifar10_files(images: sources.Images, labels: list[int]) -> dict[str, bytes]:
+def cifar10_files(images: image_folder.Images, labels: list[int]) -> dict[str, bytes]:
     records = [bytes([label]) + image.tobytes() for image, label in zip(images, labels, strict=True)]
     files = {f"data_batch_{number + 1}.bin": records[number] for number in range(5)}
     names = "\n".join(DATASETS["cifar10"].classes) + "\n\n"
@@ -91,7 +92,7 @@ def test_cifar10_is_read_from_its_binary_archive(monkeypatch: pytest.MonkeyPatch
     images, labels = random_pixels(7, 3, 32, 32), [3, 1, 4, 1, 5, 9, 2]
     archive = tar_of(cifar10_files(images, labels))
     place(monkeypatch, tmp_path, "cifar10", [archive], train_images=5, test_images=2)
-    raw = official.cifar10(tmp_path)
+    raw = readers.cifar10(tmp_path)
     assert labelled(raw.train_images, raw.train_labels) == labelled(images[:5], labels[:5])
     assert labelled(raw.test_images, raw.test_labels) == labelled(images[5:], labels[5:])
     assert raw.classes == DATASETS["cifar10"].classes
@@ -104,7 +105,7 @@ def test_cifar100_takes_the_fine_labels(monkeypatch: pytest.MonkeyPatch, tmp_pat
     files = {"train.bin": records[0] + records[1], "test.bin": records[2], "fine_label_names.txt": "\n".join(names)}
     archive = tar_of({name: each if isinstance(each, bytes) else each.encode() for name, each in files.items()})
     place(monkeypatch, tmp_path, "cifar100", [archive], train_images=2, test_images=1)
-    raw = official.cifar100(tmp_path)
+    raw = readers.cifar100(tmp_path)
     assert labelled(raw.train_images, raw.train_labels) == labelled(images[:2], [40, 41])
     assert labelled(raw.test_images, raw.test_labels) == labelled(images[2:], [42])
     assert raw.classes == names
@@ -119,7 +120,7 @@ def test_fashion_mnist_is_read_from_its_idx_files(monkeypatch: pytest.MonkeyPatc
         contents.append(gzip.compress(heading + images[part].tobytes()))
         contents.append(gzip.compress((2049).to_bytes(4, "big") + count.to_bytes(4, "big") + labels[part]))
     place(monkeypatch, tmp_path, "fashion_mnist", contents, train_images=3, test_images=2)
-    raw = official.fashion_mnist(tmp_path)
+    raw = readers.fashion_mnist(tmp_path)
     assert labelled(raw.train_images, raw.train_labels) == labelled(images[:3], list(labels[:3]))
     assert labelled(raw.test_images, raw.test_labels) == labelled(images[3:], list(labels[3:]))
 
@@ -128,12 +129,12 @@ def test_fashion_mnist_is_read_from_its_idx_files(monkeypatch: pytest.MonkeyPatc
 def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    monkeypatch.setattr(official, "LARGEST", 1_000_000)
+    monkeypatch.setattr(readers, "LARGEST", 1_000_000)
     bomb = bytes(50_000_000)
     archives = [tar_of({"data_batch_1.bin": bomb})] if name == "cifar10" else [gzip.compress(bomb)] * 4
     place(monkeypatch, tmp_path, name, archives, train_images=5, test_images=2)
     with pytest.raises(DataError, match="unpacks to more than 1 MB"):
-        getattr(official, name)(tmp_path)
+        getattr(readers, name)(tmp_path)
 
 
 def test_names_inside_an_archive_never_become_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_names_inside_an_archive_never_become_paths(monkeypatch: pytest.MonkeyPa
     files = {f"../../{name}": content for name, content in cifar10_files(images, labels).items()}
     place(monkeypatch, tmp_path / "home", "cifar10", [tar_of(files)], train_images=5, test_images=2)
     before = set(tmp_path.rglob("*"))
-    raw = official.cifar10(tmp_path / "home")
+    raw = readers.cifar10(tmp_path / "home")
     assert labelled(raw.train_images, raw.train_labels) == labelled(images[:5], labels[:5])
     assert set(tmp_path.rglob("*")) == before
 
@@ -159,13 +160,13 @@ def test_an_archive_with_too_few_images_is_refused(monkeypatch: pytest.MonkeyPat
     archive = tar_of(cifar10_files(random_pixels(7, 3, 32, 32), [0] * 7))
     place(monkeypatch, tmp_path, "cifar10", [archive], train_images=6, test_images=2)
     with pytest.raises(DataError, match="cifar10 holds"):
-        official.cifar10(tmp_path)
+        readers.cifar10(tmp_path)
 
 
 def test_digits_are_split_1437_to_360_without_overlap(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
-    raw = sources.digits(tmp_path)
+    raw = image_folder.digits(tmp_path)
     assert (raw.train_images.shape, raw.test_images.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
     counts = np.bincount(raw.test_labels)
     assert (counts.min(), counts.max()) == (35, 37)
@@ -189,7 +190,7 @@ def image_tree(root: Path) -> Path:
 
 
 def test_a_folder_is_read_in_sorted_order_and_cropped_to_its_centre(tmp_path: Path) -> None:
-    raw = sources.folder(image_tree(tmp_path), 8)
+    raw = image_folder.folder(image_tree(tmp_path), 8)
     assert raw.classes == ("ant", "bee")
     assert raw.train_images.shape == (4, 3, 8, 8)
     assert raw.train_images[:, :, 0, 0].tolist() == [[0, 0, 9], [0, 1, 9], [1, 0, 9], [1, 1, 9]]
@@ -199,7 +200,7 @@ def test_a_folder_is_read_in_sorted_order_and_cropped_to_its_centre(tmp_path: Pa
 def test_an_image_of_the_right_size_keeps_its_pixels(tmp_path: Path) -> None:
     pixels = random_pixels(8, 8, 3)
     Image.fromarray(pixels).save(tmp_path / "image.png")
-    assert np.array_equal(sources.decode_image(tmp_path / "image.png", 8), pixels.transpose(2, 0, 1))
+    assert np.array_equal(image_folder.decode_image(tmp_path / "image.png", 8), pixels.transpose(2, 0, 1))
 
 
 @given(
@@ -244,7 +245,7 @@ def test_an_image_of_any_size_is_brought_to_the_input_size(
 ) -> None:
     path = tmp_path_factory.mktemp("image") / "image.png"
     picture(path, (width, height), (7, 8, 9))
-    decoded = sources.decode_image(path, size)
+    decoded = image_folder.decode_image(path, size)
     assert decoded.shape == (3, size, size)
     assert (decoded == np.array([7, 8, 9])[:, None, None]).all()
 
@@ -252,7 +253,7 @@ def test_an_image_of_any_size_is_brought_to_the_input_size(
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     (image_tree(tmp_path) / "train" / "bee" / "1.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"train/bee/1\.png cannot be read as an image"):
-        sources.folder(tmp_path, 8)
+        image_folder.folder(tmp_path, 8)
 
 
 # --- Packs -----------------------------------------------------------------------------------------------------------

@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-import miniatures
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from officials import Small, binary, lay, small
+from helpers import tiny_imagenet as miniatures
+from helpers.dataset_files import Small, binary, lay, small
 from PIL import Image
 
-from bench.catalog import DATASETS
+from bench.catalog.datasets import DATASETS
 from bench.cli import cli
+from bench.datasets.prepared import pack_folder
 from bench.errors import DataError
-from bench.fetch import pack_folder
-from bench.worker.data.duplicates import inspect
+from bench.worker.data.contents import inspect
 from bench.worker.data.pack import pack
 
 

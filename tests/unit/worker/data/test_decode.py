@@ -17,9 +17,9 @@ from torchvision import transforms
 
 from bench.errors import DataError
 from bench.worker.data import decode
+from bench.worker.data.crops import NUMBERS, View, centre_view, random_view
 from bench.worker.data.decode import Choose, Decoder, Pixels, jpeg_frame
 from bench.worker.data.stream import AHEAD, TestFiles, TrainFiles
-from bench.worker.data.views import NUMBERS, View, centre_view, random_view
 
 SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
 numbers = st.lists(st.floats(0, 1, exclude_max=True), min_size=NUMBERS, max_size=NUMBERS)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.worker import models
-from bench.worker.models.products import ProductConv2d, as_products
+from bench.worker.models.matmul_conv import ProductConv2d, as_products
 
 CPU = torch.device("cpu")
 LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])

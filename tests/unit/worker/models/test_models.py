@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torchvision.models.shufflenetv2 import channel_shuffle
 
-from bench.catalog import MODELS, model_forms
+from bench.catalog.models import MODELS, model_forms
 from bench.errors import ModelError
 from bench.worker import models
 from bench.worker.measure import count, measure
@@ -228,7 +228,7 @@ def test_a_shufflenet_is_torchvisions_net_with_torchvisions_weights() -> None:
     ours, theirs = nets
     images = torch.randn(4, 3, 32, 32)
     scores = [net(images) for net in nets]
-    assert torch.equal(scores[0], scores[1])
+    torch.testing.assert_close(scores[0], scores[1])  # another layout: other roundings on some processors
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     for each in scores:
         each.square().sum().backward()

@@ -1,0 +1,112 @@
+"""cli.measure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from bench.catalog.datasets import DATASETS, dataset_problem
+from bench.catalog.models import default_stem, model_forms, model_problem
+from bench.cli.options import complete_datasets, complete_models, json_option
+from bench.cli.output import columns, print_json
+from bench.errors import ModelError, UsageError
+
+
+@click.command()
+@click.argument("names", metavar="MODEL...", nargs=-1, required=True, shell_complete=complete_models)
+@click.option("--dataset", shell_complete=complete_datasets, help="Take input size and classes from this data set.")
+@click.option("--input-size", type=click.IntRange(1, 4096), help="Height and width in pixels.")
+@click.option("--num-classes", type=click.IntRange(1), help="Classes of the head.")
+@click.option("--stem", type=click.Choice(["small", "standard"]), help="Form of the net. Default: by input size.")
+@json_option
+def measure(
+    names: Sequence[str],
+    dataset: str | None,
+    input_size: int | None,
+    num_classes: int | None,
+    stem: str | None,
+    as_json: bool,
+) -> None:
+    """Count params and FLOPs of models; one multiply-add counts as one flop.
+
+    Without --dataset the input is 224 pixels with 1000 classes.
+    """
+    from bench.scheduler.costs import measure_all
+    from bench.workspace.paths import bench_home
+
+    size, classes = shape(dataset, input_size, num_classes)
+    requests = [request(name, stem, size, classes) for name in names]
+    answers = measure_all(requests, bench_home())
+    if errors := [answer["error"] for answer in answers if "error" in answer]:
+        raise ModelError("\n".join(errors))
+    if as_json:
+        print_json({"models": [entry(answer) for answer in answers]})
+        return
+    rows = [
+        (
+            answer["model"],
+            answer["stem"],
+            f"{size}x{size}",
+            classes,
+            f"{answer['params'] / 1e6:.3f}",
+            f"{answer['flops'] / 1e6:.3f}",
+            f"{answer['conv_linear_macs'] / 1e6:.3f}",
+            remark(answer),
+        )
+        for answer in answers
+    ]
+    headers = ("model", "stem", "input", "classes", "params(M)", "flops(M)", "conv+linear(M)", "")
+    click.echo(columns(headers, rows))
+
+
+def shape(dataset: str | None, input_size: int | None, num_classes: int | None) -> tuple[int, int]:
+    """Input size and classes that the options name.
+
+    Raises:
+        UsageError: The data set is unknown, or both it and --num-classes say how many classes there are.
+        DataError: A folder data set is not there.
+    """
+    if dataset is None:
+        return input_size or 224, num_classes or 1000
+    if num_classes is not None:
+        raise UsageError("--dataset already says how many classes there are; leave --num-classes out")
+    if problem := dataset_problem(dataset):
+        raise UsageError(problem)
+    from bench.catalog.datasets import FOLDER_INPUT_SIZE
+    from bench.datasets.status import num_classes as classes_of
+    from bench.workspace.paths import data_home
+
+    default = DATASETS[dataset].input_size if dataset in DATASETS else FOLDER_INPUT_SIZE
+    return input_size or default, classes_of(dataset, data_home())
+
+
+def request(name: str, stem: str | None, size: int, classes: int) -> dict[str, Any]:
+    """What a worker is asked about one model.
+
+    Raises:
+        UsageError: There is no such model, or it has no such form.
+    """
+    if problem := model_problem(name):
+        raise UsageError(problem)
+    if stem and stem not in model_forms(name):
+        raise UsageError(f"{name} has no {stem} stem; leave --stem out")
+    return {"model": name, "stem": stem or default_stem(name, size), "input_size": size, "num_classes": classes}
+
+
+def entry(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as ``measure --json`` shows it."""
+    fields = ("model", "stem", "input_size", "num_classes", "params", "flops", "conv_linear_macs", "uncounted")
+    return {field: answer[field] for field in fields}
+
+
+def remark(answer: dict[str, Any]) -> str:
+    """What a reader must know of a measurement."""
+    from bench.scheduler.costs import to_cost
+
+    cost = to_cost(answer)
+    remarks = []
+    if not cost.agrees:
+        remarks.append(f"torch's counter says {cost.torch_macs / 1e6:.3f} M conv+linear")
+    if cost.uncounted:
+        remarks.append(f"uncounted: {', '.join(cost.uncounted)}")
+    return "; ".join(remarks)

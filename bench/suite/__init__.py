@@ -1,0 +1,63 @@
+"""Suite files: read (``document``), checked (``schema``), resolved to cells (``resolve``), filtered (``filters``)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.catalog.options import nearest
+from bench.errors import SuiteError
+from bench.suite.document import read
+from bench.suite.filters import parse_overrides
+from bench.suite.resolve import _Resolver, _validate
+from bench.values import Cell, Execution, Suite
+
+
+def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
+    """Read a suite file.
+
+    Args:
+        path: The file.
+        overrides: ``recipe.KEY=VALUE`` strings, applied to every cell after everything else.
+
+    Raises:
+        SuiteError: The file cannot be read or is wrong; every fault is in it.
+        UsageError: An override is wrong.
+    """
+    file = Path(path)
+    if file.is_dir():
+        found = sorted(str(each) for each in file.glob("*.yaml"))
+        hint = f"; it holds {', '.join(found[:3])}" if found else ""
+        raise SuiteError([f"{path}: is a folder, not a suite file{hint}"])
+    try:
+        source = file.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        siblings = [str(each) for each in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
+        close = nearest(path, siblings)
+        raise SuiteError([f"{path}: there is no such file" + (f" (did you mean {close}?)" if close else "")]) from None
+    except OSError as error:
+        raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise SuiteError([f"{path}: is not UTF-8 text (byte {error.start})"]) from error
+    return parse_suite(source, path, overrides=overrides)
+
+
+def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Suite:
+    """Read a suite from its text; ``path`` is what faults call it. Raises as :func:`load_suite`."""
+    document = read(source)
+    if not document.faults and not isinstance(document.content, dict):
+        what = "is empty" if document.content is None else "must hold keys and values at its top"
+        document.fault((1, 1), f"the file {what}; README.md shows a suite file")
+    mapping = None if document.faults else _validate(document)
+    cells: list[Cell] = []
+    if mapping is not None:
+        cells = _Resolver(document, mapping, parse_overrides(overrides)).cells()
+    if document.faults or mapping is None:
+        faults = sorted(set(document.faults))
+        raise SuiteError([f"{path}:{line}:{column}: {text}" for (line, column), text in faults])
+    return Suite(
+        name=mapping.suite,
+        description=mapping.description,
+        path=path,
+        source=source,
+        cells=tuple(cells),
+        execution=Execution(**mapping.execution.model_dump()),
+    )

@@ -1,0 +1,101 @@
+"""tracking.encoding."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+from bench.tracking.uri import redact_text
+from bench.values import Cell, Outcome, cost_from_dict
+from bench.workspace.host import LEASE_S, LEASE_TAG, is_gone, process_tags
+
+NOTE_LIMIT = 15_000
+"""Characters of an experiment's note; MLflow takes 20,000."""
+
+
+TAG_LIMIT = 7_500
+"""Characters of a tag; MLflow cuts at 8,000."""
+
+
+def params_of(cell: Cell) -> dict[str, str]:
+    """A cell's axes and recipe as MLflow params with short keys."""
+    recipe = cell.recipe
+    params: dict[str, object] = {
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "schedule": cell.schedule_name,
+        "seed": cell.seed,
+        "stem": recipe.stem,
+        "input_size": recipe.input_size,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "augment": ", ".join(choice.name for choice in recipe.augment) or "none",
+        "label_smoothing": recipe.label_smoothing,
+        "precision": recipe.precision,
+        **({"max_images_per_class": recipe.max_images_per_class} if recipe.max_images_per_class else {}),
+        "optimizer": recipe.optimizer.name,
+        **recipe.optimizer.as_dict(),
+        "decay": cell.schedule.name,
+        **{f"decay_{key}": value for key, value in cell.schedule.as_dict().items()},
+    }
+    return {key: str(value) for key, value in params.items()}
+
+
+def first_tags(cell: Cell, suite_name: str, series: str) -> dict[str, str]:
+    """The tags that a cell's run is made with."""
+    return {
+        "bench.cell": cell.id,
+        "bench.suite": suite_name,
+        "bench.state": "running",
+        "bench.journal": series,
+        LEASE_TAG: str(int(time.time() + LEASE_S)),
+        **process_tags(),
+    }
+
+
+def outcome_tags(outcome: Outcome) -> dict[str, str]:
+    """What a run's tags say of its outcome; ``bench.state`` is written later than these."""
+    return {
+        "bench.outcome": outcome_tag(outcome),
+        "bench.attempt": str(outcome.attempts),
+        "bench.device": outcome.device,
+        "bench.execution": outcome.mode,
+        "bench.failure": outcome.kind,
+        "bench.reason": redact_text(outcome.reason)[:1000],
+    }
+
+
+def outcome_tag(outcome: Outcome) -> str:
+    """An outcome as the JSON of the tag ``bench.outcome``, exact to the last digit; without its run."""
+    content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
+    del content["run_id"], content["commit"], content["cell_id"], content["stale"]
+    return json.dumps(content, sort_keys=True)
+
+
+def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
+    """Read an outcome back from a run's tags. The state is that of ``bench.state``, which is written last."""
+    try:
+        content = json.loads(tags.get("bench.outcome", "{}"))
+    except ValueError:
+        content = {}
+    if content.get("cost"):
+        content["cost"] = cost_from_dict(content["cost"])
+    content["state"] = tags.get("bench.state", "running")
+    commit = tags.get("mlflow.source.git.commit", "")
+    return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})
+
+
+def is_orphan(tags: Mapping[str, str]) -> bool:
+    """Whether a run that MLflow calls running is a cell's whose process is gone."""
+    return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(tags)
+
+
+def shorten(markdown: str, hint: str) -> str:
+    """A markdown text within the limit of a note: first without its list of runs, then cut at a line."""
+    if len(markdown) <= NOTE_LIMIT:
+        return markdown
+    markdown = re.sub(r"<details>.*?</details>\n?", "", markdown, flags=re.DOTALL)
+    if len(markdown) > NOTE_LIMIT:
+        markdown = markdown[:NOTE_LIMIT].rpartition("\n")[0]
+    return f"{markdown}\n\n{hint}\n"

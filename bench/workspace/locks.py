@@ -1,0 +1,36 @@
+"""workspace.locks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bench.workspace.paths import CellFolder
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[bool]:
+    """Hold a lock file for a moment; False where somebody has it, True where it is ours or nobody could have it.
+
+    The kernel drops the lock of a process that dies, so a lock that is held means a living process.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    except OSError:
+        yield True  # a folder that cannot be written has no writer either
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def is_held(folder: CellFolder) -> bool:
+    """Whether a living scheduler or worker has this cell."""
+    with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
+        return not (free and idle)
