@@ -73,13 +73,13 @@ def known_outcomes(
     known already of data sets as they are now.
     """
     from bench.scheduler.plan import mark_stale, merge_outcomes
-    from bench.workspace.cells import local_outcomes, settle
+    from bench.workspace.cells import local_outcomes, mark_lost
     from bench.workspace.paths import bench_home
 
     home = bench_home()
-    settle(suite, home)
+    mark_lost(suite, home)
     if store:
-        store.settle_orphans(suite.name)
+        store.mark_orphans_lost(suite.name)
     stored = store.outcomes(suite.name) if store else {}
     merged = merge_outcomes(stored, local_outcomes(suite, home, stored))
     return stored, mark_stale(suite.cells, merged, current_digests(suite, merged, data or {}))
@@ -112,7 +112,7 @@ def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
         DataError: One is broken; every such data set is named.
     """
     from bench.datasets.prepared import look
-    from bench.scheduler.calls import ask_worker
+    from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
     from bench.workspace.paths import data_home
 
@@ -122,7 +122,7 @@ def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
     if missing:
         fields = ("dataset", "input_size", "max_images_per_class")
         requests = [{**dict(zip(fields, key, strict=True)), "data_home": str(home)} for key in missing]
-        answers = ask_worker("pack", requests, threads=cpu_cores())
+        answers = call_worker("pack", requests, threads=cpu_cores())
         if errors := [answer["error"] for answer in answers if "error" in answer]:
             raise DataError("\n".join(errors))
         found.update({key: look(key, home) for key in missing})

@@ -6,8 +6,8 @@
     ├── UsageError          exit 2   the command line or a suite file is wrong
     │   └── SuiteError      exit 2   one or more faults in a suite file, each FILE:LINE:COLUMN: sentence
     ├── DataError           exit 3   a data set is missing, incomplete or broken
-    ├── StoreError          exit 3   the tracking store cannot be used
-    ├── StorageError        exit 3   BENCH_HOME cannot be written: the disk is full or read-only
+    ├── TrackingError          exit 3   the tracking store cannot be used
+    ├── DiskError        exit 3   BENCH_HOME cannot be written: the disk is full or read-only
     ├── ModelError          exit 1   a net cannot be built or measured as asked
     └── DivergedError       exit 1   the loss of a cell is no longer a finite number
 
@@ -17,7 +17,7 @@ The command line prints the text and leaves with ``exit_code``; a worker writes 
 import errno
 from collections.abc import Sequence
 
-STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG})
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG})
 """What a disk answers that is full, over quota, read-only, broken or gone. No cell's fault, so no cell fails by it."""
 
 
@@ -47,13 +47,13 @@ class DataError(BenchError):
     exit_code = 3
 
 
-class StorageError(BenchError):
+class DiskError(BenchError):
     """The folder of cells cannot be written."""
 
     exit_code = 3
 
 
-class StoreError(BenchError):
+class TrackingError(BenchError):
     """The tracking store cannot be opened, read or written."""
 
     exit_code = 3

@@ -41,7 +41,7 @@ PROTOCOL_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Component:
     """A name out of one of the catalog's registries with every option spelled out.
 
     Schedules, optimizers and augmentations are all choices. ``options`` is sorted by name.
@@ -51,7 +51,7 @@ class Choice:
     options: tuple[tuple[str, OptionValue], ...] = ()
 
     @classmethod
-    def of(cls, name: str, /, **options: OptionValue) -> "Choice":
+    def of(cls, name: str, /, **options: OptionValue) -> "Component":
         """Build a choice from keyword options; lists become tuples."""
         pairs = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
         return cls(name=name, options=tuple(sorted(pairs.items())))
@@ -76,9 +76,9 @@ class Recipe:
     """Passes over the training set."""
     batch_size: int
     """Images a step. The last, smaller batch of an epoch is dropped; the order changes every epoch."""
-    optimizer: Choice
+    optimizer: Component
     """``sgd`` or ``adamw``; its ``lr`` is what the schedule scales."""
-    augment: tuple[Choice, ...]
+    augment: tuple[Component, ...]
     """Augmentations of the training batches, applied in this order. Test images are only normalised."""
     label_smoothing: float
     """Share of the target spread over all classes, 0 to 1 (Szegedy et al. 2016, section 7)."""
@@ -95,7 +95,7 @@ class Recipe:
 
 
 @lru_cache(maxsize=4096)
-def _canonical(value: "Recipe | Choice") -> str:
+def _canonical(value: "Recipe | Component") -> str:
     """Canonical JSON; kept, because the ten thousand cells of a suite share a few recipes."""
     content = asdict(value)
     if content.get("max_images_per_class", 0) is None:
@@ -109,7 +109,7 @@ class Cell:
 
     model: str
     dataset: str
-    schedule: Choice
+    schedule: Component
     """Kind and options of the learning-rate decay."""
     schedule_name: str
     """The name the suite gave this schedule; a label, not part of the id."""
@@ -313,18 +313,18 @@ def to_json(value: Any) -> str:
     return json.dumps(asdict(value), sort_keys=True)
 
 
-def choice_from_dict(content: Mapping[str, Any]) -> Choice:
-    """Rebuild a :class:`Choice` from :func:`to_json`'s content."""
-    return Choice.of(content["name"], **dict(content["options"]))
+def component_from_dict(content: Mapping[str, Any]) -> Component:
+    """Rebuild a :class:`Component` from :func:`to_json`'s content."""
+    return Component.of(content["name"], **dict(content["options"]))
 
 
 def cell_from_dict(content: Mapping[str, Any]) -> Cell:
     """Rebuild a :class:`Cell` from :func:`to_json`'s content."""
     recipe = dict(content["recipe"])
-    recipe["optimizer"] = choice_from_dict(recipe["optimizer"])
-    recipe["augment"] = tuple(choice_from_dict(each) for each in recipe["augment"])
+    recipe["optimizer"] = component_from_dict(recipe["optimizer"])
+    recipe["augment"] = tuple(component_from_dict(each) for each in recipe["augment"])
     return Cell(
-        **{**content, "schedule": choice_from_dict(content["schedule"]), "recipe": Recipe(**recipe)},
+        **{**content, "schedule": component_from_dict(content["schedule"]), "recipe": Recipe(**recipe)},
     )
 
 

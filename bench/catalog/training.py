@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.catalog.options import Option, _typed
-from bench.values import Choice, OptionValue
+from bench.values import Component, OptionValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ class AugmentationSpec:
 
 AUGMENTATIONS = {
     "random_resized_crop": AugmentationSpec(
-        target="bench.worker.data.crops:random_view",
+        target="bench.worker.data.crops:random_resized_crop",
         options={
             "area": Option(type="floats", default=(0.08, 1.0), above=0, maximum=1, doc="range of the part's area"),
             "ratio": Option(type="floats", default=(3 / 4, 4 / 3), above=0, doc="range of its width / height"),
@@ -137,10 +137,10 @@ AUGMENTATIONS = {
 }
 
 
-def with_defaults(name: str, options: dict[str, OptionValue], known: dict[str, Option]) -> Choice:
+def with_defaults(name: str, options: dict[str, OptionValue], known: dict[str, Option]) -> Component:
     """A choice with the given options and the catalog's defaults for the rest; ``lr: 1`` and ``lr: 1.0`` are one."""
     defaults = {key: option.default for key, option in known.items() if option.default is not None}
-    return Choice.of(name, **{key: _typed(known[key], value) for key, value in {**defaults, **options}.items()})
+    return Component.of(name, **{key: _typed(known[key], value) for key, value in {**defaults, **options}.items()})
 
 
 DEFAULT_RECIPE = {

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bench import __version__
-from bench.errors import STORAGE_ERRORS, BenchError
+from bench.errors import DISK_ERRORS, BenchError
 
 COMMANDS = {
     "run": "bench.cli.run:run",
@@ -96,7 +96,7 @@ class LazyGroup(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except OSError as error:
-            if error.errno not in STORAGE_ERRORS:
+            if error.errno not in DISK_ERRORS:
                 raise
             where = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {where}{error.strerror}; nothing that was saved is lost: make room and go on", err=True)

@@ -124,7 +124,7 @@ def adopt(names: Sequence[str], path: Path) -> None:
         DataError: What lies there is not the data set, or not all of it.
     """
     from bench.datasets.formats import LAYOUTS
-    from bench.scheduler.calls import ask_worker
+    from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
     from bench.workspace.paths import data_home
 
@@ -136,7 +136,7 @@ def adopt(names: Sequence[str], path: Path) -> None:
     if not path.exists():
         raise DataError(f"there is no {path}; --from names the folder or archive that has {name}")
     request = {"dataset": name, "path": str(path), "data_home": str(data_home())}
-    [answer] = ask_worker("adopt", [request], threads=cpu_cores())
+    [answer] = call_worker("adopt", [request], threads=cpu_cores())
     if "error" in answer:
         raise DataError(answer["error"])
     card = answer["card"]
@@ -201,14 +201,14 @@ def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
 
 def inspected(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What data sets hold, from a worker, by name: see :func:`bench.worker.data.contents.inspect`; or ``error``."""
-    from bench.scheduler.calls import ask_worker
+    from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
     from bench.workspace.paths import data_home
 
     if not names:
         return {}
     requests = [{"dataset": name, "data_home": str(data_home())} for name in names]
-    answers = ask_worker("inspect", requests, threads=cpu_cores())
+    answers = call_worker("inspect", requests, threads=cpu_cores())
     kept = [{key: value for key, value in each.items() if key not in ("dataset", "data_home")} for each in answers]
     return dict(zip(names, kept, strict=True))
 

@@ -43,7 +43,7 @@ class CellProgress:
     top1: float | None = None
     images_per_s: float | None = None
 
-    def take(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
         """Learn from a journal event."""
         match event["event"]:
             case "resumed":
@@ -83,7 +83,7 @@ class RunProgress:
 
     def event(self, cell: Cell, event: Event) -> None:
         """A cell's journal grew."""
-        self.cells[cell.id].take(event)
+        self.cells[cell.id].update(event)
 
     def retried(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the displays show it
         """An attempt was lost."""

@@ -17,7 +17,7 @@ from bench.api import history, known_outcomes, load_suites, measured, packed, pl
 from bench.cli.options import all_overrides, json_option, max_images_option, required, suite_options, tracking_option
 from bench.cli.output import note, write_output
 from bench.cli.plan import show_plans
-from bench.errors import StorageError, StoreError, UsageError
+from bench.errors import DiskError, TrackingError, UsageError
 
 if TYPE_CHECKING:
     from bench.datasets.prepared import Prepared
@@ -110,7 +110,7 @@ def run(
         problems = session.run(slots, modes, keep_weights, fail_fast, hang_timeout or HANG_S, stop)
         outcomes = session.finish(as_json, whole=not problems)
         if problems:
-            raise StoreError("\n".join(problems))
+            raise TrackingError("\n".join(problems))
         states += [outcomes[cell.id].state if cell.id in outcomes else "missing" for cell in chosen.cells]
         if stop.signal:
             note("interrupted; the same command goes on where it stopped")
@@ -157,10 +157,10 @@ class Session:
         """Run the plan's cells. Returns what the store did not take, as sentences.
 
         Raises:
-            StorageError: BENCH_HOME cannot be written any more.
+            DiskError: BENCH_HOME cannot be written any more.
         """
         from bench.cli.progress import duration, make_progress
-        from bench.scheduler.attempts import Setting
+        from bench.scheduler.attempts import RunContext
         from bench.scheduler.estimates import predicted
         from bench.scheduler.launcher import LocalLauncher
         from bench.scheduler.loop import run_plan
@@ -183,12 +183,12 @@ class Session:
                 note(f"{self.suite.name}: {waiting} cells to run{others} on {where}{expected}")
                 began = time.monotonic()
                 with make_progress(self.plan) as progress, signals_to(stop):
-                    setting = Setting(
+                    setting = RunContext(
                         suite=self.suite.name,
                         launcher=LocalLauncher(),
                         slots=slots,
                         forwarder=forwarder,
-                        watcher=progress,
+                        observer=progress,
                         home=home,
                         data_home=data_home(),
                         digests={key: each.digest for key, each in self.data.items()},
@@ -204,7 +204,7 @@ class Session:
                 against = "" if seconds is None else f", predicted {duration(seconds)}"
                 note(f"{self.suite.name}: ran for {duration(time.monotonic() - began)}{against}")
             return drain(forwarder)
-        except StorageError:
+        except DiskError:
             forwarder.drain(SHORT_S)
             raise
         finally:
@@ -237,7 +237,7 @@ def publish(
     """Keep a suite's tables, file and the curves of its cells below a BENCH_HOME in its own run.
 
     Raises:
-        StoreError: The store takes no more.
+        TrackingError: The store takes no more.
     """
     from bench.report.render import render
     from bench.report.table import build_tables
@@ -292,7 +292,7 @@ def open_store(tracking_uri: str | None) -> "Store":
     """The store in use, made where there is none.
 
     Raises:
-        StoreError: It cannot be used.
+        TrackingError: It cannot be used.
     """
     from bench.tracking import Store, resolve_uri
 
@@ -311,7 +311,7 @@ def open_session(
     """Plan, and bring, pack and measure what the cells that will run need.
 
     Raises:
-        StoreError: The store cannot be used.
+        TrackingError: The store cannot be used.
         DataError: Data that the cells need is not here and cannot be fetched.
     """
     from bench.scheduler.launcher import end_workers, prepare
@@ -349,7 +349,7 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
     """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
     from bench.scheduler.devices import find_slots
     from bench.scheduler.estimates import with_estimates
-    from bench.scheduler.modes import MOST_ON_A_GPU
+    from bench.scheduler.modes import MAX_ON_A_GPU
     from bench.scheduler.tuning import choose
     from bench.workspace.paths import speeds_file
 
@@ -366,7 +366,7 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
         slots_per_device = 1
     whole = find_slots(device, per_device=1, cells=len(cells))
     default = find_slots(device, per_device=slots_per_device, cells=len(cells))
-    arrangement = choose(
+    allocation = choose(
         cells,
         images,
         {cell.id: session.data[cell.data_key].num_classes for cell in cells},
@@ -374,14 +374,14 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
         devices=len(whole),
         execution=session.suite.execution,
         cache=speeds_file(),
-        most=len(default) if whole[0].device == "cpu" else min(MOST_ON_A_GPU, -(-len(cells) // len(whole))),
-        beside=slots_per_device,
+        most=len(default) if whole[0].device == "cpu" else min(MAX_ON_A_GPU, -(-len(cells) // len(whole))),
+        concurrency=slots_per_device,
         note=note,
     )
-    if arrangement is None:
+    if allocation is None:
         return default, {}
-    session.plan = with_estimates(session.plan, arrangement.seconds)
-    return find_slots(device, per_device=arrangement.beside, cells=len(cells)), arrangement.modes
+    session.plan = with_estimates(session.plan, allocation.seconds)
+    return find_slots(device, per_device=allocation.concurrency, cells=len(cells)), allocation.modes
 
 
 def say_stale(plan: "Plan") -> None:

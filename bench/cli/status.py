@@ -10,7 +10,7 @@ import click
 from bench.api import known_outcomes, load_suites, open_store_if_there, select
 from bench.cli.options import json_option, suite_options, tracking_option
 from bench.cli.output import columns, note, print_json
-from bench.errors import StoreError
+from bench.errors import TrackingError
 
 if TYPE_CHECKING:
     from bench.scheduler.status import CellStatus
@@ -48,7 +48,7 @@ def readable_store(tracking_uri: str | None) -> "Store | None":
     """The store, or None where there is none or it does not answer, which is said: the journals here know enough."""
     try:
         return open_store_if_there(tracking_uri)
-    except StoreError as error:
+    except TrackingError as error:
         note(f"without the store: {error}")
         return None
 
@@ -71,8 +71,8 @@ def show(suite: "Suite", cells: "list[CellStatus]") -> None:
     from bench.cli.progress import duration
 
     counts: Counter[str] = Counter(each.outcome.state for each in cells)
-    told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    click.echo(f"{suite.name}: {len(cells)} cells: {told}")
+    counts_text = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    click.echo(f"{suite.name}: {len(cells)} cells: {counts_text}")
     rows = []
     for each in cells:
         outcome, epochs = each.outcome, each.cell.recipe.epochs

@@ -10,7 +10,7 @@ import click
 
 from bench.cli.options import tracking_option
 from bench.cli.output import note
-from bench.errors import StoreError, UsageError
+from bench.errors import TrackingError, UsageError
 
 if TYPE_CHECKING:
     from bench.tracking import Store
@@ -44,7 +44,7 @@ def sync(paths: Sequence[Path], tracking_uri: str | None, wait: float) -> None:
     store = open_store(tracking_uri)
     problems = [problem for home, name, folders in work for problem in replay(store, home, name, folders, wait)]
     if problems:
-        raise StoreError("\n".join(problems))
+        raise TrackingError("\n".join(problems))
 
 
 def default_home() -> Path:
@@ -107,11 +107,11 @@ def replay(store: "Store", home: Path, name: str, folders: "list[tuple[Cell, Cel
     """Send a suite's journals and its tables. Returns what the store did not take, as sentences."""
     from bench.cli.run import publish
     from bench.tracking import Forwarder, redact
-    from bench.workspace.cells import kept_suites, settle
+    from bench.workspace.cells import kept_suites, mark_lost
 
     suite: Suite | None = next((each for each in kept_suites(home) if each.name == name), None)
     if suite:
-        settle(suite, home)
+        mark_lost(suite, home)
     forwarder = Forwarder(store, name, live=False)
     try:
         for cell, folder in folders:
@@ -121,11 +121,11 @@ def replay(store: "Store", home: Path, name: str, folders: "list[tuple[Cell, Cel
         forwarder.close()
     if problems:
         return problems
-    store.settle_orphans(name)
+    store.mark_orphans_lost(name)
     outcomes = store.outcomes(name)
     if suite:
         publish(store, suite, outcomes, home)
     counts = Counter(outcomes[cell_id].state for cell_id in {cell.id for cell, _ in folders} if cell_id in outcomes)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    note(f"{name}: {sum(counts.values())} runs in {redact(store.uri)} ({told})")
+    counts_text = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    note(f"{name}: {sum(counts.values())} runs in {redact(store.uri)} ({counts_text})")
     return []

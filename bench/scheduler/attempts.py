@@ -14,11 +14,11 @@ from bench.scheduler.devices import Slot
 from bench.scheduler.launcher import Handle, Launcher
 from bench.scheduler.modes import default_mode
 from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Task, to_json
-from bench.workspace.cells import discard, has_end
+from bench.workspace.cells import archive_attempts, has_end
 from bench.workspace.files import write_atomically
 from bench.workspace.fingerprint import changes, fingerprint
 from bench.workspace.journal import Event, fold, read_cell, read_from
-from bench.workspace.locks import holding
+from bench.workspace.locks import try_lock
 from bench.workspace.paths import CellFolder
 
 HANG_S = 900.0
@@ -26,11 +26,11 @@ HANG_S = 900.0
 take that long on no machine that is fit for the cell."""
 
 
-LOST_TRIES = 3
+MAX_LOST_ATTEMPTS = 3
 """Attempts in a row that may be lost without getting any further before a cell is given up."""
 
 
-EXIT_STORAGE = 3
+EXIT_DISK = 3
 """What a worker leaves when its folder cannot be written."""
 
 
@@ -41,7 +41,7 @@ class Forwarding(Protocol):
         """A cell's journal begins to grow, or has an end now."""
 
 
-class Watcher(Protocol):
+class RunObserver(Protocol):
     """What shows a run's progress to people."""
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None:
@@ -58,7 +58,7 @@ class Watcher(Protocol):
 
 
 @dataclass
-class Tries:
+class RetryState:
     """What was tried of a cell in this run."""
 
     checkpoint: str = ""
@@ -72,7 +72,7 @@ class Tries:
 
 
 @dataclass(kw_only=True)
-class Running:
+class RunningAttempt:
     """A cell on a slot."""
 
     task: Task
@@ -102,7 +102,7 @@ class Running:
 
 
 @dataclass(kw_only=True)
-class Setting:
+class RunContext:
     """Where and how cells run."""
 
     suite: str
@@ -110,7 +110,7 @@ class Setting:
     launcher: Launcher
     slots: list[Slot]
     forwarder: Forwarding
-    watcher: Watcher
+    observer: RunObserver
     home: Path
     data_home: Path
     digests: Mapping[DataKey, str] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class Setting:
         return self.modes.get(cell.id) or default_mode(cell, slot, self.execution)
 
 
-def _sign(journal: Path) -> tuple[int, int]:
+def _heartbeat(journal: Path) -> tuple[int, int]:
     try:
         stat = journal.stat()
     except OSError:
@@ -158,7 +158,7 @@ def unwritable(folder: CellFolder, why: str | None) -> str:
     )
 
 
-def take(folder: CellFolder) -> FileLock | None:
+def lock_cell(folder: CellFolder) -> FileLock | None:
     """Take a cell for this run; None while another run has it or its last worker still saves.
 
     Raises:
@@ -170,7 +170,7 @@ def take(folder: CellFolder) -> FileLock | None:
         lock.acquire(blocking=False)
     except Timeout:
         return None
-    with holding(folder.worker_lock) as idle:
+    with try_lock(folder.worker_lock) as idle:
         if idle:
             return lock
     lock.release()
@@ -178,8 +178,8 @@ def take(folder: CellFolder) -> FileLock | None:
 
 
 def start(
-    task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: Setting, *, alone: bool = False
-) -> Running:
+    task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: RunContext, *, alone: bool = False
+) -> RunningAttempt:
     """Start the next attempt at a cell, in the series that it goes on from or in a new one.
 
     One that runs ``alone`` has all of its device's memory, whatever share belongs to its slot.
@@ -187,9 +187,9 @@ def start(
     Raises:
         OSError: The folder cannot be written.
     """
-    begun = bool(folder.attempts())
-    if begun and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, setting)):
-        discard(folder)
+    started_cells = bool(folder.attempts())
+    if started_cells and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, setting)):
+        archive_attempts(folder)
     before = last_request(folder)
     # another mode would sum in another order, to other bits than the attempt that is gone on from
     mode = Mode(**before["mode"]) if folder.checkpoints() and "mode" in before else setting.mode(task.cell, slot)
@@ -213,13 +213,13 @@ def start(
     write_atomically(folder.cell, to_json(task.cell))
     handle = setting.launcher.start(attempt, slot)
     setting.forwarder.watch(task.cell, folder)
-    setting.watcher.started(task.cell, slot, number)
-    return Running(
+    setting.observer.started(task.cell, slot, number)
+    return RunningAttempt(
         task=task, slot=slot, handle=handle, folder=folder, attempt=number, lock=lock, alive_at=setting.clock()
     )
 
 
-def has_changed(folder: CellFolder, cell: Cell, slot: Slot, setting: Setting) -> bool:
+def has_changed(folder: CellFolder, cell: Cell, slot: Slot, setting: RunContext) -> bool:
     """Whether the cell's attempts so far were made under another fingerprint, so that nothing can go on from them."""
     data = setting.digests.get(cell.data_key, "")
     recorded = fold(cell.id, read_cell(folder)).fingerprint
@@ -237,7 +237,9 @@ def last_request(folder: CellFolder) -> dict[str, Any]:
     return {}
 
 
-def judge(each: Running, code: int, told: Outcome, *, leaving: bool, hang_s: float) -> Outcome:
+def classify_exit(
+    each: RunningAttempt, code: int, journaled: Outcome, *, shutting_down: bool, hang_s: float
+) -> Outcome:
     """How an attempt ended: a result on disk is complete, and whatever else the worker left without saying is lost.
 
     Args:
@@ -247,16 +249,16 @@ def judge(each: Running, code: int, told: Outcome, *, leaving: bool, hang_s: flo
         leaving: It was asked to leave.
         hang_s: How long it may show no sign of life.
     """
-    if told.state == "complete" and each.folder.result.exists():
-        return told
-    if told.state in ("failed", "interrupted") and has_end(read_from(each.journal)[0]):
-        return told
+    if journaled.state == "complete" and each.folder.result.exists():
+        return journaled
+    if journaled.state in ("failed", "interrupted") and has_end(read_from(each.journal)[0]):
+        return journaled
     log = each.folder.attempt(each.attempt).log
-    ended = replace(told, state="failed", kind="lost", attempts=each.attempt)
+    ended = replace(journaled, state="failed", kind="lost", attempts=each.attempt)
     if each.hung_at is not None:
         reason = f"it showed no sign of life for {hang_s:g} s and was ended (log: {log})"
         return replace(ended, kind="timeout", reason=reason)
-    if leaving:
+    if shutting_down:
         reason = f"interrupted; it was killed before it could save, and goes on from its last checkpoint (log: {log})"
         return replace(ended, state="interrupted", kind="", reason=reason)
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code} and no result"

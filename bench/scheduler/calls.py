@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from threading import Barrier
 
 
-def ask_worker(command: str, requests: list[dict[str, Any]], *, threads: int) -> list[dict[str, Any]]:
+def call_worker(command: str, requests: list[dict[str, Any]], *, threads: int) -> list[dict[str, Any]]:
     """Have a worker process answer requests (``measure`` or ``pack``) on the CPU and wait for it.
 
     Raises:
         BenchError: The worker died without an answer; the text ends with its last line.
     """
     prepare([str(request.get("model", "")) for request in requests])
-    with _Question(command, requests, worker_environment(visible="", threads=threads)) as question:
+    with WorkerCall(command, requests, worker_environment(visible="", threads=threads)) as question:
         return question.answers()
 
 
-def ask_side_by_side(
-    command: str, request: dict[str, Any], *, beside: int, threads: int, visible: str
+def call_workers_together(
+    command: str, request: dict[str, Any], *, concurrency: int, threads: int, visible: str
 ) -> list[dict[str, Any]]:
     """Have several worker processes answer the same request (``probe``) at the same time, and wait for them.
 
@@ -34,21 +34,23 @@ def ask_side_by_side(
     """
     prepare([request["cell"]["model"]])
     environment = worker_environment(visible=visible, threads=threads)
-    meet = multiprocessing.get_context("forkserver").Barrier(beside) if beside > 1 else None
+    barrier = multiprocessing.get_context("forkserver").Barrier(concurrency) if concurrency > 1 else None
     answers = []
     with ExitStack() as stack:
-        questions = [stack.enter_context(_Question(command, [request], environment, meet)) for _ in range(beside)]
+        questions = [
+            stack.enter_context(WorkerCall(command, [request], environment, barrier)) for _ in range(concurrency)
+        ]
         for question in questions:
             try:
                 answers += question.answers()
             except BenchError as error:
                 answers.append({"error": str(error)})
-                if meet is not None:
-                    meet.abort()
+                if barrier is not None:
+                    barrier.abort()
     return answers
 
 
-class _Question:
+class WorkerCall:
     """Requests to a worker process of their own; an interrupt while it is waited for ends all workers."""
 
     def __init__(
@@ -56,12 +58,12 @@ class _Question:
         command: str,
         requests: list[dict[str, Any]],
         environment: Mapping[str, str],
-        meet: "Barrier | None" = None,
+        barrier: "Barrier | None" = None,
     ) -> None:
         self._command = command
         self._log = tempfile.NamedTemporaryFile("r", errors="replace")  # noqa: SIM115 - closed by leaving
         self._receiver, sender = multiprocessing.Pipe(duplex=False)
-        self._process = _start(answer_as_worker, command, requests, sender, self._log.name, environment, meet)
+        self._process = _start(answer_as_worker, command, requests, sender, self._log.name, environment, barrier)
         sender.close()  # the worker's end is the only one now, so that its death is an end of file here
 
     def answers(self) -> list[dict[str, Any]]:
@@ -84,7 +86,7 @@ class _Question:
         self._process.join()
         return answers
 
-    def __enter__(self) -> "_Question":
+    def __enter__(self) -> "WorkerCall":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.scheduler.calls import ask_worker
+from bench.scheduler.calls import call_worker
 from bench.scheduler.devices import cpu_cores
 from bench.values import Cell, Cost, cost_from_dict
 from bench.workspace.files import write_atomically
@@ -31,7 +31,7 @@ def measure_all(requests: list[dict[str, Any]], home: Path) -> list[dict[str, An
     keys = [_key(request, versions) for request in requests]
     unknown = {key: request for key, request in zip(keys, requests, strict=True) if key not in known}
     if unknown:
-        answers = ask_worker("measure", list(unknown.values()), threads=cpu_cores())
+        answers = call_worker("measure", list(unknown.values()), threads=cpu_cores())
         fresh = dict(zip(unknown, answers, strict=True))
         known.update(fresh)
         kept = {key: answer for key, answer in known.items() if "error" not in answer}

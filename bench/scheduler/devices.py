@@ -148,17 +148,17 @@ def find_slots(device: str, *, per_device: int | None, cells: int) -> list[Slot]
         visible = [_pick(visible, entry, device) for entry in chosen.split(",")]
     if not visible:
         return _cpu_slots(per_device, cells)
-    beside = per_device or 1
-    threads = max(1, cpu_cores() // (len(visible) * beside))
+    concurrency = per_device or 1
+    threads = max(1, cpu_cores() // (len(visible) * concurrency))
     return [
         Slot(
-            name=f"gpu {gpu}" + (f" #{part}" if beside > 1 else ""),
+            name=f"gpu {gpu}" + (f" #{part}" if concurrency > 1 else ""),
             device="cuda",
             visible=gpu,
             threads=threads,
-            memory_share=1.0 if beside == 1 else round(GPU_USABLE / beside, 3),
+            memory_share=1.0 if concurrency == 1 else round(GPU_USABLE / concurrency, 3),
         )
-        for part in range(beside)
+        for part in range(concurrency)
         for gpu in visible
     ]
 

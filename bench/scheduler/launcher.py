@@ -181,7 +181,7 @@ def _start(target: Any, *arguments: Any) -> "ForkServerProcess":
 
 def run_worker(request: str, log: str, environment: Mapping[str, str]) -> None:
     """What a worker process of the fork server does: train the attempt of a request file."""
-    _settle_in(log, environment)
+    init_worker(log, environment)
     sys.exit(importlib.import_module(WORKER).run(Path(request)))
 
 
@@ -191,14 +191,14 @@ def answer_as_worker(
     sender: Connection,
     log: str,
     environment: Mapping[str, str],
-    meet: "Barrier | None",
+    barrier: "Barrier | None",
 ) -> None:
     """What a worker process of the fork server does: answer requests."""
-    _settle_in(log, environment)
-    sender.send_bytes(json.dumps(importlib.import_module(WORKER).answer(command, requests, meet)).encode())
+    init_worker(log, environment)
+    sender.send_bytes(json.dumps(importlib.import_module(WORKER).answer(command, requests, barrier)).encode())
 
 
-def _settle_in(log: str, environment: Mapping[str, str]) -> None:
+def init_worker(log: str, environment: Mapping[str, str]) -> None:
     """Leave the scheduler's terminal and variables, and follow the scheduler when it dies."""
     os.setsid()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -208,7 +208,7 @@ def _settle_in(log: str, environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     scheduler = multiprocessing.parent_process()
-    follow = importlib.import_module(WORKER).outlive_no_scheduler
+    follow = importlib.import_module(WORKER).exit_with_scheduler
     threading.Thread(target=follow, args=(scheduler,), name="watchdog", daemon=True).start()
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 
 from filelock import FileLock
 
-from bench.errors import StorageError
+from bench.errors import DiskError
 from bench.scheduler.attempts import (
-    EXIT_STORAGE,
-    LOST_TRIES,
-    Running,
-    Setting,
-    Tries,
-    _sign,
-    judge,
+    EXIT_DISK,
+    MAX_LOST_ATTEMPTS,
+    RetryState,
+    RunContext,
+    RunningAttempt,
+    _heartbeat,
+    classify_exit,
     last_line,
+    lock_cell,
     start,
-    take,
     unwritable,
 )
 from bench.scheduler.devices import Slot
@@ -49,7 +49,7 @@ class StopRequest:
         self.count += 1
 
 
-def run_plan(plan: Plan, setting: Setting, stop: StopRequest) -> dict[str, Outcome]:
+def run_plan(plan: Plan, setting: RunContext, stop: StopRequest) -> dict[str, Outcome]:
     """Run the plan's cells on the slots, longest first. Returns how each one that was tried ended, by cell id.
 
     A cell that another ``bench run`` holds is left to it and waited for. A failed cell does not stop the others. A cell
@@ -58,37 +58,37 @@ def run_plan(plan: Plan, setting: Setting, stop: StopRequest) -> dict[str, Outco
     request.
 
     Raises:
-        StorageError: The folder of cells cannot be written any more; everything that could be saved is.
+        DiskError: The folder of cells cannot be written any more; everything that could be saved is.
     """
     loop = Loop(plan, setting, stop)
     try:
-        while loop.goes_on():
+        while loop.active():
             loop.reap()
             loop.place()
-            if loop.goes_on():
+            if loop.active():
                 setting.sleep(TICK_S)
     finally:
-        loop.leave()
+        loop.shut_down()
     if loop.problem:
-        raise StorageError(loop.problem)
+        raise DiskError(loop.problem)
     return loop.ended
 
 
 class Loop:
     """What waits, what runs and what has ended."""
 
-    def __init__(self, plan: Plan, setting: Setting, stop: StopRequest) -> None:
+    def __init__(self, plan: Plan, setting: RunContext, stop: StopRequest) -> None:
         self.plan, self.setting, self.stop = plan, setting, stop
         self.waiting = list(plan.to_run)
         self.free = list(setting.slots)
-        self.running: list[Running] = []
+        self.running: list[RunningAttempt] = []
         self.ended: dict[str, Outcome] = {}
-        self.tries: dict[str, Tries] = {}
-        self.leaving = False
+        self.tries: dict[str, RetryState] = {}
+        self.shutting_down = False
         self.problem = ""
         """Why nothing can be written any more."""
 
-    def goes_on(self) -> bool:
+    def active(self) -> bool:
         """Whether there is something to do and no reason to stop."""
         return bool(self.waiting or self.running) and not self._stops()
 
@@ -104,7 +104,7 @@ class Loop:
                 continue
             folder = CellFolder.of(self.setting.home, task.cell.id)
             try:
-                lock = take(folder)
+                lock = lock_cell(folder)
                 if lock is not None:
                     self._begin(task, slot, folder, lock)
             except OSError as error:
@@ -132,8 +132,10 @@ class Loop:
 
     def _fits(self, task: Task, slot: Slot) -> bool:
         """Whether nothing else runs on the slot's device, or both can share it."""
-        beside = [each for each in self.running if each.slot.visible == slot.visible]
-        return not beside or not (self._runs_alone(task) or any(self._runs_alone(each.task) for each in beside))
+        concurrency = [each for each in self.running if each.slot.visible == slot.visible]
+        return not concurrency or not (
+            self._runs_alone(task) or any(self._runs_alone(each.task) for each in concurrency)
+        )
 
     def reap(self) -> None:
         """Show what the running cells journaled, end those that hang, and take those that ended off their slots."""
@@ -146,35 +148,35 @@ class Loop:
             self.running.remove(each)
             self.free.append(each.slot)
             try:
-                self._settle(each, code)
+                self._conclude(each, code)
             except OSError as error:
                 self.problem = unwritable(each.folder, error.strerror)
             finally:
                 each.lock.release()
 
-    def _settle(self, each: Running, code: int) -> None:
+    def _conclude(self, each: RunningAttempt, code: int) -> None:
         """Judge an attempt that ended, and decide what becomes of its cell.
 
         Raises:
             OSError: The end could not be written.
         """
-        if code == EXIT_STORAGE:
+        if code == EXIT_DISK:
             self.problem = unwritable(each.folder, last_line(each.folder.attempt(each.attempt).log))
             return
-        told = fold(each.cell.id, read_cell(each.folder))
-        outcome = judge(each, code, told, leaving=self.leaving, hang_s=self.setting.hang_s)
-        if outcome.state != told.state:
+        journaled = fold(each.cell.id, read_cell(each.folder))
+        outcome = classify_exit(each, code, journaled, shutting_down=self.shutting_down, hang_s=self.setting.hang_s)
+        if outcome.state != journaled.state:
             write_end(each.folder, outcome, state=outcome.state, kind=outcome.kind, reason=outcome.reason)
-        if not self.leaving and self._tries_again(each, outcome):
+        if not self.shutting_down and self._tries_again(each, outcome):
             self.waiting.insert(0, replace(each.task, outcome=outcome))
-            self.setting.watcher.retried(each.cell, outcome)
+            self.setting.observer.retried(each.cell, outcome)
         else:
             self.ended[each.cell.id] = outcome
-            self.setting.watcher.finished(each.cell, outcome)
+            self.setting.observer.finished(each.cell, outcome)
 
-    def _tries_again(self, each: Running, outcome: Outcome) -> bool:
+    def _tries_again(self, each: RunningAttempt, outcome: Outcome) -> bool:
         """Only what is no fault of the cell: a lost worker, and memory that others may have taken."""
-        tries = self.tries.setdefault(each.cell.id, Tries())
+        tries = self.tries.setdefault(each.cell.id, RetryState())
         if outcome.state == "failed" and outcome.kind == "oom":
             again, tries.out_of_memory = not tries.out_of_memory, True
             return again
@@ -184,31 +186,31 @@ class Loop:
             tries.lost = 1 if further else tries.lost + 1
             tries.checkpoint = max(tries.checkpoint, newest)
             tries.epochs_done = max(tries.epochs_done, outcome.epochs_done)
-            return tries.lost < LOST_TRIES
+            return tries.lost < MAX_LOST_ATTEMPTS
         return False
 
-    def _follow(self, each: Running) -> None:
+    def _follow(self, each: RunningAttempt) -> None:
         events, each.read = read_from(each.journal, each.read)
         for event in events:
-            self.setting.watcher.event(each.cell, event)
+            self.setting.observer.event(each.cell, event)
 
-    def _end_if_hung(self, each: Running) -> None:
+    def _end_if_hung(self, each: RunningAttempt) -> None:
         """Ask a worker without a sign of life to leave, and kill it with all it started if it does not."""
         now = self.setting.clock()
         if each.hung_at is not None:
             if now - each.hung_at > GRACE_S:
                 each.handle.kill()
             return
-        sign = _sign(each.journal)
+        sign = _heartbeat(each.journal)
         if sign != each.sign:
             each.sign, each.alive_at = sign, now
         elif now - each.alive_at > self.setting.hang_s:
             each.hung_at = now
             each.handle.stop()
 
-    def leave(self) -> None:
+    def shut_down(self) -> None:
         """Have all workers save their state and end, and end those that do not."""
-        self.leaving = True
+        self.shutting_down = True
         for each in self.running:
             each.handle.stop()
         deadline = self.setting.clock() + GRACE_S

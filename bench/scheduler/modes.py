@@ -13,22 +13,22 @@ from bench.scheduler.devices import GPU_USABLE, Slot
 from bench.scheduler.estimates import makespan
 from bench.values import Cell, Execution, MemoryFormat, Mode, Precision
 
-CLEARLY = 1.1
+MIN_SPEEDUP = 1.1
 """How many times faster a mode must be measured to be than the one it replaces."""
-COMPILE_LEAST_S = 1200.0
+MIN_COMPILE_S = 1200.0
 """Training time above which it is tried whether compiling pays; to try it takes a minute a net."""
-MOST_ON_A_GPU = 4
+MAX_ON_A_GPU = 4
 """Cells that are tried side by side on a GPU."""
 GPU_CONTEXT_MB = 600.0
 """Memory of a process on a GPU beside its tensors: context and libraries."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speed:
+class Measurement:
     """What was measured of a mode."""
 
     mode: Mode
-    beside: int
+    concurrency: int
     """Cells on the device at the same time, all in this mode."""
     images_per_s: float
     """Training images a second of each of them."""
@@ -43,10 +43,10 @@ class Speed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrangement:
+class Allocation:
     """How many cells run side by side on a device, and how each is computed."""
 
-    beside: int
+    concurrency: int
     modes: Mapping[str, Mode]
     """By cell id, of the cells whose speed was measured."""
     seconds: Mapping[str, float]
@@ -90,23 +90,23 @@ def levels(device: str, *, most: int) -> list[int]:
     return powers if device == "cuda" else powers[::-1]
 
 
-def fits(beside: int, peak_mb: float, total_mb: float) -> bool:
+def fits(concurrency: int, peak_mb: float, total_mb: float) -> bool:
     """Whether so many cells of a peak fit on a GPU at once."""
-    return beside * (peak_mb + GPU_CONTEXT_MB) <= GPU_USABLE * total_mb
+    return concurrency * (peak_mb + GPU_CONTEXT_MB) <= GPU_USABLE * total_mb
 
 
-def best(speeds: Iterable[Speed], images: float) -> Speed | None:
+def best(speeds: Iterable[Measurement], images: float) -> Measurement | None:
     """The speed that ends sooner; the first, which is the default's, unless another is clearly faster."""
-    chosen: Speed | None = None
+    chosen: Measurement | None = None
     for speed in speeds:
-        if chosen is None or CLEARLY * speed.seconds(images) < chosen.seconds(images):
+        if chosen is None or MIN_SPEEDUP * speed.seconds(images) < chosen.seconds(images):
             chosen = speed
     return chosen
 
 
-def arrange(
-    work: Mapping[str, tuple[float, Sequence[Speed]]], *, choices: Sequence[int], devices: int
-) -> Arrangement | None:
+def allocate(
+    work: Mapping[str, tuple[float, Sequence[Measurement]]], *, choices: Sequence[int], devices: int
+) -> Allocation | None:
     """Choose how many cells run side by side and in which mode each, so that the last one ends soonest.
 
     Args:
@@ -117,20 +117,22 @@ def arrange(
 
     Returns None where a number has no measured cell.
     """
-    found: Arrangement | None = None
+    found: Allocation | None = None
     least = float("inf")
-    for beside in choices:
-        chosen: dict[str, Speed] = {}
+    for concurrency in choices:
+        chosen: dict[str, Measurement] = {}
         for cell_id, (images, speeds) in work.items():
-            if speed := best((each for each in speeds if each.beside == beside), images):
+            if speed := best((each for each in speeds if each.concurrency == concurrency), images):
                 chosen[cell_id] = speed
         if not chosen or len(chosen) < len(work):
             continue
         seconds = {cell_id: speed.seconds(work[cell_id][0]) for cell_id, speed in chosen.items()}
-        last = makespan(seconds.values(), beside * devices)
-        if found is None or CLEARLY * last < least:
+        last = makespan(seconds.values(), concurrency * devices)
+        if found is None or MIN_SPEEDUP * last < least:
             least = last
-            found = Arrangement(
-                beside=beside, modes={cell_id: speed.mode for cell_id, speed in chosen.items()}, seconds=seconds
+            found = Allocation(
+                concurrency=concurrency,
+                modes={cell_id: speed.mode for cell_id, speed in chosen.items()},
+                seconds=seconds,
             )
     return found

@@ -9,9 +9,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from bench.scheduler.calls import ask_side_by_side
+from bench.scheduler.calls import call_workers_together
 from bench.scheduler.devices import Slot, device_name
-from bench.scheduler.modes import Speed
+from bench.scheduler.modes import Measurement
 from bench.values import Cell, Mode, to_json
 from bench.workspace.files import write_atomically
 
@@ -27,19 +27,19 @@ class SpeedCache:
         self._machine = " ".join([device_name(slot), *(f"{name} {_version(name)}" for name in ("torch", "timm"))])
         self._known = self._read()
 
-    def knows(self, cell: Cell, classes: int, mode: Mode, beside: int) -> bool:
+    def knows(self, cell: Cell, classes: int, mode: Mode, concurrency: int) -> bool:
         """Whether it has been measured before."""
-        return self._key(cell, classes, mode, beside) in self._known
+        return self._key(cell, classes, mode, concurrency) in self._known
 
-    def of(self, cell: Cell, classes: int, mode: Mode, beside: int) -> Speed | None:
+    def of(self, cell: Cell, classes: int, mode: Mode, concurrency: int) -> Measurement | None:
         """The speed of a mode, measured now if need be; None where it cannot be used."""
-        key = self._key(cell, classes, mode, beside)
+        key = self._key(cell, classes, mode, concurrency)
         if key not in self._known:
-            self._keep(key, self._measure(cell, classes, mode, beside))
+            self._keep(key, self._measure(cell, classes, mode, concurrency))
         answer = self._known[key]
-        return None if "error" in answer else Speed(mode=mode, beside=beside, **answer)
+        return None if "error" in answer else Measurement(mode=mode, concurrency=concurrency, **answer)
 
-    def _measure(self, cell: Cell, classes: int, mode: Mode, beside: int) -> dict[str, Any]:
+    def _measure(self, cell: Cell, classes: int, mode: Mode, concurrency: int) -> dict[str, Any]:
         request = {
             "cell": json.loads(to_json(cell)),
             "num_classes": classes,
@@ -47,18 +47,20 @@ class SpeedCache:
             "device": self._slot.device,
             "deterministic": self._deterministic,
         }
-        answers = ask_side_by_side("probe", request, beside=beside, threads=mode.threads, visible=self._slot.visible)
+        answers = call_workers_together(
+            "probe", request, concurrency=concurrency, threads=mode.threads, visible=self._slot.visible
+        )
         errors = [answer for answer in answers if "error" in answer]
         if errors:
             return errors[0]
         return {
-            "images_per_s": sum(answer["images_per_s"] for answer in answers) / beside,
+            "images_per_s": sum(answer["images_per_s"] for answer in answers) / concurrency,
             "warm_up_s": max(answer["warm_up_s"] for answer in answers),
             "peak_mb": max(answer["peak_mb"] for answer in answers),
         }
 
-    def _key(self, cell: Cell, classes: int, mode: Mode, beside: int) -> str:
-        content = [STEP_FORMAT, self._machine, self._deterministic, workload(cell, classes), asdict(mode), beside]
+    def _key(self, cell: Cell, classes: int, mode: Mode, concurrency: int) -> str:
+        content = [STEP_FORMAT, self._machine, self._deterministic, workload(cell, classes), asdict(mode), concurrency]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     def _read(self) -> dict[str, dict[str, Any]]:

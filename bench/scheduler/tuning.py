@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.scheduler.devices import GPU_USABLE, Slot, gpu_memory_mb
-from bench.scheduler.modes import COMPILE_LEAST_S, Arrangement, Speed, arrange, candidates, fits, levels
+from bench.scheduler.modes import MIN_COMPILE_S, Allocation, Measurement, allocate, candidates, fits, levels
 from bench.scheduler.speeds import SpeedCache, workload
 from bench.values import Cell, Execution, Mode
 
-LEAST_IMAGES = 100_000
+MIN_IMAGES = 100_000
 """Training images that the cells of a net must have left together before its speed is measured: to measure takes a few
 thousand images, which must stay a small share. A count and no time, so that the same suite is treated alike always."""
 
@@ -29,9 +29,9 @@ def choose(
     execution: Execution,
     cache: Path,
     most: int,
-    beside: int | None = None,
+    concurrency: int | None = None,
     note: Callable[[str], None] = lambda _: None,
-) -> Arrangement | None:
+) -> Allocation | None:
     """Choose how many cells run side by side and how each is computed, from speeds that are measured now or known.
 
     Args:
@@ -51,11 +51,11 @@ def choose(
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(workload(cell, classes[cell.id]), []).append(cell)
-    long = {key: group for key, group in groups.items() if sum(images[cell.id] for cell in group) >= LEAST_IMAGES}
+    long = {key: group for key, group in groups.items() if sum(images[cell.id] for cell in group) >= MIN_IMAGES}
     if not long:
         return None
     speeds = SpeedCache(cache, slot, deterministic=execution.deterministic)
-    choices = [beside] if beside else levels(slot.device, most=1 if execution.timed else most)
+    choices = [concurrency] if concurrency else levels(slot.device, most=1 if execution.timed else most)
     asked = [
         (group[0], classes[group[0].id], mode, count)
         for group in long.values()
@@ -64,26 +64,26 @@ def choose(
     ]
     if unknown := sum(not speeds.knows(*each) for each in asked):
         note(f"measuring how {len(long)} nets run fastest on this machine ({unknown} short trials, kept for next time)")
-    found: dict[str, list[Speed]] = {key: [] for key in long}
+    found: dict[str, list[Measurement]] = {key: [] for key in long}
     for cell, count_classes, mode, count in asked:
         key = workload(cell, count_classes)
-        alone = next((each for each in found[key] if each.beside == 1 and _alike(each.mode, mode)), None)
+        alone = next((each for each in found[key] if each.concurrency == 1 and _alike(each.mode, mode)), None)
         if slot.device == "cuda" and alone and not fits(count, alone.peak_mb, gpu_memory_mb(slot.visible)):
             continue
         if speed := speeds.of(cell, count_classes, mode, count):
             found[key].append(speed)
     work = {cell.id: (images[cell.id], found[key]) for key, group in long.items() for cell in group}
-    arranged = arrange(work, choices=choices, devices=devices)
-    if arranged is None or execution.compile != "auto":
-        return arranged
+    allocated = allocate(work, choices=choices, devices=devices)
+    if allocated is None or execution.compile != "auto":
+        return allocated
     for key, group in long.items():
         longest = max(group, key=lambda cell: images[cell.id])
-        if arranged.seconds[longest.id] >= COMPILE_LEAST_S:
+        if allocated.seconds[longest.id] >= MIN_COMPILE_S:
             note(f"trying torch.compile on {longest.model}")
-            mode = replace(arranged.modes[longest.id], compiled=True)
-            if speed := speeds.of(longest, classes[longest.id], mode, arranged.beside):
+            mode = replace(allocated.modes[longest.id], compiled=True)
+            if speed := speeds.of(longest, classes[longest.id], mode, allocated.concurrency):
                 found[key].append(speed)
-    return arrange(work, choices=[arranged.beside], devices=devices)
+    return allocate(work, choices=[allocated.concurrency], devices=devices)
 
 
 def _alike(mode: Mode, other: Mode) -> bool:
@@ -91,10 +91,10 @@ def _alike(mode: Mode, other: Mode) -> bool:
     return replace(mode, threads=other.threads, memory_share=other.memory_share) == other
 
 
-def shared(slot: Slot, beside: int) -> Slot:
+def shared(slot: Slot, concurrency: int) -> Slot:
     """A slot's part where so many cells share its device."""
     return replace(
         slot,
-        threads=max(1, slot.threads // beside),
-        memory_share=1.0 if beside == 1 or slot.device == "cpu" else round(GPU_USABLE / beside, 3),
+        threads=max(1, slot.threads // concurrency),
+        memory_share=1.0 if concurrency == 1 or slot.device == "cpu" else round(GPU_USABLE / concurrency, 3),
     )

@@ -23,7 +23,7 @@ from bench.suite.schema import (
     SuiteMapping,
     sentence,
 )
-from bench.values import Cell, Choice, Recipe
+from bench.values import Cell, Component, Recipe
 
 PathInFile = tuple[str | int, ...]
 
@@ -139,7 +139,7 @@ class _Resolver:
             )
         return Recipe(**content)
 
-    def _check_epochs(self, place: PathInFile, name: str, choice: Choice, epochs: int) -> None:
+    def _check_epochs(self, place: PathInFile, name: str, choice: Component, epochs: int) -> None:
         if self.overrides and self.overrides.epochs:
             return  # a shortened trial of the suite never reaches its milestones, on purpose
         options = choice.as_dict()
@@ -153,7 +153,7 @@ class _Resolver:
             self.document.fault(where, f"the warm-up of {name!r} lasts all {epochs} epochs")
 
     def _check_schedules(self) -> None:
-        seen: dict[Choice, str] = {}
+        seen: dict[Component, str] = {}
         for name, choice in self.schedules.items():
             if choice in seen:
                 position = self.document.key_at(("schedules", name))
@@ -185,11 +185,11 @@ def _overlay(content: dict[str, Any], layer: RecipeMapping) -> None:
         content[name] = float(value) if name == "label_smoothing" else value
 
 
-def _choice(mapping: Any, name: str, key: str, options: Any) -> Choice:
+def _choice(mapping: Any, name: str, key: str, options: Any) -> Component:
     return with_defaults(name, {each: getattr(mapping, each) for each in mapping.model_fields_set - {key}}, options)
 
 
-def _bare(kind: str) -> Choice:
+def _bare(kind: str) -> Component:
     return with_defaults(kind, {}, {**SCHEDULES[kind].options, **WARMUP})
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from bench.errors import StoreError
+from bench.errors import TrackingError
 from bench.tracking.database import SERVER_TIMEOUT_S, _check_server, _check_sqlite, _identity, _make_tables
 from bench.tracking.encoding import TAG_LIMIT, first_tags, is_orphan, outcome_tag, params_of, shorten, to_outcome
 from bench.tracking.reader import Reader, is_empty, local_folder
@@ -55,7 +55,7 @@ class Store:
         direct: Read a sqlite database without mlflow where :mod:`bench.tracking.reader` can; the answers are the same.
 
     Raises:
-        StoreError: It cannot be opened; the sentence says what to do.
+        TrackingError: It cannot be opened; the sentence says what to do.
     """
 
     def __init__(self, uri: str, *, direct: bool = True) -> None:
@@ -76,7 +76,7 @@ class Store:
         """MLflow's client, opened when it is first asked for: importing it takes seconds that reading can do without.
 
         Raises:
-            StoreError: It cannot be opened.
+            TrackingError: It cannot be opened.
         """
         with self._opening:
             if self._opened is None:
@@ -89,7 +89,7 @@ class Store:
         """Begin to open MLflow's client beside whatever goes on; what goes wrong is told to who asks for it next."""
 
         def open_it() -> None:
-            with suppress(StoreError):
+            with suppress(TrackingError):
                 _ = self.client
 
         if self._opened is None:
@@ -143,24 +143,24 @@ class Store:
         for _ in range(CLASHES - 1):
             try:
                 return write()
-            except StoreError:
+            except TrackingError:
                 if time.monotonic() - began > SERVER_TIMEOUT_S:
                     raise  # a server that does not answer; a clash is told at once
         return write()
 
     @contextmanager
     def translated(self, what: str) -> Iterator[None]:
-        """Turn whatever mlflow, its database driver or the network raise into a StoreError."""
+        """Turn whatever mlflow, its database driver or the network raise into a TrackingError."""
         try:
             yield
-        except StoreError:
+        except TrackingError:
             raise
         except Exception as error:
             text = redact_text(str(error).strip())
             if "mlflow db upgrade" in text:
                 text = f"it was made by another MLflow; bring it up to date with: mlflow db upgrade {redact(self.uri)}"
             first = (text.splitlines() or [type(error).__name__])[0][:400]
-            raise StoreError(f"the MLflow store {redact(self.uri)} {what}: {first}") from error
+            raise TrackingError(f"the MLflow store {redact(self.uri)} {what}: {first}") from error
 
     def experiment(self, name: str) -> str:
         """The experiment of a suite, made or brought back from the bin where needed."""
@@ -201,7 +201,7 @@ class Store:
         """What the store knows of a suite's cells, by cell id; runs that were superseded are left out.
 
         Raises:
-            StoreError: The store cannot be read.
+            TrackingError: The store cannot be read.
         """
         found: dict[str, Outcome] = {}
         with self.translated("cannot be read"):
@@ -219,7 +219,7 @@ class Store:
         """Name, source and file name of every suite that was run into this store, by name.
 
         Raises:
-            StoreError: The store cannot be read.
+            TrackingError: The store cannot be read.
         """
         with self.translated("cannot be read"):
             read = self._reader.suite_runs() if self._reader else None
@@ -298,15 +298,15 @@ class Store:
         self.client.log_dict(run_id, asdict(cell), "cell.json")
         return run_id
 
-    def settle_orphans(self, suite_name: str) -> list[str]:
+    def mark_orphans_lost(self, suite_name: str) -> list[str]:
         """End the runs of a suite whose process is gone. Returns the ids of their cells.
 
         Raises:
-            StoreError: The store cannot be read or written.
+            TrackingError: The store cannot be read or written.
         """
-        return self._unless_clashing(lambda: self._settle_orphans(suite_name))
+        return self._unless_clashing(lambda: self._mark_orphans_lost(suite_name))
 
-    def _settle_orphans(self, suite_name: str) -> list[str]:
+    def _mark_orphans_lost(self, suite_name: str) -> list[str]:
         settled: list[str] = []
         with self.translated("cannot settle runs whose process is gone"):
             if not self._has_orphans(suite_name):
@@ -335,16 +335,16 @@ class Store:
         """Notice a database that was removed or replaced: an open connection goes on writing to the one that is gone.
 
         Raises:
-            StoreError: It is not the file that was opened.
+            TrackingError: It is not the file that was opened.
         """
         if self._file is not None and _identity(sqlite_path(self.uri)) != self._file:
-            raise StoreError(f"the MLflow store {self.uri} was removed or replaced while it was in use")
+            raise TrackingError(f"the MLflow store {self.uri} was removed or replaced while it was in use")
 
     def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str]) -> None:
         """Keep the suite file and the tables in the suite's own run, and the table as the experiment's note.
 
         Raises:
-            StoreError: The store takes no more.
+            TrackingError: The store takes no more.
         """
         self._unless_clashing(lambda: self._publish(suite, markdown, files))
 

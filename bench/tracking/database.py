@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from bench.errors import StoreError
+from bench.errors import TrackingError
 from bench.tracking.reader import is_empty
 from bench.tracking.uri import SQLITE, redact
 from bench.workspace.files import write_atomically
@@ -67,14 +67,14 @@ def _first_bytes(path: Path) -> bytes:
 
 def _check_sqlite(path: Path) -> None:
     if not path.parent.is_dir():
-        raise StoreError(f"the folder of the MLflow store {path} does not exist; make it, or name another store")
+        raise TrackingError(f"the folder of the MLflow store {path} does not exist; make it, or name another store")
     if path.is_dir():
-        raise StoreError(f"the MLflow store {path} is a folder, not a database file")
+        raise TrackingError(f"the MLflow store {path} is a folder, not a database file")
     if path.exists() and path.stat().st_size and _first_bytes(path) != b"SQLite format 3\x00":
-        raise StoreError(f"the MLflow store {path} is not a sqlite database; name another with --tracking-uri")
+        raise TrackingError(f"the MLflow store {path} is not a sqlite database; name another with --tracking-uri")
     for place in (path, path.parent):
         if place.exists() and not os.access(place, os.W_OK):
-            raise StoreError(
+            raise TrackingError(
                 f"the MLflow store {path} cannot be written: {place} is read-only for this user; name another with "
                 "--tracking-uri"
             )
@@ -86,7 +86,7 @@ def _check_sqlite(path: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise StoreError(
+        raise TrackingError(
             f"the MLflow store {path} cannot be written: {error}; name another with --tracking-uri"
         ) from error
 
@@ -97,9 +97,9 @@ def _check_server(uri: str) -> None:
     try:
         answer = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
     except requests.RequestException as error:
-        raise StoreError(
+        raise TrackingError(
             f"the MLflow server {redact(uri)} does not answer ({type(error).__name__}); start it, or use another store "
             "with --tracking-uri sqlite:///mlflow.db, or run with --offline and bring the runs there with bench sync"
         ) from error
     if answer.status_code >= 500:
-        raise StoreError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")
+        raise TrackingError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from bench.errors import StoreError
+from bench.errors import TrackingError
 from bench.tracking.client import Store
 from bench.tracking.encoding import outcome_tags
 from bench.tracking.uri import redact
@@ -142,7 +142,7 @@ class Forwarder:
                 try:
                     self._store.check_present()
                     self._pump(feed)
-                except (StoreError, OSError) as error:
+                except (TrackingError, OSError) as error:
                     self._error = str(error)
                     left.append(feed)
                     if only_new:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from bench.errors import StoreError, UsageError
+from bench.errors import TrackingError, UsageError
 from bench.tracking.uri import redact
 
 START_S = 120.0
@@ -18,7 +18,7 @@ def serve_ui(uri: str, *, port: int = 5000, host: str = "127.0.0.1") -> int:
 
     Raises:
         UsageError: The port is taken.
-        StoreError: The server does not start.
+        TrackingError: The server does not start.
     """
     if uri.startswith(("http://", "https://")):
         print(f"the store is a server with a UI of its own: {redact(uri)}", file=sys.stderr)
@@ -67,7 +67,7 @@ def follow(server: "subprocess.Popen[bytes]", address: str) -> int:
     """Wait until the server answers, say so, and wait for its end.
 
     Raises:
-        StoreError: It ended or did not answer in time.
+        TrackingError: It ended or did not answer in time.
     """
     import requests
 
@@ -83,7 +83,7 @@ def follow(server: "subprocess.Popen[bytes]", address: str) -> int:
             time.sleep(0.2)
     end(server)
     lines = (server.stderr.read() if server.stderr else b"").decode(errors="replace").strip().splitlines()
-    raise StoreError(f"the MLflow server did not start: {lines[-1] if lines else 'no message'}")
+    raise TrackingError(f"the MLflow server did not start: {lines[-1] if lines else 'no message'}")
 
 
 def end(server: "subprocess.Popen[bytes]") -> None:

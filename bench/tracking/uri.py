@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from bench.errors import StoreError
+from bench.errors import TrackingError
 
 SQLITE = "sqlite:///"
 CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
@@ -18,7 +18,7 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
     elsewhere.
 
     Raises:
-        StoreError: The URI names a file store, which MLflow 3 no longer writes, or the folder holds an old one.
+        TrackingError: The URI names a file store, which MLflow 3 no longer writes, or the folder holds an old one.
     """
     named = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not named:
@@ -26,7 +26,7 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
         return f"{SQLITE}{(folder / 'mlflow.db').absolute()}"
     scheme = urlsplit(named).scheme
     if scheme in ("", "file"):
-        raise StoreError(
+        raise TrackingError(
             f"the tracking URI {redact(named)} is a folder, which MLflow 3 no longer writes to; use "
             f"sqlite:///mlflow.db, or a server's http address"
         )
@@ -40,10 +40,10 @@ def refuse_old_mlruns(folder: Path) -> None:
     """Refuse a folder in which MLflow itself would fall back to its old file store, and fail.
 
     Raises:
-        StoreError: There is ``mlruns/NUMBER/meta.yaml`` in it.
+        TrackingError: There is ``mlruns/NUMBER/meta.yaml`` in it.
     """
     if any((folder / "mlruns").glob("[0-9]*/meta.yaml")):
-        raise StoreError(
+        raise TrackingError(
             f"{(folder / 'mlruns').absolute()} holds runs of an old MLflow, which MLflow 3 cannot open: migrate them "
             "with\n  mlflow migrate-filestore --source . --target sqlite:///mlflow.db\nand move mlruns away, or name "
             "another store with --tracking-uri"

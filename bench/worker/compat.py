@@ -51,14 +51,14 @@ def compiler_left_out() -> Iterator[None]:
             del sys.modules[ASKED_FOR]
 
 
-def call_plainly(owner: type) -> None:
+def unwrap_dynamo_disable(owner: type) -> None:
     """Call the methods that a class of torch hides from the compiler without asking it for help, see torch._compile."""
     for method in vars(owner).values():
         if getattr(method, "__globals__", {}).get("__name__") == "torch._compile":
             method.__wrapped__.__dynamo_disable = method.__wrapped__
 
 
-def plain_step(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+def raw_step(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
     """An optimizer's step without what torch wraps around it: a graph break for the compiler, hooks, a profiler's mark.
 
     Without gradients, as the wrapping has it for an optimizer that is not ``differentiable``.

@@ -36,7 +36,7 @@ class EpochTiming:
     images: int
 
 
-class Tester:
+class Evaluator:
     """Tests a net on every test image, a batch at a time; of a captured mode, full batches are replays of one graph."""
 
     __test__ = False  # or pytest takes it for a class of tests

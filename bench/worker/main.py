@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from bench.errors import STORAGE_ERRORS, BenchError, DivergedError
+from bench.errors import DISK_ERRORS, BenchError, DivergedError
 from bench.values import Attempt, attempt_from_dict
 from bench.workspace.files import write_atomically
 from bench.workspace.host import cpu_name
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess as ParentProcess
     from threading import Barrier
 
-EXIT_FAILED, EXIT_STORAGE, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_FAILED, EXIT_DISK, EXIT_INTERRUPTED = 1, 3, 130
 ORPHAN_GRACE_S = 4.0
 """How long a worker whose scheduler died gets to save its state."""
 
@@ -45,17 +45,17 @@ def main() -> int:
     return 0
 
 
-def answer(command: str, requests: list[dict[str, Any]], meet: "Barrier | None" = None) -> list[dict[str, Any]]:
+def answer(command: str, requests: list[dict[str, Any]], barrier: "Barrier | None" = None) -> list[dict[str, Any]]:
     """Answer requests of a command that trains nothing; ``meet`` is where processes that are asked together wait."""
     if command == "probe":
         from bench.worker.speed import measure
 
-        return [measure(request, meet) for request in requests]
+        return [measure(request, barrier) for request in requests]
     known = {"measure": answer_measure, "pack": answer_pack, "adopt": answer_adopt, "inspect": answer_inspect}
     return known[command](requests)
 
 
-def outlive_no_scheduler(scheduler: "ParentProcess") -> None:
+def exit_with_scheduler(scheduler: "ParentProcess") -> None:
     """Wait for the scheduler's death, save what can be saved, and be gone seconds later with all that was started.
 
     A handler waits for a long step of the net; the thread that runs this does not.
@@ -78,7 +78,7 @@ def run(request: Path) -> int:
             return attempt_once(attempt, folder, journal, stopped)
     except OSError as error:
         print(f"{error.filename or folder.root}: {error.strerror or error}", file=sys.stderr)
-        return EXIT_STORAGE
+        return EXIT_DISK
 
 
 def attempt_once(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[int]) -> int:
@@ -90,7 +90,7 @@ def attempt_once(attempt: Attempt, folder: CellFolder, journal: Journal, stopped
     try:
         return train(attempt, folder, journal, stopped)
     except BaseException as error:  # whatever it was, the journal is where people look for it
-        if isinstance(error, OSError) and error.errno in STORAGE_ERRORS:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise
         paths = folder.attempt(attempt.number)
         kind, reason = classify(error)
@@ -136,8 +136,8 @@ def classify(error: BaseException) -> tuple[str, str]:
     import torch
 
     for each in causes(error):
-        told = isinstance(each, RuntimeError) and any(words in str(each) for words in OUT_OF_MEMORY)
-        if told or isinstance(each, torch.OutOfMemoryError | MemoryError):
+        journaled = isinstance(each, RuntimeError) and any(words in str(each) for words in OUT_OF_MEMORY)
+        if journaled or isinstance(each, torch.OutOfMemoryError | MemoryError):
             return "oom", f"out of memory: {first_line(each)}"
     if isinstance(error, DivergedError):
         return "diverged", str(error)

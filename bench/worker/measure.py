@@ -19,7 +19,7 @@ from torch.utils import flop_counter
 from bench.errors import BenchError, ModelError
 from bench.values import Cost, Stem
 from bench.worker import models
-from bench.worker.compat import call_plainly
+from bench.worker.compat import unwrap_dynamo_disable
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # fvcore scripts a loss that bench does not use, which torch deprecates
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from fvcore.nn.jit_handles import get_shape
 
 for _, counter in inspect.getmembers(flop_counter, inspect.isclass):
-    call_plainly(counter)
+    unwrap_dynamo_disable(counter)
 
 MATRIX_OPERATORS = {"conv", "linear", "matmul", "addmm", "bmm", "einsum", "attention"}
 """fvcore's names of operators that multiply matrices; what torch's counter counts too."""

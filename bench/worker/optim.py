@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.optim.sgd import sgd
 
 from bench.catalog.training import OPTIMIZERS, SCHEDULES
-from bench.values import Choice
-from bench.worker.compat import call_plainly, plain_step
+from bench.values import Component
+from bench.worker.compat import raw_step, unwrap_dynamo_disable
 
 SGD_OPTIONS = ("weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize")
 """What torch's function of a step takes of a parameter group."""
 
-call_plainly(torch.optim.Optimizer)
+unwrap_dynamo_disable(torch.optim.Optimizer)
 
 
 def resolve(target: str) -> Callable[..., Any]:
@@ -25,7 +25,7 @@ def resolve(target: str) -> Callable[..., Any]:
     return found
 
 
-def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Choice) -> torch.optim.Optimizer:
+def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Component) -> torch.optim.Optimizer:
     """Make the optimizer of a recipe over trainable parameters, in torch's fused form (one kernel a step)."""
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer: torch.optim.Optimizer = resolve(OPTIMIZERS[choice.name].target)(
@@ -39,7 +39,7 @@ def update_of(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
     on_cpu = all(parameter.is_cpu for group in optimizer.param_groups for parameter in group["params"])
     if isinstance(optimizer, torch.optim.SGD) and on_cpu:
         return _sgd_in_memory_order(optimizer)
-    return plain_step(optimizer)
+    return raw_step(optimizer)
 
 
 def _sgd_in_memory_order(optimizer: torch.optim.SGD) -> Callable[[], None]:
@@ -48,7 +48,7 @@ def _sgd_in_memory_order(optimizer: torch.optim.SGD) -> Callable[[], None]:
     Of such a weight the kernel of torch 2.14 first makes a copy in the contiguous layout, which takes longer than the
     update itself and which it has no use for: it goes through memory in its own order.
     """
-    plain = plain_step(optimizer)
+    plain = raw_step(optimizer)
 
     @torch.no_grad()
     def update() -> None:
@@ -96,7 +96,7 @@ class Placeholder(torch.optim.Optimizer):
         """Nothing is optimized."""
 
 
-def learning_rates(schedule: Choice, *, lr: float, epochs: int) -> list[float]:
+def learning_rates(schedule: Component, *, lr: float, epochs: int) -> list[float]:
     """Learning rate of every epoch, from ``torch.optim.lr_scheduler`` run over a placeholder.
 
     The curve is data from here on: the training loop reads it by epoch, so that going on from a checkpoint needs no
@@ -116,7 +116,9 @@ def learning_rates(schedule: Choice, *, lr: float, epochs: int) -> list[float]:
     return rates
 
 
-def _scheduler(optimizer: torch.optim.Optimizer, schedule: Choice, epochs: int) -> torch.optim.lr_scheduler.LRScheduler:
+def _scheduler(
+    optimizer: torch.optim.Optimizer, schedule: Component, epochs: int
+) -> torch.optim.lr_scheduler.LRScheduler:
     options = schedule.as_dict()
     warmup, start = int(options.pop("warmup_epochs", 0)), options.pop("warmup_start", None)  # type: ignore[arg-type]
     spec = SCHEDULES[schedule.name]

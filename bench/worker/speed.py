@@ -17,38 +17,38 @@ from bench.values import Attempt, Mode, cell_from_dict
 from bench.worker import models
 from bench.worker.data.batches import TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
-from bench.worker.evaluate import Tester, peak_mb
+from bench.worker.evaluate import Evaluator, peak_mb
 from bench.worker.optim import build_optimizer
 from bench.worker.step import make_step, memory_format
 from bench.worker.train import TEST_BATCH, prepare_device
 
 WINDOW_S = 0.5
 """Least time that is measured."""
-LEAST_STEPS = 2
+MIN_STEPS = 2
 """Least number of steps that are measured."""
 WARM_UP_S, WARM_UP_STEPS = 0.2, 2
 """What goes before: at least so long or so many steps."""
-MEETING_S = 300.0
+BARRIER_S = 300.0
 """How long a process waits for the others to be warm; to compile a large net takes minutes."""
 
 
-def measure(request: Mapping[str, Any], meet: "threading.Barrier | None") -> dict[str, Any]:
+def measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> dict[str, Any]:
     """Answer ``{"cell", "num_classes", "mode", "device", "deterministic"}`` with what was measured, or an ``error``.
 
-    The answer holds ``images_per_s``, ``warm_up_s`` and ``peak_mb``; see :class:`bench.scheduler.modes.Speed`.
+    The answer holds ``images_per_s``, ``warm_up_s`` and ``peak_mb``; see :class:`bench.scheduler.modes.Measurement`.
     ``meet`` is passed
     by all processes that are measured together when they are warm. What fails here is no reason to fail a cell: a mode
     that cannot be used, or that has too little memory, is one that is not chosen.
     """
     try:
-        return _measure(request, meet)
+        return _measure(request, barrier)
     except Exception as error:
-        if meet is not None:
-            meet.abort()
+        if barrier is not None:
+            barrier.abort()
         return {"error": f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:300]}"}
 
 
-def _measure(request: Mapping[str, Any], meet: "threading.Barrier | None") -> dict[str, Any]:
+def _measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> dict[str, Any]:
     began = time.perf_counter()
     cell, mode = cell_from_dict(request["cell"]), Mode(**request["mode"])
     attempt = Attempt(
@@ -92,13 +92,13 @@ def _measure(request: Mapping[str, Any], meet: "threading.Barrier | None") -> di
     warm_up_s = time.perf_counter() - began
     if device.type == "cuda":
         # testing takes memory of its own, which must fit too
-        Tester(net, TestBatches(data, batch_size=TEST_BATCH, device=device), mode=mode, beat=lambda: None)()
+        Evaluator(net, TestBatches(data, batch_size=TEST_BATCH, device=device), mode=mode, beat=lambda: None)()
         net.train()
         torch.cuda.empty_cache()  # what cuDNN tried its kernels in, which training does not need
         torch.cuda.reset_peak_memory_stats()
-    if meet is not None:
-        meet.wait(MEETING_S)
-    count, elapsed_s = steps(WINDOW_S, LEAST_STEPS)
+    if barrier is not None:
+        barrier.wait(BARRIER_S)
+    count, elapsed_s = steps(WINDOW_S, MIN_STEPS)
     return {
         "images_per_s": count * recipe.batch_size / elapsed_s,
         "warm_up_s": warm_up_s,

@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.errors import ModelError
 from bench.values import Mode
-from bench.worker.data.batches import Batch, Chosen
+from bench.worker.data.batches import Batch, StepInputs
 from bench.worker.optim import update_of
 
 WARM_UP = 3
@@ -57,7 +57,7 @@ class Step:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def __call__(self, chosen: Chosen, seed: int) -> Tensor:
+    def __call__(self, chosen: StepInputs, seed: int) -> Tensor:
         """Train on the batch of a step's choices. Returns its loss, () float32 on the device, unread.
 
         ``seed`` seeds what the net draws itself (dropout, stochastic depth), so that a step can be repeated.
@@ -65,7 +65,7 @@ class Step:
         torch.manual_seed(seed)
         return self._train(chosen)
 
-    def _train(self, chosen: Chosen) -> Tensor:
+    def _train(self, chosen: StepInputs) -> Tensor:
         images, labels = self._assemble(chosen)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mode.precision == "bf16"):
             scores = self._forward(images.contiguous(memory_format=self._memory_format))
@@ -85,7 +85,7 @@ class CapturedStep(Step):
     """
 
     _replay: Work | None = None
-    _chosen: Chosen
+    _chosen: StepInputs
     _loss: Tensor
 
     def __init__(self, *arguments: Any, record: Record | None = None, **options: Any) -> None:
@@ -100,7 +100,7 @@ class CapturedStep(Step):
             else:  # a number, or what a checkpoint left on the CPU; the fused kernels read a float32
                 group["lr"] = torch.full((), rate, dtype=torch.float32, device=self.device)
 
-    def __call__(self, chosen: Chosen, seed: int) -> Tensor:
+    def __call__(self, chosen: StepInputs, seed: int) -> Tensor:
         """Train on the batch of a step's choices. Returns its loss, () float32, overwritten by the next call."""
         if self._replay is None:
             self._replay = self._begin(chosen)
@@ -109,7 +109,7 @@ class CapturedStep(Step):
         self._replay()
         return self._loss
 
-    def _begin(self, chosen: Chosen) -> Work:
+    def _begin(self, chosen: StepInputs) -> Work:
         """Warm up, put everything back as it was, and record the step.
 
         Raises:

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from bench.errors import DivergedError
 from bench.values import Attempt, Cell
 from bench.worker import checkpoint, models
-from bench.worker.data.dataset import Dataset, EpochBatches, load, odd_images, test_batches, train_batches
+from bench.worker.data.dataset import Dataset, EpochBatches, load, nonstandard_images, test_batches, train_batches
 from bench.worker.evaluate import (
     EpochTiming,
-    Tester,
+    Evaluator,
     journal_summary,
     keep_predictions,
     keep_weights,
@@ -44,7 +44,7 @@ CHECKPOINT_EVERY_S = 1.0
 CHECKPOINT_SHARE = 0.01
 """Largest share of the time spent on saving; a net that takes long to save is saved less often."""
 PROGRESS_EVERY_S = 1.0
-MOST_AHEAD = 64
+MAX_AHEAD = 64
 """Steps that a GPU may have in its queue: enough that it never waits for the host, seconds of work for a large net."""
 TEST_BATCH = 500
 """Images a test batch."""
@@ -188,7 +188,7 @@ def train_epochs(training: Training) -> None:
     rates = learning_rates(training.cell.schedule, lr=recipe.optimizer["lr"], epochs=recipe.epochs)
     workers = training.attempt.mode.threads
     batches = train_batches(training.data, recipe, seed=training.cell.seed, device=device, workers=workers)
-    test = make_tester(training)
+    test = make_evaluator(training)
     step = make_step(
         training.net,
         training.optimizer,
@@ -211,7 +211,7 @@ def train_epochs(training: Training) -> None:
         timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
         training.timings.append(timing)
         training.epochs_done, training.steps_done = epoch + 1, 0
-        if odd := odd_images(batches):
+        if odd := nonstandard_images(batches):
             training.journal.write("odd_images", epoch=epoch + 1, **odd)
         training.journal.write(
             "epoch",
@@ -224,7 +224,7 @@ def train_epochs(training: Training) -> None:
             raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
 
 
-def make_tester(training: Training) -> Tester:
+def make_evaluator(training: Training) -> Evaluator:
     """What tests the net of a cell."""
     batches = test_batches(
         training.data,
@@ -233,7 +233,7 @@ def make_tester(training: Training) -> Tester:
         device=training.device,
         workers=training.attempt.mode.threads,
     )
-    return Tester(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)
+    return Evaluator(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)
 
 
 def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
@@ -248,7 +248,7 @@ def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
     training.net.train()
     if first == 0:
         training.losses = torch.zeros(steps, device=device)
-    lead = Lead(device)
+    lead = QueueLimiter(device)
     clock = shown = time.monotonic()
     for number, chosen in enumerate(batches.choices(epoch, first), start=first):
         training.losses[number] = step(chosen, derive_seed(seed, epoch + 1, number))
@@ -264,7 +264,7 @@ def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
     return mean_loss(training.losses, epoch)
 
 
-class Lead:
+class QueueLimiter:
     """How far the host is ahead of a GPU. It never waits for the step before, which would empty the device's queue.
 
     It waits for one some steps back: a host that queues a whole epoch at once could neither say how far the cell is nor
@@ -282,7 +282,7 @@ class Lead:
         event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record()
         self._queued.append(event)
-        if len(self._queued) > MOST_AHEAD:
+        if len(self._queued) > MAX_AHEAD:
             self._queued.popleft().synchronize()
 
 
@@ -330,7 +330,7 @@ def finish(training: Training) -> None:
     """Write what the cell leaves behind; the result last, by rename."""
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died between its last epoch and this line
-        _, training.scores = make_tester(training)()
+        _, training.scores = make_evaluator(training)()
     keep_predictions(training.scores, training.data.test_labels, folder)
     journal.write("artifact", path=folder.predictions.name)
     journal.write("artifact", path=folder.environment.name)

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.values import Cell, Outcome, Suite, cell_from_dict, suite_from_dict, to_json
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Event, Journal, fold, read_cell, read_from
-from bench.workspace.locks import holding, is_held
+from bench.workspace.locks import is_held, try_lock
 from bench.workspace.paths import CellFolder, cell_names, suite_file, suite_files
 
 RECENT = 200
@@ -45,7 +45,7 @@ def kept_suites(home: Path) -> list[Suite]:
     return found
 
 
-def begun(suite: Suite, home: Path) -> list[Cell]:
+def started_cells(suite: Suite, home: Path) -> list[Cell]:
     """The cells of a suite that have a folder on this machine: one look at the disk, however many cells there are."""
     there = cell_names(home)
     return [cell for cell in suite.cells if cell.id in there]
@@ -54,7 +54,7 @@ def begun(suite: Suite, home: Path) -> list[Cell]:
 def local_outcomes(suite: Suite, home: Path, stored: Mapping[str, Outcome] | None = None) -> dict[str, Outcome]:
     """What the cells' folders on this machine say, but for cells of which a store has the complete result."""
     done = {cell_id for cell_id, outcome in (stored or {}).items() if outcome.state == "complete"}
-    cells = [cell for cell in begun(suite, home) if cell.id not in done]
+    cells = [cell for cell in started_cells(suite, home) if cell.id not in done]
     return {cell.id: read_outcome(cell.id, CellFolder.of(home, cell.id)) for cell in cells}
 
 
@@ -93,17 +93,17 @@ def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:
     return outcome
 
 
-def settle(suite: Suite, home: Path) -> list[Cell]:
+def mark_lost(suite: Suite, home: Path) -> list[Cell]:
     """Write the end of attempts whose processes are gone into their journals. Returns their cells.
 
     Only attempts of this host: a folder that was copied here may belong to a run that goes on elsewhere.
     """
     settled = []
-    for cell in begun(suite, home):
+    for cell in started_cells(suite, home):
         folder = CellFolder.of(home, cell.id)
         if folder.result.exists() or not _is_open(folder):
             continue
-        with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
+        with try_lock(folder.lock) as free, try_lock(folder.worker_lock) as idle:
             if free and idle and _is_open(folder):  # it may have ended since
                 try:
                     write_end(folder, fold(cell.id, read_cell(folder)), state="interrupted", kind="lost", reason=GONE)
@@ -140,7 +140,7 @@ def write_end(folder: CellFolder, outcome: Outcome, **end: str) -> None:
         journal.write("end", attempt=max(attempt.number, outcome.attempts), **end)
 
 
-def discard(folder: CellFolder) -> None:
+def archive_attempts(folder: CellFolder) -> None:
     """Make room for another series of attempts: the old one is kept whole in a ``before-`` folder, with its results."""
     kept = folder.root / f"before-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
     kept.mkdir()

@@ -10,7 +10,7 @@ from bench.workspace.paths import CellFolder
 
 
 @contextmanager
-def holding(path: Path) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold a lock file for a moment; False where somebody has it, True where it is ours or nobody could have it.
 
     The kernel drops the lock of a process that dies, so a lock that is held means a living process.
@@ -32,5 +32,5 @@ def holding(path: Path) -> Iterator[bool]:
 
 def is_held(folder: CellFolder) -> bool:
     """Whether a living scheduler or worker has this cell."""
-    with holding(folder.lock) as free, holding(folder.worker_lock) as idle:
+    with try_lock(folder.lock) as free, try_lock(folder.worker_lock) as idle:
         return not (free and idle)

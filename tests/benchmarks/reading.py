@@ -117,7 +117,7 @@ def keep_costs(suite: "Suite") -> None:
     from bench.scheduler import costs
 
     fields = {"params": 11_173_962, "flops": 556_651_520, "conv_linear_macs": 555_000_000, "torch_macs": 555_000_000}
-    setattr(costs, "ask_worker", lambda _kind, requests, **_: [{**fields, "uncounted": []} for _ in requests])  # noqa: B010
+    setattr(costs, "call_worker", lambda _kind, requests, **_: [{**fields, "uncounted": []} for _ in requests])  # noqa: B010
     costs.costs_of(suite.cells, lambda _: 10, Path(".bench").absolute())
 
 

@@ -20,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import TINY_MODEL  # noqa: E402
-from helpers.cli import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers  # noqa: E402
+from conftest import TINY_MODEL
+from helpers.cli import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers
 
 EPOCHS, SEEDS = 90, 10
 SUITE = f"""suite: tiny

@@ -169,7 +169,7 @@ def test_measure_prints_exact_counts_as_json(project: Path) -> None:
 
 def test_measure_remembers_what_it_has_measured(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = invoke("measure", "squeezenet1_1").output
-    monkeypatch.delattr("bench.scheduler.costs.ask_worker")
+    monkeypatch.delattr("bench.scheduler.costs.call_worker")
     assert invoke("measure", "squeezenet1_1").output == first
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bench.api import known_outcomes, render_suites, stored_suites
 from bench.cli.report import FORMAT_NAMES
-from bench.errors import StoreError
+from bench.errors import TrackingError
 from bench.suite import parse_suite
 from bench.tracking import Store
 from bench.tracking.reader import KNOWN, Reader, local_folder, newest_revision
@@ -210,7 +210,7 @@ def test_a_suites_run_that_was_never_finished_is_left_out(suite: Suite, database
 
 def test_a_suite_file_that_is_gone_from_the_disk_is_the_public_apis_error(suite: Suite, database: Path) -> None:
     shutil.rmtree("mlruns")
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(TrackingError, match="cannot be read"):
         Store(f"sqlite:///{database}").suites()
 
 
@@ -254,7 +254,7 @@ def test_a_database_without_tables_is_empty_and_gets_none_from_being_read(projec
     database = project / "mlflow.db"
     database.touch()
     store = Store(f"sqlite:///{database}")
-    assert (store.outcomes("any"), store.suites(), store.settle_orphans("any")) == ({}, [], [])
+    assert (store.outcomes("any"), store.suites(), store.mark_orphans_lost("any")) == ({}, [], [])
     assert database.stat().st_size == 0
 
 
@@ -310,7 +310,7 @@ def test_a_command_that_reads_a_sqlite_store_does_not_import_mlflow(database: Pa
     fill(database, suite.name, [*runs, fill_suite_run(database, suite)])
     script = (
         "import sys, json\nfrom bench.scheduler import costs\nfrom bench.cli import cli\n"
-        "costs.ask_worker = lambda kind, requests, **_: [{'error': 'not here'} for _ in requests]\n"
+        "costs.call_worker = lambda kind, requests, **_: [{'error': 'not here'} for _ in requests]\n"
         f"try: cli({arguments.split()!r})\nexcept SystemExit as done: assert not done.code, done.code\n"
         "print(json.dumps([name for name in ('mlflow', 'sqlalchemy', 'torch') if name in sys.modules]))"
     )

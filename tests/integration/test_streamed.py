@@ -38,11 +38,11 @@ from bench.datasets.prepared import augmentation_problem, index_folder, look
 from bench.errors import DataError
 from bench.report.table import build_tables
 from bench.suite import parse_suite
-from bench.values import Attempt, Cell, Choice, DataKey, Mode, Recipe, cell_from_dict
+from bench.values import Attempt, Cell, Component, DataKey, Mode, Recipe, cell_from_dict
 from bench.worker import speed
 from bench.worker.data import index as indexing
 from bench.worker.data.batches import Batch
-from bench.worker.data.dataset import StreamedTestBatches, StreamedTrainBatches, load, odd_images
+from bench.worker.data.dataset import StreamedTestBatches, StreamedTrainBatches, load, nonstandard_images
 from bench.worker.data.index import IndexedDataset, index
 from bench.worker.data.pack import PackedDataset
 from bench.worker.data.stream import TestFiles, TrainFiles
@@ -55,7 +55,7 @@ CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
 
 
-def choice(name: str, **options: object) -> Choice:
+def choice(name: str, **options: object) -> Component:
     return with_defaults(name, options, AUGMENTATIONS[name].options)  # type: ignore[arg-type]
 
 
@@ -207,8 +207,8 @@ def test_odd_training_files_are_decoded_and_counted_by_what_they_hold(
     write_imagenet(tmp_path, "folders", with_odd(train_images(), "grey.JPEG", "cmyk.JPEG", "png.JPEG"))
     batches = streamed(indexed(tmp_path), batch_size=27)
     assert len(list(batches.epoch(0))) == 1
-    assert odd_images(batches) == {"cmyk": 1, "grey": 1, "not_jpeg": 1}
-    assert odd_images(batches) == {}
+    assert nonstandard_images(batches) == {"cmyk": 1, "grey": 1, "not_jpeg": 1}
+    assert nonstandard_images(batches) == {}
 
 
 def test_a_broken_training_image_is_replaced_by_the_next_whole_one_and_counted(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_odd_test_images_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write_imagenet(tmp_path, "folders", test=with_odd(val_images(), "grey.JPEG", "cmyk.JPEG", "png.JPEG"))
     batches = StreamedTestBatches(indexed(tmp_path), 32, batch_size=4, device=CPU, workers=2)
     assert sum(len(images) for images in batches) == 3 * TEST + 3
-    assert odd_images(batches) == {"cmyk": 1, "grey": 1, "not_jpeg": 1}
+    assert nonstandard_images(batches) == {"cmyk": 1, "grey": 1, "not_jpeg": 1}
 
 
 # --- Batches ---------------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def test_a_recipe_decides_on_part_and_mirror(home: Path) -> None:
     data = indexed(home)
     always, whole = choice("horizontal_flip", p=1.0), choice("random_resized_crop", area=[1.0, 1.0], ratio=[1.0, 1.0])
 
-    def seen(*augment: Choice) -> torch.Tensor:
+    def seen(*augment: Component) -> torch.Tensor:
         return torch.cat([images for images, _ in streamed(data, augment=augment).epoch(0)])
 
     assert torch.equal(seen(always), seen().flip(3))
@@ -313,7 +313,7 @@ def test_a_recipe_decides_on_part_and_mirror(home: Path) -> None:
     assert 0.01 < (erased != seen()).float().mean() < 0.35
 
 
-def problem(cell: Cell, *augment: Choice, dataset: str = "imagenet") -> str:
+def problem(cell: Cell, *augment: Component, dataset: str = "imagenet") -> str:
     return augmentation_problem(replace(cell, dataset=dataset, recipe=replace(cell.recipe, augment=augment))) or ""
 
 
@@ -437,7 +437,7 @@ def digest_of(key: DataKey, home: Path) -> str:
 def test_the_speed_of_a_cell_on_streamed_images_can_be_measured(
     make_cell: MakeCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("WARM_UP_STEPS", "LEAST_STEPS"):
+    for name in ("WARM_UP_STEPS", "MIN_STEPS"):
         monkeypatch.setattr(speed, name, 1)
     cell = make_cell(dataset="imagenet", augment=(RESIZED_CROP, FLIP), input_size=32, batch_size=4, stem="standard")
     mode = {"threads": 1}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 
-from bench.errors import StoreError
+from bench.errors import TrackingError
 from bench.tracking import Forwarder, Store, redact, resolve_uri, store_exists
 from bench.tracking.encoding import shorten, to_outcome
 from bench.tracking.forward import pause_after
@@ -238,12 +238,12 @@ def test_a_store_that_cannot_be_opened_soon_says_so_to_who_asks_next(project: Pa
 
     def fail() -> None:
         opened.set()
-        raise StoreError("it cannot be opened")
+        raise TrackingError("it cannot be opened")
 
     store._open = fail  # type: ignore[method-assign]
     store.open_soon()
     assert opened.wait(10)
-    with pytest.raises(StoreError, match="it cannot be opened"):
+    with pytest.raises(TrackingError, match="it cannot be opened"):
         _ = store.client
 
 
@@ -325,7 +325,7 @@ def test_a_run_is_settled_when_its_process_is_gone_here_or_its_lease_has_run_out
     for key, value in changed.items():
         store.client.set_tag(run_id, key, value)
     gone = status == "KILLED"
-    assert store.settle_orphans(suite.name) == ([cell.id] if gone else [])
+    assert store.mark_orphans_lost(suite.name) == ([cell.id] if gone else [])
     outcome = store.outcomes(suite.name)[cell.id]
     assert (only_run(store, suite).info.status, outcome.state) == (status, "interrupted" if gone else "running")
     assert outcome.epochs_done == 1
@@ -451,30 +451,30 @@ def test_the_environment_names_the_store(project: Path, monkeypatch: pytest.Monk
 def test_the_folder_of_an_old_mlflow_is_refused_with_the_command_that_migrates_it(project: Path) -> None:
     (project / "mlruns" / "0").mkdir(parents=True)
     (project / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
-    with pytest.raises(StoreError, match="mlflow migrate-filestore --source"):
+    with pytest.raises(TrackingError, match="mlflow migrate-filestore --source"):
         resolve_uri(None, project)
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "file:///somewhere/mlruns"])
 def test_a_file_store_is_refused(project: Path, uri: str) -> None:
-    with pytest.raises(StoreError, match="is a folder"):
+    with pytest.raises(TrackingError, match="is a folder"):
         resolve_uri(uri, project)
 
 
 def test_a_server_that_does_not_answer_is_one_sentence() -> None:
-    with pytest.raises(StoreError, match="does not answer") as caught:
+    with pytest.raises(TrackingError, match="does not answer") as caught:
         Store("http://someone:secret@127.0.0.1:9")
     assert "secret" not in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_refused(project: Path) -> None:
     (project / "mlflow.db").write_text("this is not a database")
-    with pytest.raises(StoreError, match="is not a sqlite database"):
+    with pytest.raises(TrackingError, match="is not a sqlite database"):
         Store(f"sqlite:///{project}/mlflow.db")
 
 
 def test_a_folder_that_does_not_exist_is_refused(project: Path) -> None:
-    with pytest.raises(StoreError, match="does not exist"):
+    with pytest.raises(TrackingError, match="does not exist"):
         Store(f"sqlite:///{project}/nowhere/mlflow.db")
 
 
@@ -550,7 +550,7 @@ def test_a_table_is_published_though_another_run_inserts_the_same_rows(store: St
 
 def test_a_store_that_goes_on_failing_is_told(store: Store, suite: Suite) -> None:
     store._opened = Clashing(store.client, "set_tag", times=1_000)
-    with pytest.raises(StoreError, match="takes no table"):
+    with pytest.raises(TrackingError, match="takes no table"):
         store.publish(suite, markdown="| a |", files={})
 
 

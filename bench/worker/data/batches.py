@@ -23,7 +23,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.catalog.training import AUGMENTATIONS
-from bench.values import Choice
+from bench.values import Component
 from bench.worker.data.augment import Augmentation
 from bench.worker.data.pack import PackedDataset
 
@@ -38,10 +38,10 @@ def derived_seed(stream: str, *numbers: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-class Chosen(Protocol):
+class StepInputs(Protocol):
     """What a step's batch is made of, in tensors on the device, of the same shapes in every step."""
 
-    def clone(self) -> "Chosen":
+    def clone(self) -> "StepInputs":
         """The same in tensors of their own."""
 
     def copy_from(self, other: Any) -> None:
@@ -79,7 +79,7 @@ class TrainBatches:
     """The training set, shuffled anew each epoch and augmented."""
 
     def __init__(
-        self, packed: PackedDataset, *, batch_size: int, augment: Sequence[Choice], seed: int, device: torch.device
+        self, packed: PackedDataset, *, batch_size: int, augment: Sequence[Component], seed: int, device: torch.device
     ) -> None:
         self.batch_size = min(batch_size, len(packed.train_labels))
         """Images a step: as asked, or the whole set where it is smaller than that."""
@@ -183,7 +183,7 @@ def mean_colour(mean: Sequence[float]) -> tuple[float, ...]:
     return tuple(float(round(255 * value)) for value in mean)
 
 
-def build_augmentation(choice: Choice, fill: tuple[float, ...]) -> Augmentation:
+def build_augmentation(choice: Component, fill: tuple[float, ...]) -> Augmentation:
     """The augmentation with its options, and the mean colour where it takes one as ``fill``."""
     module, _, name = AUGMENTATIONS[choice.name].target.partition(":")
     made = getattr(importlib.import_module(module), name)

@@ -12,7 +12,7 @@ from bench.errors import DataError
 Made = TypeVar("Made")
 
 
-def made_once(folder: Path, read: Callable[[], Made | None], make: Callable[[], None]) -> Made:
+def get_or_create(folder: Path, read: Callable[[], Made | None], make: Callable[[], None]) -> Made:
     """What lies in a folder, made now if it is not there whole; of several processes one makes it.
 
     Args:
@@ -37,7 +37,7 @@ def made_once(folder: Path, read: Callable[[], Made | None], make: Callable[[], 
 
 
 @contextmanager
-def refusals(sentence: str) -> Iterator[None]:
+def os_errors_as(sentence: str) -> Iterator[None]:
     """Turn what the disk refuses into a DataError that begins with a sentence."""
     try:
         yield

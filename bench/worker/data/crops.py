@@ -17,7 +17,7 @@ NUMBERS = 2 * TRIES + 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class View:
+class Crop:
     """A box of an image and what becomes of it. Lengths are pixels."""
 
     top: int
@@ -37,7 +37,7 @@ class View:
         return next((s for s in SCALES if self.height >= s * self.rows and self.width >= s * self.columns), 1)
 
 
-def random_view(
+def random_resized_crop(
     height: int,
     width: int,
     *,
@@ -46,7 +46,7 @@ def random_view(
     area: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     mirror: float = 0.5,
-) -> View:
+) -> Crop:
     """A random part of an image, resized to a square (Szegedy et al. 2015), as torchvision draws it.
 
     A box that has at least 2, 4 or 8 times the pixels a side that it is resized to is rounded to multiples of that, so
@@ -76,7 +76,7 @@ def random_view(
     grain = next((s for s in SCALES if min(box_height, box_width) >= s * size), 1)
     box_height -= box_height % grain
     box_width -= box_width % grain
-    return View(
+    return Crop(
         top=grain * int(place_y * ((height - box_height) // grain + 1)),
         left=grain * int(place_x * ((width - box_width) // grain + 1)),
         height=box_height,
@@ -87,7 +87,7 @@ def random_view(
     )
 
 
-def centre_view(height: int, width: int, *, size: int) -> View:
+def centre_crop(height: int, width: int, *, size: int) -> Crop:
     """The whole image with its shorter side resized to size x 256 / 224, rounded down; its centre is what is tested on.
 
     At 224 pixels that is the usual 256. Rounded as timm does (0.875 of the side is kept) and as torchvision's Resize
@@ -96,4 +96,4 @@ def centre_view(height: int, width: int, *, size: int) -> View:
     shorter = size * 256 // 224
     longer = int(shorter * max(height, width) / min(height, width))
     rows, columns = (shorter, longer) if height <= width else (longer, shorter)
-    return View(top=0, left=0, height=height, width=width, rows=rows, columns=columns)
+    return Crop(top=0, left=0, height=height, width=width, rows=rows, columns=columns)

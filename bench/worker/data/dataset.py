@@ -17,11 +17,11 @@ from torch import Tensor
 from bench.catalog.training import AUGMENTATIONS
 from bench.datasets.manual import rank
 from bench.datasets.prepared import limited_digest, streams
-from bench.values import Choice, DataKey, Recipe
+from bench.values import Component, DataKey, Recipe
 from bench.worker.data.batches import (
     Batch,
-    Chosen,
     Normalise,
+    StepInputs,
     TestBatches,
     TrainBatches,
     build_augmentation,
@@ -29,11 +29,11 @@ from bench.worker.data.batches import (
     mean_colour,
     upload,
 )
-from bench.worker.data.crops import View, centre_view, random_view
+from bench.worker.data.crops import Crop, centre_crop, random_resized_crop
 from bench.worker.data.image_folder import Labels
 from bench.worker.data.index import IndexedDataset, index, open_index
 from bench.worker.data.pack import PackedDataset, open_pack, pack
-from bench.worker.data.stream import TestFiles, TrainFiles, ViewOf
+from bench.worker.data.stream import CropOf, TestFiles, TrainFiles
 
 STREAMED_TEST_BATCH = 100
 """Images a test batch at most, where they are large: what a net computes of 500 of them would fill a GPU."""
@@ -50,7 +50,7 @@ class EpochBatches(Protocol):
     def __len__(self) -> int:
         """Steps an epoch."""
 
-    def choices(self, epoch: int, start_step: int = 0) -> Iterator[Chosen]:
+    def choices(self, epoch: int, start_step: int = 0) -> Iterator[StepInputs]:
         """What the batches of an epoch (from 0 on) are made of, from a step (from 0 on) to its last."""
 
     def assemble(self, chosen: Any) -> Batch:
@@ -170,7 +170,7 @@ def test_batches(
 test_batches.__test__ = False  # type: ignore[attr-defined] # or pytest takes it for a test
 
 
-def odd_images(batches: object) -> dict[str, int]:
+def nonstandard_images(batches: object) -> dict[str, int]:
     """Odd and broken images that batches have read since this was asked last, by kind; see :mod:`.stream`."""
     files = getattr(batches, "files", None)
     if files is None:
@@ -252,13 +252,13 @@ class StreamedTestBatches:
             yield upload(batch[0], self._device)
 
 
-def _view_of(of_files: Sequence[Choice]) -> ViewOf:
+def _view_of(of_files: Sequence[Component]) -> CropOf:
     """What the recipe says of the part that is seen."""
     if not of_files:
         return _centre
     area, ratio = of_files[0]["area"], of_files[0]["ratio"]
-    return partial(random_view, area=tuple(area), ratio=tuple(ratio), mirror=0.0)
+    return partial(random_resized_crop, area=tuple(area), ratio=tuple(ratio), mirror=0.0)
 
 
-def _centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> View:  # noqa: ARG001 - a ViewOf
-    return centre_view(height, width, size=size)
+def _centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> Crop:  # noqa: ARG001 - a CropOf
+    return centre_crop(height, width, size=size)

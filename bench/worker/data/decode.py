@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 from bench.errors import DataError
-from bench.worker.data.crops import View
+from bench.worker.data.crops import Crop
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -85,7 +85,7 @@ def pixels_of(file: str | Path | Member) -> Pixels:
     return np.asarray(open_rgb(io.BytesIO(data), file))
 
 
-Choose = Callable[[int, int], View]
+Choose = Callable[[int, int], Crop]
 """Height and width of an image to the view of it."""
 
 LARGEST = 89_000_000
@@ -139,7 +139,7 @@ class Decoder:
         except OSError as error:
             raise DataError(f"{file} cannot be read ({error.strerror or error})") from error
 
-    def _view_of(self, data: memoryview, file: Path | Member, choose: Choose) -> tuple[Pixels, View]:
+    def _view_of(self, data: memoryview, file: Path | Member, choose: Choose) -> tuple[Pixels, Crop]:
         """The pixels of the view's box, perhaps at a lower scale, in one piece."""
         frame = jpeg_frame(data)
         if frame is not None:
@@ -170,7 +170,7 @@ class Decoder:
             data[frame.at : frame.at + 2] = frame.height.to_bytes(2, "big")
         return pixels if pixels.shape == (*shape, 3) else None
 
-    def _boxed(self, pixels: Pixels, view: View, scale: int) -> Pixels:
+    def _boxed(self, pixels: Pixels, view: Crop, scale: int) -> Pixels:
         """A copy of the view's box, its edges at whole pixels of the scale: outward, where they lie within one."""
         box = pixels[
             view.top // scale : -(-(view.top + view.height) // scale),
@@ -253,7 +253,7 @@ def open_rgb(source: Path | io.BytesIO, file: str | Path | Member, odd: Counter[
     try:
         with Image.open(source) as opened:
             opened.load()
-            kind = odd_kind(opened)
+            kind = nonstandard_kind(opened)
             if odd is not None and kind:
                 odd[kind] += 1
             if opened.mode.startswith("I"):  # Pillow would clip it to white
@@ -264,7 +264,7 @@ def open_rgb(source: Path | io.BytesIO, file: str | Path | Member, odd: Counter[
         raise BrokenImageError(f"{file} cannot be read as an image ({error}); mend or remove it") from error
 
 
-def odd_kind(image: Image.Image) -> str:
+def nonstandard_kind(image: Image.Image) -> str:
     """What is odd about an image, judged by its content and never by its name; empty for an RGB JPEG."""
     if image.format != "JPEG":
         return "not_jpeg"

@@ -34,7 +34,7 @@ from bench.datasets.manual import Entry, find, first_by_rank, shortfalls
 from bench.datasets.prepared import folder_entries, index_folder
 from bench.datasets.splits import WHOLE
 from bench.errors import DataError
-from bench.worker.data.cache import made_once, refusals
+from bench.worker.data.cache import get_or_create, os_errors_as
 from bench.worker.data.decode import Member
 from bench.worker.data.image_folder import Labels
 from bench.workspace.files import replacing, write_atomically
@@ -110,10 +110,10 @@ def index(dataset: str, limit: int | None, home: Path, *, workers: int) -> Index
     Raises:
         DataError: The data set is missing, incomplete without a limit, has a broken test image, or the disk refuses.
     """
-    with refusals(f"{dataset} cannot be indexed in {home / 'indexed'}"):
+    with os_errors_as(f"{dataset} cannot be indexed in {home / 'indexed'}"):
         folder = index_folder(dataset, limit, home)
         read, make = partial(open_index, folder, dataset), partial(_write, folder, dataset, limit, home, workers)
-        return made_once(folder, read, make)
+        return get_or_create(folder, read, make)
 
 
 def open_index(folder: Path, dataset: str) -> IndexedDataset | None:
@@ -262,12 +262,12 @@ def sampled_statistics(files: IndexedFiles, workers: int) -> tuple[tuple[float, 
     The sample is the centres of up to ``SAMPLE`` images in a seeded order, at ``SAMPLE_SIZE`` pixels.
     """
     from bench.worker.data.batches import derived_seed
-    from bench.worker.data.crops import View, centre_view
+    from bench.worker.data.crops import Crop, centre_crop
     from bench.worker.data.pack import channel_statistics
     from bench.worker.data.stream import TrainFiles
 
-    def centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> View:  # noqa: ARG001 - a ViewOf
-        return centre_view(height, width, size=size)
+    def centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> Crop:  # noqa: ARG001 - a CropOf
+        return centre_crop(height, width, size=size)
 
     batches = TrainFiles(
         files,

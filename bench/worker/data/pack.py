@@ -25,7 +25,7 @@ from bench.datasets.image_folder import folder_path
 from bench.datasets.prepared import pack_folder
 from bench.errors import DataError
 from bench.worker.data import image_folder
-from bench.worker.data.cache import made_once, refusals
+from bench.worker.data.cache import get_or_create, os_errors_as
 from bench.worker.data.image_folder import Images, Labels, RawDataset
 from bench.workspace.files import replacing, write_atomically
 
@@ -64,10 +64,10 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     Raises:
         DataError: The data set is missing or broken, this version does not train on it, or the disk refuses.
     """
-    with refusals(f"{dataset} cannot be packed in {home / 'packed'}"):
+    with os_errors_as(f"{dataset} cannot be packed in {home / 'packed'}"):
         folder = pack_folder(dataset, input_size, home)
         read, make = partial(open_pack, folder, dataset), partial(_write, folder, dataset, input_size, home)
-        return made_once(folder, read, make)
+        return get_or_create(folder, read, make)
 
 
 def open_pack(folder: Path, dataset: str) -> PackedDataset | None:

@@ -31,7 +31,7 @@ from torch import Generator, Tensor
 
 from bench.errors import DataError
 from bench.worker.data.batches import derived_seed
-from bench.worker.data.crops import NUMBERS, View, centre_view, random_view
+from bench.worker.data.crops import NUMBERS, Crop, centre_crop, random_resized_crop
 from bench.worker.data.decode import BrokenImageError, Choose, Decoder, Member, Pixels
 
 AHEAD = 3
@@ -48,10 +48,10 @@ SUBSTITUTES = 16
 """Images in a row that may be broken before training ends."""
 
 
-class ViewOf(Protocol):
+class CropOf(Protocol):
     """Height and width of an image, the input size and ``NUMBERS`` random numbers to a view."""
 
-    def __call__(self, height: int, width: int, *, size: int, numbers: Sequence[float]) -> View:
+    def __call__(self, height: int, width: int, *, size: int, numbers: Sequence[float]) -> Crop:
         """The view."""
 
 
@@ -67,7 +67,7 @@ class TrainFiles:
         seed: int,
         workers: int,
         ahead: int = AHEAD,
-        view: ViewOf = random_view,
+        view: CropOf = random_resized_crop,
     ) -> None:
         self.batch_size = min(batch_size, len(files))
         """Images a step: as asked, or the whole set where it is smaller than that."""
@@ -125,7 +125,7 @@ class TestFiles:
         return _decoded(self._items(), self._size, workers=self._workers, ahead=self._ahead, odd=self.odd)
 
     def _items(self) -> Iterator[list[Item]]:
-        choose = partial(centre_view, size=self._size)
+        choose = partial(centre_crop, size=self._size)
         for first in range(0, len(self._files), self.batch_size):
             places = range(first, min(first + self.batch_size, len(self._files)))
             yield [(*self._files[place], choose, place) for place in places]

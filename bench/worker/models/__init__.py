@@ -17,7 +17,7 @@ from torch import nn
 from bench.catalog.models import MODELS, model_problem
 from bench.errors import ModelError
 from bench.values import Stem
-from bench.worker.models.matmul_conv import as_products
+from bench.worker.models.matmul_conv import use_matmul_convs
 
 AUXILIARY = {"googlenet", "inception_v3"}
 """torchvision nets with extra training heads, which are left out: the table compares single classifiers."""
@@ -54,7 +54,7 @@ def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
 def place(net: nn.Module, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
     """Move a net that is to be trained to its device and layout, where it computes as is quickest there."""
     if device.type == "cpu":
-        as_products(net)
+        use_matmul_convs(net)
     placed: nn.Module = net.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
     return placed
 

@@ -16,14 +16,14 @@ FEW_MULTIPLICATIONS = 5_000_000
 """Pixels of a batch x channels in x channels out up to which it was quicker whatever the pixels."""
 
 
-def as_products(net: nn.Module) -> None:
+def use_matmul_convs(net: nn.Module) -> None:
     """Let a net's convolutions multiply matrices where that is quicker; parameters and their names stay as they are.
 
     Subclasses of torch's convolution do something of their own and are left alone.
     """
     for module in net.modules():
         if type(module) is nn.Conv2d and _is_plain(module):
-            module.__class__ = ProductConv2d
+            module.__class__ = MatmulConv2d
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:
@@ -33,7 +33,7 @@ def _is_plain(convolution: nn.Conv2d) -> bool:
     return padded and convolution.dilation == (1, 1) and (convolution.groups == 1 or depthwise)
 
 
-class ProductConv2d(nn.Conv2d):
+class MatmulConv2d(nn.Conv2d):
     """A convolution that is a matrix product where few pixels are left, equal but for rounding."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name, by which nets may call it

@@ -243,7 +243,7 @@ def captured(setup: Setup) -> Iterator[Finding]:
     import torch
 
     from bench.worker.data.batches import TestBatches
-    from bench.worker.evaluate import Tester
+    from bench.worker.evaluate import Evaluator
     from bench.worker.step import CapturedStep, Step, record_graph
 
     deterministic(setup)
@@ -261,7 +261,7 @@ def captured(setup: Setup) -> Iterator[Finding]:
                 step(chosen, number)
             mode = replace(step.mode, captured=form is CapturedStep)
             tests = TestBatches(data, batch_size=96, device=step.device)
-            tester = Tester(net, tests, mode=mode, beat=lambda: None, record=record)
+            tester = Evaluator(net, tests, mode=mode, beat=lambda: None, record=record)
             tester()
             scores.append(tester()[1])
             states = [value for state in step.optimizer.state.values() for value in state.values()]

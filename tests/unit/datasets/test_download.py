@@ -234,7 +234,8 @@ def test_a_data_folder_that_is_a_file_is_told(small: Site, tmp_path: Path) -> No
 
 def test_two_processes_fetch_once(small: Site, tmp_path: Path) -> None:
     code = (
-        "import dataclasses, hashlib, pathlib, sys; from bench.catalog import datasets as catalog; from bench.datasets import download\n"
+        "import dataclasses, hashlib, pathlib, sys\n"
+        "from bench.catalog import datasets as catalog; from bench.datasets import download\n"
         "url, md5, size, home = sys.argv[1:]\n"
         "archive = catalog.Archive(name='small.bin', urls=(url,), md5=md5, size=int(size))\n"
         "spec = dataclasses.replace(catalog.DATASETS['cifar10'], archives=(archive,))\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from bench.errors import StorageError
-from bench.scheduler.attempts import LOST_TRIES, Setting, last_request
+from bench.errors import DiskError
+from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, RunContext, last_request
 from bench.scheduler.devices import Slot
 from bench.scheduler.loop import StopRequest, run_plan
 from bench.scheduler.plan import make_plan
@@ -120,12 +120,12 @@ def run(project: Path, make_suite: Callable[..., Suite]) -> Run:
         select = "all" if options.pop("rerun", False) else "missing"
         plan = make_plan(suite, local_outcomes(suite, home), {}, select=select)  # type: ignore[arg-type]
         silent = options.pop("silent", Silent())
-        setting = Setting(
+        setting = RunContext(
             suite="test",
             launcher=launcher,
             slots=options.pop("slots", [SLOT]),  # type: ignore[arg-type]
             forwarder=silent,  # type: ignore[arg-type]
-            watcher=silent,  # type: ignore[arg-type]
+            observer=silent,  # type: ignore[arg-type]
             home=home,
             data_home=project / "data",
             sleep=options.pop("sleep", lambda _: None),  # type: ignore[arg-type]
@@ -181,13 +181,13 @@ def test_a_killed_worker_is_lost_and_its_signal_named_and_its_journal_gets_an_en
     assert (ended["a"].state, ended["a"].kind) == ("failed", "lost")
     assert "signal 9" in ended["a"].reason
     ends = [event for event in read_cell(CellFolder.of(project / ".bench", cell.id)) if event["event"] == "end"]
-    assert [(event["state"], event["kind"]) for event in ends] == [("failed", "lost")] * LOST_TRIES
+    assert [(event["state"], event["kind"]) for event in ends] == [("failed", "lost")] * MAX_LOST_ATTEMPTS
 
 
 def test_a_lost_cell_is_given_up_when_it_gets_no_further(run: Run, make_cell: Callable[..., Cell]) -> None:
     launcher = FakeLauncher(a=killed)
     run([make_cell("a")], launcher)
-    assert launcher.started == [("a", number) for number in range(1, LOST_TRIES + 1)]
+    assert launcher.started == [("a", number) for number in range(1, MAX_LOST_ATTEMPTS + 1)]
 
 
 def test_a_lost_cell_that_gets_further_each_time_is_never_given_up(run: Run, make_cell: Callable[..., Cell]) -> None:
@@ -236,12 +236,12 @@ def test_a_cell_out_of_memory_is_tried_once_more_and_then_failed(run: Run, make_
 
 
 def test_a_cell_out_of_memory_is_tried_again_alone_on_its_device(run: Run, make_cell: Callable[..., Cell]) -> None:
-    beside: list[int] = []
+    concurrency: list[int] = []
 
     def first_out_of_memory(attempt: Attempt, journal: Journal) -> int:
         if attempt.number == 1:
             return out_of_memory(attempt, journal)
-        beside.append(sum(handle.code is None for handle in launcher.handles))
+        concurrency.append(sum(handle.code is None for handle in launcher.handles))
         return well(attempt, journal)
 
     launcher = FakeLauncher(a=first_out_of_memory)
@@ -258,7 +258,7 @@ def test_a_cell_out_of_memory_is_tried_again_alone_on_its_device(run: Run, make_
     slots = [SLOT, Slot(name="cpu 1", device="cpu", visible="", threads=1)]
     ended = run(cells, launcher, slots=slots, sleep=others_end_late)
     assert {model: outcome.state for model, outcome in ended.items()} == dict.fromkeys("abc", "complete")
-    assert beside == [0]
+    assert concurrency == [0]
 
 
 def test_a_cell_that_runs_alone_has_all_of_its_devices_memory(run: Run, make_cell: Callable[..., Cell]) -> None:
@@ -271,9 +271,13 @@ def test_a_cell_that_runs_alone_has_all_of_its_devices_memory(run: Run, make_cel
     modes = {cells[0].id: Mode(threads=1, captured=True, memory_share=0.475)}
     ended = run(cells, launcher, slots=slots, modes=modes)
     assert ended["a"].state == "complete"
-    told = {(attempt.cell.model, attempt.number): attempt.mode for attempt in launcher.attempts}
-    assert {key: mode.memory_share for key, mode in told.items()} == {("a", 1): 0.475, ("a", 2): 1.0, ("b", 1): 0.475}
-    assert told["a", 2].captured, "the rest of the mode stays"
+    journaled = {(attempt.cell.model, attempt.number): attempt.mode for attempt in launcher.attempts}
+    assert {key: mode.memory_share for key, mode in journaled.items()} == {
+        ("a", 1): 0.475,
+        ("a", 2): 1.0,
+        ("b", 1): 0.475,
+    }
+    assert journaled["a", 2].captured, "the rest of the mode stays"
 
 
 def test_an_attempt_that_goes_on_is_computed_as_the_one_before_whatever_is_chosen_now(
@@ -281,15 +285,15 @@ def test_an_attempt_that_goes_on_is_computed_as_the_one_before_whatever_is_chose
 ) -> None:
     def interrupted_with_a_checkpoint(attempt: Attempt, journal: Journal) -> int:
         (Path(attempt.folder) / "checkpoint-00001-00000.pt").write_bytes(b"")
-        return -9 if attempt.number <= LOST_TRIES else well(attempt, journal)
+        return -9 if attempt.number <= MAX_LOST_ATTEMPTS else well(attempt, journal)
 
     launcher, cells = FakeLauncher(a=interrupted_with_a_checkpoint, b=well), [make_cell("a")]
     first, now = Mode(threads=2, memory_format="contiguous"), Mode(threads=1)
     run(cells, launcher, modes={cells[0].id: first})
     run([*cells, make_cell("b")], launcher, modes={cells[0].id: now, make_cell("b").id: now})
-    told = {(attempt.cell.model, attempt.number): attempt.mode for attempt in launcher.attempts}
-    assert told["a", 1] == told["a", LOST_TRIES + 1] == first
-    assert told["b", 1] == now, "a cell that begins is computed as it is chosen now"
+    journaled = {(attempt.cell.model, attempt.number): attempt.mode for attempt in launcher.attempts}
+    assert journaled["a", 1] == journaled["a", MAX_LOST_ATTEMPTS + 1] == first
+    assert journaled["b", 1] == now, "a cell that begins is computed as it is chosen now"
 
 
 def test_an_attempt_that_goes_on_has_the_memory_of_its_slot_and_not_of_the_attempt_before(
@@ -346,7 +350,7 @@ def test_a_worker_that_cannot_write_ends_the_run_and_fails_no_cell(
     run: Run, make_cell: Callable[..., Cell], project: Path
 ) -> None:
     cell = make_cell("a")
-    with pytest.raises(StorageError, match="cannot be written") as caught:
+    with pytest.raises(DiskError, match="cannot be written") as caught:
         run([cell, make_cell("b")], FakeLauncher(a=lambda *_: 3, b=well))
     assert "the same command goes on" in str(caught.value)
     assert (
@@ -424,12 +428,12 @@ def test_a_stop_request_asks_workers_to_leave_and_kills_those_that_do_not(
         if now[0] == 2.0:
             stop(15)
 
-    setting = Setting(
+    setting = RunContext(
         suite="test",
         launcher=launcher,
         slots=[SLOT],
         forwarder=silent,
-        watcher=silent,
+        observer=silent,
         home=project / ".bench",
         data_home=project / "data",
         clock=lambda: now[0],

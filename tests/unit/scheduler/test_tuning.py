@@ -18,7 +18,7 @@ from bench.datasets.prepared import Prepared
 from bench.scheduler import devices, speeds, tuning
 from bench.scheduler.devices import GPU_USABLE, Slot
 from bench.scheduler.estimates import makespan
-from bench.scheduler.modes import Arrangement, Speed, arrange, best, candidates, default_mode, fits, levels
+from bench.scheduler.modes import Allocation, Measurement, allocate, best, candidates, default_mode, fits, levels
 from bench.scheduler.plan import make_plan
 from bench.values import Cell, Execution, Mode, Suite
 
@@ -26,9 +26,9 @@ CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
 GPU = Slot(name="gpu 0", device="cuda", visible="0", threads=4)
 
 
-def speed(rate: float, beside: int = 1, warm_up_s: float = 0.0, **mode: object) -> Speed:
+def speed(rate: float, concurrency: int = 1, warm_up_s: float = 0.0, **mode: object) -> Measurement:
     made = Mode(**{"threads": 2, **mode})  # type: ignore[arg-type]
-    return Speed(mode=made, beside=beside, images_per_s=rate, warm_up_s=warm_up_s, peak_mb=500.0)
+    return Measurement(mode=made, concurrency=concurrency, images_per_s=rate, warm_up_s=warm_up_s, peak_mb=500.0)
 
 
 def test_a_recipe_that_names_its_precision_is_never_computed_in_another(make_cell: Callable[..., Cell]) -> None:
@@ -77,27 +77,27 @@ def test_a_mode_that_is_slow_to_begin_is_chosen_only_for_long_cells() -> None:
 
 
 def test_one_cell_gets_all_cores_and_many_get_one_each() -> None:
-    speeds = [speed(100, beside=2, threads=1), speed(180, beside=1)]
-    one = arrange({"a": (1000, speeds)}, choices=[1], devices=1)
-    many = arrange(dict.fromkeys("abcd", (1000, speeds)), choices=[2, 1], devices=1)
+    speeds = [speed(100, concurrency=2, threads=1), speed(180, concurrency=1)]
+    one = allocate({"a": (1000, speeds)}, choices=[1], devices=1)
+    many = allocate(dict.fromkeys("abcd", (1000, speeds)), choices=[2, 1], devices=1)
     assert one is not None
     assert many is not None
-    assert (one.beside, one.modes["a"].threads) == (1, 2)
-    assert (many.beside, many.modes["a"].threads) == (2, 1)
+    assert (one.concurrency, one.modes["a"].threads) == (1, 2)
+    assert (many.concurrency, many.modes["a"].threads) == (2, 1)
 
 
 def test_three_cells_run_one_after_the_other_where_two_at_a_time_would_leave_a_core_idle() -> None:
-    speeds = [speed(100, beside=2, threads=1), speed(190, beside=1)]
-    found = arrange(dict.fromkeys("abc", (1000, speeds)), choices=[2, 1], devices=1)
+    speeds = [speed(100, concurrency=2, threads=1), speed(190, concurrency=1)]
+    found = allocate(dict.fromkeys("abc", (1000, speeds)), choices=[2, 1], devices=1)
     assert found is not None
-    assert found.beside == 1, "15.8 s and not 20 s"
+    assert found.concurrency == 1, "15.8 s and not 20 s"
 
 
 def test_a_number_of_cells_that_some_net_cannot_share_is_not_chosen() -> None:
-    work = {"a": (1000, [speed(100), speed(90, beside=2)]), "b": (1000, [speed(100)])}
-    found = arrange(work, choices=[1, 2], devices=1)
+    work = {"a": (1000, [speed(100), speed(90, concurrency=2)]), "b": (1000, [speed(100)])}
+    found = allocate(work, choices=[1, 2], devices=1)
     assert found is not None
-    assert found.beside == 1
+    assert found.concurrency == 1
 
 
 def test_cells_share_a_gpu_only_where_their_peaks_fit() -> None:
@@ -181,21 +181,21 @@ class FakeWorkers:
         self.asked: list[tuple[str, int, bool, str]] = []
 
     def __call__(
-        self, command: str, request: dict[str, Any], *, beside: int, threads: int, visible: str
+        self, command: str, request: dict[str, Any], *, concurrency: int, threads: int, visible: str
     ) -> list[dict[str, Any]]:
         model, mode = request["cell"]["model"], request["mode"]
-        self.asked.append((model, beside, mode["captured"], visible))
+        self.asked.append((model, concurrency, mode["captured"], visible))
         peak = self.peaks[model] * (1.5 if mode["captured"] else 1)
         if peak > mode["memory_share"] * 80_000:
-            return [{"error": "OutOfMemoryError: CUDA out of memory."}] * beside
-        rate = 1000.0 * self.speedup[beside] / beside * (1.3 if mode["captured"] else 1)
-        return [{"images_per_s": rate, "warm_up_s": 1.0, "peak_mb": peak}] * beside
+            return [{"error": "OutOfMemoryError: CUDA out of memory."}] * concurrency
+        rate = 1000.0 * self.speedup[concurrency] / concurrency * (1.3 if mode["captured"] else 1)
+        return [{"images_per_s": rate, "warm_up_s": 1.0, "peak_mb": peak}] * concurrency
 
 
 def on_a_gpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: FakeWorkers, cells: list[Cell], **execution: object
-) -> Arrangement:
-    monkeypatch.setattr(speeds, "ask_side_by_side", workers)
+) -> Allocation:
+    monkeypatch.setattr(speeds, "call_workers_together", workers)
     monkeypatch.setattr(tuning, "gpu_memory_mb", lambda visible: 80_000.0)
     monkeypatch.setattr(speeds, "device_name", lambda slot: "a GPU")
     found = tuning.choose(
@@ -218,7 +218,7 @@ def test_small_cells_share_a_gpu_and_each_has_its_part_of_the_memory(
     workers = FakeWorkers({"a": 5_000}, {1: 1.0, 2: 1.8, 4: 3.0})
     cells = [make_cell("a", seed=seed, precision="bf16") for seed in range(8)]
     found = on_a_gpu(monkeypatch, tmp_path, workers, cells)
-    assert found.beside == 4
+    assert found.concurrency == 4
     assert {(mode.captured, mode.memory_share) for mode in found.modes.values()} == {(True, round(GPU_USABLE / 4, 3))}
 
 
@@ -228,7 +228,7 @@ def test_fewer_cells_share_a_gpu_where_a_measured_peak_does_not_fit(
     workers = FakeWorkers({"small": 5_000, "large": 22_000}, {1: 1.0, 2: 1.8, 4: 3.0})
     cells = [make_cell(model, seed=seed, precision="bf16") for model in ("small", "large") for seed in range(4)]
     found = on_a_gpu(monkeypatch, tmp_path, workers, cells)
-    assert found.beside == 2
+    assert found.concurrency == 2
     assert ("large", 4, False, "0") not in workers.asked, "what does not fit is not tried"
 
 
@@ -240,7 +240,7 @@ def test_a_mode_that_needs_more_memory_is_judged_by_its_own_peak(
     found = on_a_gpu(monkeypatch, tmp_path, workers, cells)
     assert ("a", 2, False, "0") in workers.asked
     assert ("a", 2, True, "0") not in workers.asked, "two of 45 GB do not fit in 80"
-    assert (found.beside, {mode.captured for mode in found.modes.values()}) == (2, {False})
+    assert (found.concurrency, {mode.captured for mode in found.modes.values()}) == (2, {False})
 
 
 @pytest.mark.parametrize(("images", "compiled"), [(2_000_000.0, True), (500_000.0, False)])
@@ -251,7 +251,7 @@ def test_compiling_is_tried_and_taken_where_a_cell_is_long_enough_to_earn_it_bac
         fast = request["mode"]["compiled"]
         return [{"images_per_s": 1500.0 if fast else 1000.0, "warm_up_s": 60.0 if fast else 1.0, "peak_mb": 500.0}]
 
-    monkeypatch.setattr(speeds, "ask_side_by_side", workers)
+    monkeypatch.setattr(speeds, "call_workers_together", workers)
     said: list[str] = []
     cell = make_cell()
     found = tuning.choose(
@@ -269,7 +269,7 @@ def test_a_trial_that_failed_is_made_again_the_next_time(
     workers = FakeWorkers({"a": 90_000}, {1: 1.0})
     cells = [make_cell("a", precision="bf16")]
     for _ in range(2):
-        monkeypatch.setattr(speeds, "ask_side_by_side", workers)
+        monkeypatch.setattr(speeds, "call_workers_together", workers)
         monkeypatch.setattr(speeds, "device_name", lambda slot: "a GPU")
         found = tuning.choose(
             cells, {cells[0].id: 1e6}, {cells[0].id: 10}, slot=GPU, devices=1, execution=Execution(),
@@ -285,8 +285,8 @@ def test_cells_that_are_timed_never_share_a_gpu(
     workers = FakeWorkers({"a": 5_000}, {1: 1.0, 2: 1.8, 4: 3.0})
     cells = [make_cell("a", seed=seed, precision="bf16") for seed in range(8)]
     found = on_a_gpu(monkeypatch, tmp_path, workers, cells, timed=True)
-    assert found.beside == 1
-    assert {beside for _, beside, _, _ in workers.asked} == {1}
+    assert found.concurrency == 1
+    assert {concurrency for _, concurrency, _, _ in workers.asked} == {1}
     assert {mode.memory_share for mode in found.modes.values()} == {1.0}
 
 

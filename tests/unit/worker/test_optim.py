@@ -8,13 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.values import Choice
+from bench.values import Component
 from bench.worker.optim import build_optimizer, learning_rates, update_of
 
 LR = 0.1
 
 
-def decay(schedule: Choice, epoch: int, epochs: int) -> float:
+def decay(schedule: Component, epoch: int, epochs: int) -> float:
     """The textbook formula of a schedule without warm-up, in epoch 0, 1, ..."""
     match schedule.name:
         case "exponential":
@@ -28,7 +28,7 @@ def decay(schedule: Choice, epoch: int, epochs: int) -> float:
             return low + (LR - low) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def expected(schedule: Choice, epoch: int, epochs: int) -> float:
+def expected(schedule: Component, epoch: int, epochs: int) -> float:
     """The closed form with warm-up as the documentation words it."""
     warmup = int(schedule["warmup_epochs"])
     if not warmup:
@@ -41,36 +41,36 @@ def expected(schedule: Choice, epoch: int, epochs: int) -> float:
 
 
 SCHEDULES = st.one_of(
-    st.builds(lambda gamma: Choice.of("exponential", gamma=gamma), st.floats(0.5, 1.0)),
+    st.builds(lambda gamma: Component.of("exponential", gamma=gamma), st.floats(0.5, 1.0)),
     st.builds(
-        lambda size, gamma: Choice.of("step", step_size=size, gamma=gamma), st.integers(1, 20), st.floats(0.05, 1)
+        lambda size, gamma: Component.of("step", step_size=size, gamma=gamma), st.integers(1, 20), st.floats(0.05, 1)
     ),
     st.builds(
-        lambda stones, gamma: Choice.of("multistep", milestones=tuple(sorted(stones)), gamma=gamma),
+        lambda stones, gamma: Component.of("multistep", milestones=tuple(sorted(stones)), gamma=gamma),
         st.sets(st.integers(1, 30), min_size=1, max_size=4),
         st.floats(0.05, 1),
     ),
-    st.builds(lambda low: Choice.of("cosine", eta_min=low), st.floats(0, 0.05)),
+    st.builds(lambda low: Component.of("cosine", eta_min=low), st.floats(0, 0.05)),
 )
 
 
 @given(schedule=SCHEDULES, epochs=st.integers(2, 40), warmup=st.integers(0, 5), start=st.floats(0.001, 1))
 def test_every_schedule_follows_its_closed_form_in_every_epoch(
-    schedule: Choice, epochs: int, warmup: int, start: float
+    schedule: Component, epochs: int, warmup: int, start: float
 ) -> None:
     warmup = min(warmup, epochs - 1)
-    whole = Choice.of(schedule.name, **schedule.as_dict(), warmup_epochs=warmup, warmup_start=start)
+    whole = Component.of(schedule.name, **schedule.as_dict(), warmup_epochs=warmup, warmup_start=start)
     rates = learning_rates(whole, lr=LR, epochs=epochs)
     assert rates == pytest.approx([expected(whole, epoch, epochs) for epoch in range(epochs)], rel=1e-9, abs=1e-12)
 
 
 def test_multistep_decays_at_its_absolute_milestones_even_with_warmup() -> None:
-    schedule = Choice.of("multistep", milestones=(3,), gamma=0.1, warmup_epochs=2, warmup_start=0.5)
+    schedule = Component.of("multistep", milestones=(3,), gamma=0.1, warmup_epochs=2, warmup_start=0.5)
     assert learning_rates(schedule, lr=1.0, epochs=5) == pytest.approx([0.5, 0.75, 1.0, 0.1, 0.1])
 
 
 def test_sgd_gets_momentum_nesterov_and_weight_decay_from_the_recipe() -> None:
-    choice = Choice.of("sgd", lr=0.2, momentum=0.8, weight_decay=1e-4, nesterov=True)
+    choice = Component.of("sgd", lr=0.2, momentum=0.8, weight_decay=1e-4, nesterov=True)
     optimizer = build_optimizer(torch.nn.Linear(2, 2).parameters(), choice)
     group = optimizer.param_groups[0]
     assert isinstance(optimizer, torch.optim.SGD)
@@ -79,7 +79,7 @@ def test_sgd_gets_momentum_nesterov_and_weight_decay_from_the_recipe() -> None:
 
 def test_adamw_takes_one_step_as_its_formula_says() -> None:
     weight = torch.nn.Parameter(torch.tensor([2.0]))
-    choice = Choice.of("adamw", lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.5)
+    choice = Component.of("adamw", lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.5)
     optimizer = build_optimizer([weight], choice)
     weight.grad = torch.tensor([3.0])
     optimizer.step()
@@ -90,7 +90,7 @@ def test_adamw_takes_one_step_as_its_formula_says() -> None:
 def test_frozen_parameters_are_left_out_of_the_optimizer() -> None:
     net = torch.nn.Linear(2, 2)
     net.bias.requires_grad_(False)
-    optimizer = build_optimizer(net.parameters(), Choice.of("sgd", lr=0.1, momentum=0.0))
+    optimizer = build_optimizer(net.parameters(), Component.of("sgd", lr=0.1, momentum=0.0))
     assert [parameter is net.weight for parameter in optimizer.param_groups[0]["params"]] == [True]
 
 
@@ -125,7 +125,7 @@ def test_an_update_by_sgd_gives_the_bits_of_torchs_own(layout: torch.memory_form
     for as_bench_does in (True, False):
         torch.manual_seed(0)
         net = Mixed().to(memory_format=layout)
-        optimizer = build_optimizer(net.parameters(), Choice.of("sgd", **options))
+        optimizer = build_optimizer(net.parameters(), Component.of("sgd", **options))
         update = update_of(optimizer) if as_bench_does else optimizer.step
         for rate in (0.1, 0.05, 0.02):
             optimizer.param_groups[0]["lr"] = rate

@@ -15,7 +15,7 @@ from bench.values import Mode
 from bench.worker import checkpoint
 from bench.worker.data.batches import Draw, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
-from bench.worker.evaluate import Tester
+from bench.worker.evaluate import Evaluator
 from bench.worker.optim import build_optimizer
 from bench.worker.speed import random_dataset
 from bench.worker.step import WARM_UP, CapturedStep, Snapshot, Step, Work, host_randomness
@@ -231,8 +231,8 @@ def test_a_recorded_test_gives_the_scores_of_a_plain_one(batch_size: int) -> Non
 
         return replay
 
-    plain = Tester(net, batches, mode=Mode(threads=1), beat=lambda: None)
-    recorded = Tester(net, batches, mode=Mode(threads=1, captured=True), beat=lambda: None, record=counted)
+    plain = Evaluator(net, batches, mode=Mode(threads=1), beat=lambda: None)
+    recorded = Evaluator(net, batches, mode=Mode(threads=1, captured=True), beat=lambda: None, record=counted)
     for _ in range(2):
         metrics, scores = plain()
         again, same = recorded()
@@ -245,5 +245,5 @@ def test_a_recorded_test_gives_the_scores_of_a_plain_one(batch_size: int) -> Non
 def test_a_test_says_after_every_batch_that_it_lives() -> None:
     beats: list[int] = []
     batches = TestBatches(random_dataset(images=64, size=8, classes=10), batch_size=20, device=CPU)
-    Tester(Net(), batches, mode=Mode(threads=1), beat=lambda: beats.append(1))()
+    Evaluator(Net(), batches, mode=Mode(threads=1), beat=lambda: beats.append(1))()
     assert len(beats) == 4

@@ -17,7 +17,7 @@ from torchvision import transforms
 
 from bench.errors import DataError
 from bench.worker.data import decode
-from bench.worker.data.crops import NUMBERS, View, centre_view, random_view
+from bench.worker.data.crops import NUMBERS, Crop, centre_crop, random_resized_crop
 from bench.worker.data.decode import Choose, Decoder, Pixels, jpeg_frame
 from bench.worker.data.stream import AHEAD, TestFiles, TrainFiles
 
@@ -50,7 +50,7 @@ def read(file: Path, choose: Choose, size: int) -> Pixels:
     return out
 
 
-def plainly(file: Path, view: View) -> Pixels:
+def plainly(file: Path, view: Crop) -> Pixels:
     """The whole file decoded by Pillow, then the box resized by torch's public function."""
     with Image.open(file) as opened:
         whole = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1)[None]
@@ -70,7 +70,7 @@ def difference(one: Pixels, other: Pixels) -> float:
 
 @given(height=st.integers(1, 5000), width=st.integers(1, 5000), drawn=numbers)
 def test_a_random_view_lies_inside_an_image_of_any_size(height: int, width: int, drawn: list[float]) -> None:
-    view = random_view(height, width, size=224, numbers=drawn)
+    view = random_resized_crop(height, width, size=224, numbers=drawn)
     assert 0 <= view.top <= view.top + view.height <= height
     assert 0 <= view.left <= view.left + view.width <= width
     assert view.height >= 1
@@ -79,7 +79,7 @@ def test_a_random_view_lies_inside_an_image_of_any_size(height: int, width: int,
 
 @given(drawn=numbers)
 def test_a_random_view_has_an_area_and_a_shape_in_range(drawn: list[float]) -> None:
-    view = random_view(1000, 1200, size=224, numbers=drawn)
+    view = random_resized_crop(1000, 1200, size=224, numbers=drawn)
     assert 0.079 < view.height * view.width / 1_200_000 <= 1
     assert 0.745 < view.width / view.height < 1.345
 
@@ -88,14 +88,14 @@ def test_a_random_view_has_an_area_and_a_shape_in_range(drawn: list[float]) -> N
 def test_a_view_that_can_be_decoded_smaller_begins_and_ends_at_whole_pixels_of_that_scale(
     height: int, width: int, size: int, drawn: list[float]
 ) -> None:
-    view = random_view(height, width, size=size, numbers=drawn)
+    view = random_resized_crop(height, width, size=size, numbers=drawn)
     assert [edge % view.scale for edge in (view.top, view.left, view.height, view.width)] == [0, 0, 0, 0]
     assert view.scale == 8 or min(view.height, view.width) < 2 * view.scale * size
     assert view.scale == 1 or min(view.height, view.width) >= view.scale * size
 
 
 def test_a_long_thin_image_is_seen_at_its_centre() -> None:
-    view = random_view(10, 1000, size=224, numbers=[0.5] * NUMBERS)
+    view = random_resized_crop(10, 1000, size=224, numbers=[0.5] * NUMBERS)
     assert (view.top, view.left, view.height, view.width) == (0, 494, 10, 13)
 
 
@@ -106,7 +106,7 @@ def test_random_views_are_spread_as_those_of_torchvision() -> None:
         [transforms.RandomResizedCrop.get_params(image, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(4000)]
     ).double()
     drawn = torch.rand(4000, NUMBERS, dtype=torch.float64).tolist()
-    views = [random_view(400, 500, size=224, numbers=each) for each in drawn]
+    views = [random_resized_crop(400, 500, size=224, numbers=each) for each in drawn]
     ours = torch.tensor([(view.top, view.left, view.height, view.width) for view in views]).double()
     assert torch.allclose(ours.mean(0), theirs.mean(0), rtol=0.06)
     assert torch.allclose(ours.std(0), theirs.std(0), rtol=0.06)
@@ -117,7 +117,7 @@ def test_random_views_are_spread_as_those_of_torchvision() -> None:
 def test_a_centre_view_is_what_torchvision_resizes_and_crops(height: int, width: int, tmp_path: Path) -> None:
     image = photo(height, width)
     usual = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
-    found = read(save(image, tmp_path / "a.png"), partial(centre_view, size=224), 224)
+    found = read(save(image, tmp_path / "a.png"), partial(centre_crop, size=224), 224)
     assert difference(found, np.asarray(usual(image))) < 0.5
 
 
@@ -136,7 +136,7 @@ def test_pixels_are_close_to_those_of_the_plain_way(
     tmp_path: Path, height: int, width: int, subsampling: str, size: int, drawn: list[float]
 ) -> None:
     file = save(photo(height, width), tmp_path / "a.jpg", quality=90, subsampling=subsampling)
-    choose = partial(random_view, size=size, numbers=drawn)
+    choose = partial(random_resized_crop, size=size, numbers=drawn)
     view = choose(height, width)
     # at a lower scale some tens of pixels of the finest detail differ most; whole photos are tested below
     assert difference(read(file, choose, size), plainly(file, view)) < (0.5 if view.scale == 1 else 10)
@@ -145,13 +145,13 @@ def test_pixels_are_close_to_those_of_the_plain_way(
 @pytest.mark.parametrize("subsampling", SUBSAMPLINGS)
 def test_a_large_photo_at_a_lower_scale_is_close_to_the_plain_way(tmp_path: Path, subsampling: str) -> None:
     file = save(photo(1100, 1500), tmp_path / "a.jpg", quality=90, subsampling=subsampling)
-    view = View(top=52, left=32, height=1000, width=1204, rows=224, columns=224)
+    view = Crop(top=52, left=32, height=1000, width=1204, rows=224, columns=224)
     assert difference(read(file, lambda *_: view, 224), plainly(file, view)) < 2
 
 
 def test_without_a_lower_scale_pixels_are_those_of_the_plain_way(tmp_path: Path) -> None:
     file = save(photo(375, 500), tmp_path / "a.jpg", quality=90)
-    view = View(top=20, left=30, height=300, width=401, rows=224, columns=224, mirrored=True)
+    view = Crop(top=20, left=30, height=300, width=401, rows=224, columns=224, mirrored=True)
     assert difference(read(file, lambda *_: view, 224), plainly(file, view)) < 0.1
 
 
@@ -168,7 +168,7 @@ def test_stopping_at_a_row_changes_no_pixel_above_it(tmp_path: Path, height: int
         options = {"restart_marker_rows": 1}
     file = save(image.convert("L") if mode == "L" else image, tmp_path / "a.jpg", **options)
     rows = max(1, round(bottom * height))
-    view = View(top=0, left=0, height=rows, width=50, rows=rows, columns=rows)
+    view = Crop(top=0, left=0, height=rows, width=50, rows=rows, columns=rows)
     frame = jpeg_frame(file.read_bytes())
     assert frame
     assert frame.cuttable
@@ -181,7 +181,7 @@ def test_a_progressive_file_is_not_cut(tmp_path: Path) -> None:
     frame = jpeg_frame(file.read_bytes())
     assert frame
     assert not frame.cuttable
-    view = View(top=0, left=0, height=20, width=20, rows=20, columns=20)
+    view = Crop(top=0, left=0, height=20, width=20, rows=20, columns=20)
     assert np.array_equal(read(file, lambda *_: view, 20), plainly(file, view))
 
 
@@ -207,14 +207,14 @@ def test_every_kind_of_image_gives_the_pixels_that_pillow_gives(
     tmp_path: Path, name: str, mode: str, options: dict[str, object]
 ) -> None:
     file = save(photo(61, 47).convert(mode), tmp_path / name, **options)
-    view = View(top=3, left=2, height=50, width=40, rows=32, columns=32)
+    view = Crop(top=3, left=2, height=50, width=40, rows=32, columns=32)
     assert difference(read(file, lambda *_: view, 32), plainly(file, view)) < 0.1
 
 
 def test_grey_of_16_bits_keeps_its_upper_8(tmp_path: Path) -> None:
     grey = (np.arange(64 * 64).reshape(64, 64) * 16).astype(np.uint16)
     file = save(Image.fromarray(grey), tmp_path / "a.png")
-    view = View(top=0, left=0, height=64, width=64, rows=64, columns=64)
+    view = Crop(top=0, left=0, height=64, width=64, rows=64, columns=64)
     found = read(file, lambda *_: view, 64)
     assert np.array_equal(found, np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2))
 
@@ -222,7 +222,7 @@ def test_grey_of_16_bits_keeps_its_upper_8(tmp_path: Path) -> None:
 def test_a_buffer_that_held_a_larger_image_leaves_no_trace(tmp_path: Path) -> None:
     small, large = (save(photo(side, side, side), tmp_path / f"{side}.jpg") for side in (40, 300))
     used, out = Decoder(), np.zeros((32, 32, 3), dtype=np.uint8)
-    choose = partial(centre_view, size=32)
+    choose = partial(centre_crop, size=32)
     used.read(large, choose, out)
     used.read(small, choose, out)
     assert np.array_equal(out, read(small, choose, 32))
@@ -235,7 +235,7 @@ def test_a_photo_that_ends_early_is_an_error_that_names_it(tmp_path: Path, kept:
     file = tmp_path / "cut.jpg"
     file.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(DataError, match=r"cut\.jpg cannot be read as an image"):
-        read(file, partial(centre_view, size=32), 32)
+        read(file, partial(centre_crop, size=32), 32)
 
 
 @pytest.mark.parametrize(
@@ -244,12 +244,12 @@ def test_a_photo_that_ends_early_is_an_error_that_names_it(tmp_path: Path, kept:
 def test_a_file_that_is_no_image_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "odd.jpg").write_bytes(content)
     with pytest.raises(DataError, match=r"odd\.jpg cannot be read as an image"):
-        read(tmp_path / "odd.jpg", partial(centre_view, size=32), 32)
+        read(tmp_path / "odd.jpg", partial(centre_crop, size=32), 32)
 
 
 def test_a_file_that_is_gone_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg cannot be read"):
-        read(tmp_path / "gone.jpg", partial(centre_view, size=32), 32)
+        read(tmp_path / "gone.jpg", partial(centre_crop, size=32), 32)
 
 
 @given(kind=st.sampled_from(["jpeg", "png"]), damage=st.dictionaries(st.floats(0, 1), st.integers(0, 255), min_size=1))
@@ -263,7 +263,7 @@ def test_a_damaged_file_gives_pixels_or_an_error_that_names_it(
     file = tmp_path / "damaged.jpg"
     file.write_bytes(data)
     try:
-        read(file, partial(centre_view, size=32), 32)
+        read(file, partial(centre_crop, size=32), 32)
     except DataError as error:
         assert "damaged.jpg" in str(error)  # noqa: PT017 - pixels are as good an answer
 
@@ -348,7 +348,7 @@ def test_test_batches_hold_every_image_in_order(files: list[tuple[Path, int]]) -
     assert [len(labels) for _, labels in found] == [9, 9, 4]
     assert len(batches) == 3
     assert torch.cat([labels for _, labels in found]).tolist() == list(range(22))
-    expected = read(files[11][0], partial(centre_view, size=24), 24)
+    expected = read(files[11][0], partial(centre_crop, size=24), 24)
     assert np.array_equal(found[1][0][2].permute(1, 2, 0).numpy(), expected)
     assert collected(iter(batches)) == collected(iter(TestFiles(files, size=24, batch_size=9, workers=1)))
 
@@ -365,7 +365,7 @@ def test_a_broken_file_is_told_when_its_batch_is_due(files: list[tuple[Path, int
 def test_only_a_few_batches_are_decoded_ahead(files: list[tuple[Path, int]], monkeypatch: pytest.MonkeyPatch) -> None:
     read_files, plain = [], Decoder.read
 
-    def counted(self: Decoder, file: Path, choose: Callable[[int, int], View], out: Pixels) -> None:
+    def counted(self: Decoder, file: Path, choose: Callable[[int, int], Crop], out: Pixels) -> None:
         read_files.append(file)
         plain(self, file, choose, out)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.worker import models
-from bench.worker.models.matmul_conv import ProductConv2d, as_products
+from bench.worker.models.matmul_conv import MatmulConv2d, use_matmul_convs
 
 CPU = torch.device("cpu")
 LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])
@@ -131,8 +131,8 @@ def test_convolutions_with_a_way_of_their_own_are_left_alone() -> None:
         nn.Conv2d(3, 3, 1, padding="same"),
         nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular"),
     )
-    as_products(net)
-    assert not any(isinstance(each, ProductConv2d) for each in net)
+    use_matmul_convs(net)
+    assert not any(isinstance(each, MatmulConv2d) for each in net)
 
 
 @pytest.mark.parametrize("model", ["resnet18", "shufflenet_v2_x0_5", "efficientnet_b0", "timm/resnet10t"])
@@ -142,7 +142,7 @@ def test_a_net_on_a_cpu_has_the_names_weights_and_scores_that_it_was_built_with(
     images = torch.randn(4, 3, 32, 32)
     names, scores = list(net.state_dict()), net(images)
     placed = models.place(net, CPU, torch.channels_last)
-    assert any(isinstance(each, ProductConv2d) for each in placed.modules())
+    assert any(isinstance(each, MatmulConv2d) for each in placed.modules())
     assert list(placed.state_dict()) == names
     torch.testing.assert_close(
         placed(images.contiguous(memory_format=torch.channels_last)), scores, rtol=1e-3, atol=1e-4
