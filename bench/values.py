@@ -6,10 +6,19 @@ library, so that a worker runs where pydantic and mlflow are not installed.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache, cached_property, lru_cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+Decoder = Callable[[Any], Any]
+"""Turns parsed JSON into a value."""
 
 Scalar = float | int | bool | str
 
@@ -308,45 +317,69 @@ class Outcome:
     """What has changed since the result was made, in words; empty while it holds. Never stored."""
 
 
-def to_json(value: Any) -> str:
-    """Serialise a value of this module as one line of JSON with sorted keys."""
+def to_json(value: "DataclassInstance") -> str:
+    """Serialise a frozen dataclass as one line of JSON with sorted keys; :func:`from_json` reads it back."""
     return json.dumps(asdict(value), sort_keys=True)
 
 
-def component_from_dict(content: Mapping[str, Any]) -> Component:
-    """Rebuild a :class:`Component` from :func:`to_json`'s content."""
-    return Component.of(content["name"], **dict(content["options"]))
+def from_json(cls: type[T], text: str | bytes) -> T:
+    """Rebuild a dataclass from the text that :func:`to_json` made of it.
+
+    Raises:
+        ValueError: The text is not JSON, or not the JSON of this class.
+    """
+    return from_dict(cls, json.loads(text))
 
 
-def cell_from_dict(content: Mapping[str, Any]) -> Cell:
-    """Rebuild a :class:`Cell` from :func:`to_json`'s content."""
-    recipe = dict(content["recipe"])
-    recipe["optimizer"] = component_from_dict(recipe["optimizer"])
-    recipe["augment"] = tuple(component_from_dict(each) for each in recipe["augment"])
-    return Cell(
-        **{**content, "schedule": component_from_dict(content["schedule"]), "recipe": Recipe(**recipe)},
-    )
+def from_dict(cls: type[T], content: Any) -> T:
+    """Rebuild a dataclass from parsed JSON, nested dataclasses and tuples included.
+
+    Missing keys take the field's default. An unknown key is refused: a recipe key that a newer version added would make
+    it another cell.
+
+    Raises:
+        ValueError: The content does not fit the class.
+    """
+    try:
+        decoded: T = _dataclass_decoder(cls)(content)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a {cls.__name__}: {error}") from error
+    return decoded
 
 
-def attempt_from_dict(content: Mapping[str, Any]) -> Attempt:
-    """Rebuild an :class:`Attempt` from :func:`to_json`'s content."""
-    cost = content.get("cost")
-    return Attempt(
-        **{
-            **content,
-            "cell": cell_from_dict(content["cell"]),
-            "cost": cost_from_dict(cost) if cost else None,
-            "mode": Mode(**content["mode"]),
-        }
-    )
+@cache
+def _dataclass_decoder(cls: type["DataclassInstance"]) -> Decoder:
+    hints = get_type_hints(cls)
+    decoders = [(each.name, decode) for each in fields(cls) if (decode := _decoder(hints[each.name]))]
+
+    def decode_fields(content: Mapping[str, Any]) -> "DataclassInstance":
+        decoded = {**content}
+        for name, decode in decoders:
+            if name in decoded:
+                decoded[name] = decode(decoded[name])
+        return cls(**decoded)
+
+    return decode_fields
 
 
-def suite_from_dict(content: Mapping[str, Any]) -> Suite:
-    """Rebuild a :class:`Suite` from :func:`to_json`'s content."""
-    cells = tuple(cell_from_dict(each) for each in content["cells"])
-    return Suite(**{**content, "cells": cells, "execution": Execution(**content["execution"])})
+def _decoder(hint: Any) -> Decoder | None:
+    """The function that decodes a type; None for a type whose parsed JSON is the value itself."""
+    if is_dataclass(hint):
+        return _dataclass_decoder(hint)  # type: ignore[arg-type]
+    arguments = get_args(hint)
+    if get_origin(hint) is tuple:
+        return _tuple_decoder(arguments)
+    if get_origin(hint) in (Union, UnionType):
+        # scalars and null stand for themselves in JSON: only the objects and arrays of a union need decoding
+        decode = next((decode for each in arguments if (decode := _decoder(each))), None)
+        return decode and (lambda content: decode(content) if isinstance(content, list | dict) else content)
+    return None
 
 
-def cost_from_dict(content: Mapping[str, Any]) -> Cost:
-    """Rebuild a :class:`Cost` from :func:`to_json`'s content."""
-    return Cost(**{**content, "uncounted": tuple(content["uncounted"])})
+def _tuple_decoder(arguments: tuple[Any, ...]) -> Decoder:
+    """Decode ``tuple[X, ...]`` or a tuple of fixed length from a JSON array."""
+    if arguments[-1] is Ellipsis:
+        decode = _decoder(arguments[0])
+        return tuple if decode is None else lambda content: tuple([decode(each) for each in content])
+    decoders = [_decoder(each) or (lambda content: content) for each in arguments]
+    return lambda content: tuple([decode(each) for decode, each in zip(decoders, content, strict=True)])

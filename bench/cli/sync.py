@@ -72,7 +72,7 @@ def find_home(path: Path) -> Path:
 
 def journals_of(home: Path) -> "dict[str, list[tuple[Cell, CellFolder]]]":
     """Every series of attempts below a BENCH_HOME, older ones first, by the suite that it was run for."""
-    from bench.values import cell_from_dict
+    from bench.values import Cell, from_json
     from bench.workspace.cells import kept_suites, series_of
     from bench.workspace.paths import CellFolder
 
@@ -84,8 +84,8 @@ def journals_of(home: Path) -> "dict[str, list[tuple[Cell, CellFolder]]]":
     for root in sorted((home / "cells").iterdir()):
         for folder in series_of(CellFolder(root)):
             try:
-                cell = cell_from_dict(json.loads(folder.cell.read_text()))
-            except (OSError, ValueError, KeyError, TypeError):
+                cell = from_json(Cell, folder.cell.read_text())
+            except (OSError, ValueError):
                 continue  # its scheduler died before anything was begun
             for name in dict.fromkeys([*suites_told(folder), *named.get(cell.id, [])]):
                 found.setdefault(name, []).append((cell, folder))

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.scheduler.calls import call_worker
 from bench.scheduler.devices import cpu_cores
-from bench.values import Cell, Cost, cost_from_dict
+from bench.values import Cell, Cost, from_dict
 from bench.workspace.files import write_atomically
 
 LIBRARIES = ("torch", "torchvision", "timm", "fvcore")
@@ -70,7 +70,7 @@ def costs_of(
 
 def to_cost(answer: Mapping[str, Any]) -> Cost:
     """The Cost in an answer of :func:`measure_all`."""
-    return cost_from_dict({field: answer[field] for field in COST_FIELDS})
+    return from_dict(Cost, {field: answer[field] for field in COST_FIELDS})
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from bench.tracking.uri import redact_text
-from bench.values import Cell, Outcome, cost_from_dict
+from bench.values import Cell, Cost, Outcome, from_dict
 from bench.workspace.host import LEASE_S, LEASE_TAG, is_gone, process_tags
 
 NOTE_LIMIT = 15_000
@@ -80,7 +80,7 @@ def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
     except ValueError:
         content = {}
     if content.get("cost"):
-        content["cost"] = cost_from_dict(content["cost"])
+        content["cost"] = from_dict(Cost, content["cost"])
     content["state"] = tags.get("bench.state", "running")
     commit = tags.get("mlflow.source.git.commit", "")
     return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})

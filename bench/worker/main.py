@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench.errors import DISK_ERRORS, BenchError, DivergedError
-from bench.values import Attempt, attempt_from_dict
+from bench.values import Attempt, from_json
 from bench.workspace.files import write_atomically
 from bench.workspace.host import cpu_name
 from bench.workspace.journal import Journal
@@ -71,7 +71,7 @@ def run(request: Path) -> int:
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
-    attempt = attempt_from_dict(json.loads(request.read_text()))
+    attempt = from_json(Attempt, request.read_text())
     folder = CellFolder(Path(attempt.folder))
     try:
         with FileLock(folder.worker_lock), Journal(folder.attempt(attempt.number).journal) as journal:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from bench.catalog.training import AUGMENTATIONS
-from bench.values import Attempt, Mode, cell_from_dict
+from bench.values import Attempt, Cell, Mode, from_dict
 from bench.worker import models
 from bench.worker.data.batches import TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
@@ -50,7 +50,7 @@ def measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> 
 
 def _measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> dict[str, Any]:
     began = time.perf_counter()
-    cell, mode = cell_from_dict(request["cell"]), Mode(**request["mode"])
+    cell, mode = from_dict(Cell, request["cell"]), from_dict(Mode, request["mode"])
     attempt = Attempt(
         cell=cell, number=1, folder="", data_home="", device=request["device"], mode=mode, suite="", series="",
         created_ms=0, deterministic=request["deterministic"],

@@ -6,7 +6,6 @@ store has them; nothing here talks to a store.
 
 import csv
 import io
-import json
 import platform
 import time
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from bench.values import Cell, Outcome, Suite, cell_from_dict, suite_from_dict, to_json
+from bench.values import Cell, Outcome, Suite, from_json, to_json
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Event, Journal, fold, read_cell, read_from
 from bench.workspace.locks import is_held, try_lock
@@ -38,10 +37,8 @@ def kept_suites(home: Path) -> list[Suite]:
     """The suites that were run below a BENCH_HOME, by name, as they were when they were last run."""
     found = []
     for path in suite_files(home):
-        with suppress(
-            OSError, ValueError, KeyError, TypeError
-        ):  # another version's, or damaged: the cells tell as much
-            found.append(suite_from_dict(json.loads(path.read_text())))
+        with suppress(OSError, ValueError):  # another version's, or damaged: the cells' folders say as much
+            found.append(from_json(Suite, path.read_text()))
     return found
 
 
@@ -63,8 +60,8 @@ def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
     files = sorted((home / "cells").glob("*/cell.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     found = []
     for file in files[:RECENT]:
-        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: an estimate less
-            cell = cell_from_dict(json.loads(file.read_text()))
+        with suppress(OSError, ValueError):  # damaged: one estimate fewer
+            cell = from_json(Cell, file.read_text())
             found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
     return found
 

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.values import Outcome, cost_from_dict
+from bench.values import Cost, Outcome, from_dict
 from bench.workspace.paths import CellFolder
 
 Event = dict[str, Any]
@@ -135,7 +135,7 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
                 known["fingerprint"] = event.get("fingerprint", {})
             case "cost":
                 fields = {key: value for key, value in event.items() if key not in ("event", "time_ms")}
-                known["cost"] = cost_from_dict(fields)
+                known["cost"] = from_dict(Cost, fields)
             case "epoch":
                 metrics = event["metrics"]
                 top1[event["epoch"]] = metrics["test/top1"]

@@ -38,7 +38,7 @@ from bench.datasets.prepared import augmentation_problem, index_folder, look
 from bench.errors import DataError
 from bench.report.table import build_tables
 from bench.suite import parse_suite
-from bench.values import Attempt, Cell, Component, DataKey, Mode, Recipe, cell_from_dict
+from bench.values import Attempt, Cell, Component, DataKey, Mode, Recipe, from_json, to_json
 from bench.worker import speed
 from bench.worker.data import index as indexing
 from bench.worker.data.batches import Batch
@@ -408,7 +408,7 @@ def test_a_part_makes_other_cells_and_other_tables(make_cell: MakeCell) -> None:
     whole = parse_suite(source, "s.yaml")
     part = parse_suite(source, "s.yaml", overrides=["recipe.max_images_per_class=10"])
     assert not {cell.id for cell in whole.cells} & {cell.id for cell in part.cells}
-    assert cell_from_dict(json.loads(json.dumps({**vars_of(part.cells[0])}))) == part.cells[0]
+    assert from_json(Cell, to_json(part.cells[0])) == part.cells[0]
     both = replace(whole, cells=whole.cells + part.cells)
     assert [table.title for table in build_tables(both, {})] == [
         "ImageNet",

@@ -1,0 +1,69 @@
+"""Values: their JSON, their identity and their words."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import pytest
+from conftest import MakeCell
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from bench.values import Attempt, Cell, Component, Cost, Mode, Outcome, Suite, from_dict, from_json, to_json
+
+st.register_type_strategy(
+    Mapping, lambda hint: st.dictionaries(*(st.from_type(each) for each in get_args(hint)), max_size=2)
+)
+
+
+class TestJson:
+    @pytest.mark.parametrize("cls", [Attempt, Cell, Component, Cost, Mode, Outcome, Suite])
+    @settings(max_examples=25, phases=(Phase.explicit, Phase.generate))  # shrinking a whole suite takes minutes
+    @given(data=st.data())
+    def test_every_value_comes_back_from_its_json(self, cls: type[Any], data: st.DataObject) -> None:
+        value = data.draw(st.from_type(cls))
+        text = to_json(value)
+        assume("NaN" not in text)  # it equals nothing, itself included
+        assert from_json(cls, text) == value
+
+    def test_a_cell_that_was_written_before_a_recipe_key_existed_is_read(self, make_cell: MakeCell) -> None:
+        content = json.loads(to_json(make_cell()))
+        del content["recipe"]["max_images_per_class"]
+        assert from_dict(Cell, content).id == make_cell().id
+
+    def test_an_unknown_key_of_a_recipe_is_refused_because_it_is_another_cell(self, make_cell: MakeCell) -> None:
+        content = json.loads(to_json(make_cell()))
+        content["recipe"]["dropout"] = 0.5
+        with pytest.raises(ValueError, match=r"not a Cell: .*dropout"):
+            from_dict(Cell, content)
+
+    @pytest.mark.parametrize("text", ["", "[]", "null", '{"name": 1, "options": 2}', '{"options": []}', '"text"'])
+    def test_json_of_something_else_is_a_value_error(self, text: str) -> None:
+        with pytest.raises(ValueError, match=r"not a Component|Expecting value"):
+            from_json(Component, text)
+
+
+class TestCell:
+    def test_the_id_of_a_known_cell_never_changes(self, make_cell: MakeCell) -> None:
+        assert make_cell().id == "5757bc671f9e"
+
+    def test_the_name_of_its_schedule_is_no_part_of_the_id(self, make_cell: MakeCell) -> None:
+        content = json.loads(to_json(make_cell()))
+        assert from_dict(Cell, {**content, "schedule_name": "another"}).id == make_cell().id
+        assert from_dict(Cell, {**content, "seed": 99}).id != make_cell().id
+
+    def test_the_title_names_the_last_folder_of_a_folder_data_set(self, make_cell: MakeCell) -> None:
+        assert make_cell(dataset="folder:/data/flowers/").title.split(" · ")[1] == "flowers"
+
+
+class TestCost:
+    @pytest.mark.parametrize(("macs", "agrees"), [(1000, True), (1001, True), (1002, False)])
+    def test_the_two_counters_agree_to_a_thousandth(self, macs: int, agrees: bool) -> None:
+        assert Cost(params=1, flops=1, conv_linear_macs=macs, torch_macs=1000).agrees is agrees
+
+
+class TestMode:
+    def test_it_is_described_by_what_differs_from_the_plain_way(self) -> None:
+        assert str(Mode(threads=1)) == "channels_last, fp32, 1 thread"
+        mode = Mode(threads=2, compiled=True, captured=True, memory_share=0.475)
+        assert str(mode) == "channels_last, fp32, compiled, CUDA graph, 48% of the GPU's memory, 2 threads"
