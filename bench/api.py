@@ -1,6 +1,5 @@
 """api."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,7 +207,7 @@ def stored_suites(store: "Store | None") -> "list[Suite]":
 
 def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
     """The tables of suites as one text, and how many of their cells have no result."""
-    from bench.report.render import render
+    from bench.report.render import join, render
     from bench.report.table import build_tables
 
     texts, missing = [], 0
@@ -217,10 +216,4 @@ def render_suites(suites: "list[Suite]", store: "Store | None", format_: str, be
         missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
         tables = build_tables(suite, outcomes, best=best)
         texts.append(render(tables, format_, suite=suite, best=best))
-    if format_ == "json" and len(texts) > 1:
-        documents = [json.loads(text) for text in texts]
-        merged = {**documents[0], "tables": [table for document in documents for table in document["tables"]]}
-        return json.dumps(merged, indent=2), missing
-    if format_ == "csv":
-        return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:]), missing
-    return "\n".join(texts), missing
+    return join(texts, format_), missing

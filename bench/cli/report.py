@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,19 +9,21 @@ from bench.api import load_suites, open_store_if_there, render_suites, select, s
 from bench.cli.options import all_overrides, max_images_option, suite_options, tracking_option
 from bench.cli.output import check_writable, write_output
 from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    pass
-
-
-FORMAT_NAMES = ("markdown", "json", "csv")
+from bench.report.render import FORMATS, describe_formats
 
 
 @click.command()
 @suite_options
 @max_images_option
 @tracking_option
-@click.option("--format", "format_", type=click.Choice(FORMAT_NAMES), default="markdown", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(FORMATS)),
+    default=next(iter(FORMATS)),
+    show_default=True,
+    help=describe_formats(),
+)
 @click.option("--output", type=click.Path(), help="Write here instead of to standard output.")
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")

@@ -1,1 +1,1 @@
-"""From outcomes to tables to text; pandas and jinja2 live here."""
+"""Turn outcomes into tables and tables into text: the only package that imports jinja2 and pandas."""

@@ -1,4 +1,7 @@
-"""report.model."""
+"""The one model of a results table, made by :mod:`bench.report.table` and read by every format.
+
+The JSON format is these classes, field by field, so a field that is renamed here changes a public contract.
+"""
 
 from dataclasses import dataclass
 
@@ -7,10 +10,11 @@ from bench.values import State
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """Mean and sample standard deviation over seeds; ``std`` is None for one seed."""
+    """Mean and sample standard deviation over seeds, in percent."""
 
     mean: float
     std: float | None
+    """None for one seed."""
     n: int
 
 
@@ -20,14 +24,16 @@ class RunReference:
 
     cell_id: str
     run_id: str
+    """MLflow run, empty if there is none."""
     seed: int
     state: State
     commit: str
     device: str
     top1: float | None
+    """Percent of test images, last epoch; None if the run has no valid accuracy."""
     top5: float | None
     stale: str = ""
-    """What has changed since; see :class:`Outcome`."""
+    """What has changed since the run; see :class:`bench.values.Outcome`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +42,21 @@ class Row:
 
     model: str
     label: str
-    """``model`` plus what tells it from its neighbours, e.g. ``resnet18 (standard stem)``."""
+    """``model`` plus whatever distinguishes it from similar rows, e.g. ``resnet18 (standard stem)``."""
     stem: str
     schedule: str
     state: str
-    """``complete``, or what is shown instead of numbers: ``failed: oom``, ``running 41%``, ``missing``."""
+    """``complete``, or the text shown instead of numbers: ``failed: oom``, ``running 41%``, ``missing``."""
     params: int | None
     flops: int | None
     input_size: int
+    """Height and width in pixels."""
     top1: Statistic | None
     top5: Statistic | None
     note: str
-    """What a reader must know of this row's figures, e.g. counters that disagree; else empty."""
+    """A caveat about the row's numbers, e.g. counters that disagree; else empty."""
     stale: str
-    """What has changed since its figures were made, e.g. ``torch changed from 2.14.0 to 2.15.0``; else empty."""
+    """What has changed since the row's runs, e.g. ``torch changed from 2.14.0 to 2.15.0``; else empty."""
     runs: tuple[RunReference, ...]
 
 

@@ -1,162 +1,107 @@
-"""Tables -> text, one function a format. The same tables give the same bytes: no time, no order but the suite's.
+"""Turn tables into text, one function per format; :data:`FORMATS` is the registry that everything else derives from.
 
-Adding a format is a template beside this file (or a function), a line in :data:`RENDERERS` and one in
-:data:`bench.report.render.FORMATS`.
+The same tables give the same bytes: no time of day, no order but the suite's. To add a format, write a function (and a
+template beside this file, if it helps) and add one line to :data:`FORMATS`: the command line's choices, its help and
+the error messages follow. Nothing heavy is imported to read the registry.
 """
 
+import csv
 import io
 import json
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from bench.errors import UsageError
+from bench.report.markdown import markdown
 from bench.report.model import Row, Statistic, Table
 from bench.values import Suite
 
-STALE = "(stale)"
-"""Mark of a figure that was made under conditions that have changed since."""
-
 Renderer = Callable[[Sequence[Table], Suite, bool], str]
+"""From a suite's tables, the suite, and whether accuracies are those of the best epoch, to text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A format of ``bench report``."""
+
+    description: str
+    """What it is for, as ``bench report --help`` shows it."""
+    render: Renderer
+    """The text of one suite, ending with a newline."""
+    join: Callable[[Sequence[str]], str] = "\n".join
+    """From the texts of several suites to one."""
 
 
 def render(tables: Sequence[Table], format_: str, *, suite: Suite, best: bool = False) -> str:
-    """Render a suite's tables in one of :data:`bench.report.render.FORMATS`, ending with a newline.
+    """Render a suite's tables in one of :data:`FORMATS`. The text ends with a newline.
 
     Raises:
         UsageError: There is no such format.
     """
-    if format_ not in RENDERERS:
-        raise UsageError(f"there is no format {format_!r}; valid: {', '.join(FORMATS)}")
-    return RENDERERS[format_](tables, suite, best)
+    return find_format(format_).render(tables, suite, best)
 
 
-def markdown(tables: Sequence[Table], suite: Suite, best: bool) -> str:
-    """A section a data set, and what the figures mean."""
-    import jinja2
+def join(texts: Sequence[str], format_: str) -> str:
+    """Combine the texts of several suites into one, in one of :data:`FORMATS`.
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bench.report"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # markdown is not HTML; every name goes through the filter below
-    )
-    environment.filters["cell"] = escape
-    template = environment.get_template("markdown.j2")
-    content = [(table, grid(table, best), _notes(table), _stale(table)) for table in tables]
-    return template.render(suite=suite, tables=content, best=best, recipes=recipes(suite), devices=_devices(tables))
+    Raises:
+        UsageError: There is no such format.
+    """
+    return find_format(format_).join(texts)
 
 
-def json_(tables: Sequence[Table], suite: Suite, best: bool) -> str:
+def find_format(name: str) -> Format:
+    """A format by name.
+
+    Raises:
+        UsageError: There is no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}; valid formats: {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def describe_formats() -> str:
+    """The formats with their descriptions, as one sentence for a help text."""
+    return "; ".join(f"{name}: {format_.description}" for name, format_ in FORMATS.items()) + "."
+
+
+def to_json(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     """Every number with its runs, schema 1."""
-    rows = [{**asdict(table)} for table in tables]
-    document = {"schema": 1, "suite": suite.name, "accuracy": "best epoch" if best else "last epoch", "tables": rows}
+    document = {
+        "schema": 1,
+        "suite": suite.name,
+        "accuracy": "best epoch" if best else "last epoch",
+        "tables": [asdict(table) for table in tables],
+    }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def csv(tables: Sequence[Table], suite: Suite, best: bool) -> str:  # noqa: ARG001 - one signature for all formats
-    """One line a row; figures with all their digits."""
-    import pandas as pd
+def join_json(texts: Sequence[str]) -> str:
+    """One document: the first suite's, with the tables of all."""
+    if len(texts) == 1:
+        return texts[0]
+    documents = [json.loads(text) for text in texts]
+    merged = {**documents[0], "tables": [table for document in documents for table in document["tables"]]}
+    return json.dumps(merged, indent=2)
 
-    records = [_record(table, row) for table in tables for row in table.rows]
+
+def to_csv(tables: Sequence[Table], suite: Suite, best: bool) -> str:  # noqa: ARG001 - one signature for all formats
+    """A header, then one line per row; numbers with all their digits."""
+    records = [_csv_record(table, row) for table in tables for row in table.rows]
     stream = io.StringIO()
-    pd.DataFrame(records).to_csv(stream, index=False, lineterminator="\n")
+    writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
     return stream.getvalue()
 
 
-RENDERERS: dict[str, Renderer] = {"markdown": markdown, "json": json_, "csv": csv}
+def join_csv(texts: Sequence[str]) -> str:
+    """One header, then the rows of all suites."""
+    return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:])
 
 
-def grid(table: Table, best: bool) -> list[str]:
-    """The lines of a markdown table, padded so that the raw text reads as a table too."""
-    scheduled = len({row.schedule for row in table.rows}) > 1
-    header = ["Model", *(["Schedule"] if scheduled else []), "Params(M)", "Flops(M)", "Input size"]
-    header += ["Best top-1(%)"] if best else ["Top-1(%)", "Top-5(%)"]
-    lines = [header] + [_cells(row, scheduled=scheduled, best=best) for row in table.rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    left = 2 if scheduled else 1
-    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    padded = [
-        [
-            text.ljust(width) if i < left else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    ]
-    return [f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]]]
-
-
-def _cells(row: Row, *, scheduled: bool, best: bool) -> list[str]:
-    cells = [escape(row.label), *([escape(row.schedule)] if scheduled else [])]
-    cells += [millions(row.params, 3), millions(row.flops, 1), f"{row.input_size}x{row.input_size}"]
-    partial = "" if row.state == "complete" else row.state
-    top1 = accuracy(row.top1, partial) + (f" {STALE}" if row.stale else "")
-    return cells + ([top1] if best else [top1, accuracy(row.top5, "")])
-
-
-def millions(count: int | None, digits: int) -> str:
-    """A count in millions; small counts keep three digits after the point, so that no net shows as 0.0."""
-    if count is None:
-        return "-"
-    return f"{count / 1e6:.{digits if count >= 10_000_000 else 3}f}"
-
-
-def accuracy(value: Statistic | None, state: str) -> str:
-    """``93.76``, ``93.76 ± 0.12 (n=3)``, or the state where there is no figure."""
-    if value is None:
-        return escape(state) or "-"
-    spread = "" if value.std is None else f" ± {value.std:.2f} (n={value.n})"
-    return f"{value.mean:.2f}{spread}" + (f", {escape(state)}" if state else "")
-
-
-def escape(text: str) -> str:
-    """Text that can neither break a table's cell nor become HTML or a link."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~!])", r"\\\1", text) if re.search(r"[\\`*\[\]|~!]", text) else text
-
-
-def _notes(table: Table) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((row.label, row.note) for row in table.rows if row.note))
-
-
-def _stale(table: Table) -> list[tuple[str, str]]:
-    """What has changed, with the rows that it concerns."""
-    found: dict[str, list[str]] = {}
-    for row in table.rows:
-        if row.stale:
-            found.setdefault(row.stale, []).append(row.label)
-    return [(reason, ", ".join(dict.fromkeys(labels))) for reason, labels in found.items()]
-
-
-def recipes(suite: Suite) -> list[str]:
-    """The recipes of a suite in words, most used first in the suite's order."""
-    found: dict[str, None] = {}
-    for cell in suite.cells:
-        recipe = cell.recipe
-        augment = ", ".join(choice.name for choice in recipe.augment) or "no augmentation"
-        smoothing = f", label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
-        found[
-            f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, batch {recipe.batch_size}, {recipe.optimizer}, "
-            f"{augment}, {recipe.precision}{smoothing}"
-        ] = None
-    return list(found)
-
-
-def _devices(tables: Sequence[Table]) -> list[str]:
-    return sorted({run.device for table in tables for row in table.rows for run in row.runs if run.device})
-
-
-def _record(table: Table, row: Row) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    for name in ("top1", "top5"):
-        value: Statistic | None = getattr(row, name)
-        figures[f"{name}_mean"] = value.mean if value else None
-        figures[f"{name}_std"] = value.std if value else None
-        figures[f"{name}_n"] = value.n if value else 0
+def _csv_record(table: Table, row: Row) -> dict[str, object]:
     return {
         "dataset": table.dataset,
         "model": row.model,
@@ -164,16 +109,24 @@ def _record(table: Table, row: Row) -> dict[str, Any]:
         "schedule": row.schedule,
         "state": row.state,
         "stale": row.stale,
-        "params": row.params if row.params is not None else "",
-        "flops": row.flops if row.flops is not None else "",
+        "params": row.params,
+        "flops": row.flops,
         "input_size": row.input_size,
-        **figures,
+        **_csv_statistic("top1", row.top1),
+        **_csv_statistic("top5", row.top5),
         "runs": " ".join(run.run_id for run in row.runs if run.run_id),
     }
 
 
-FORMATS = {
-    "markdown": "a table for a README, from templates/markdown.j2",
-    "json": "every number with its runs, for programs",
-    "csv": "one line a row, for spreadsheets",
+def _csv_statistic(name: str, value: Statistic | None) -> dict[str, object]:
+    if value is None:
+        return {f"{name}_mean": None, f"{name}_std": None, f"{name}_n": 0}
+    return {f"{name}_mean": value.mean, f"{name}_std": value.std, f"{name}_n": value.n}
+
+
+FORMATS: dict[str, Format] = {
+    "markdown": Format(description="a table for a README", render=markdown),
+    "json": Format(description="every number with its runs, for programs", render=to_json, join=join_json),
+    "csv": Format(description="one line per row, for spreadsheets", render=to_csv, join=join_csv),
 }
+"""Name -> format, in the order in which they are offered; the first is the default."""

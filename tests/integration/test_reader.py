@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.api import known_outcomes, render_suites, stored_suites
-from bench.cli.report import FORMAT_NAMES
 from bench.errors import TrackingError
+from bench.report.render import FORMATS
 from bench.suite import parse_suite
 from bench.tracking import Store
 from bench.tracking.reader import KNOWN, Reader, local_folder, newest_revision
@@ -139,7 +139,7 @@ def test_outcomes_and_suites_are_those_of_the_public_api(suite: Suite, database:
 
 
 @pytest.mark.parametrize("best", [False, True])
-@pytest.mark.parametrize("format_", FORMAT_NAMES)
+@pytest.mark.parametrize("format_", FORMATS)
 def test_a_report_has_the_same_bytes_both_ways(suite: Suite, database: Path, format_: str, best: bool) -> None:
     texts = [
         render_suites(suites, store, format_, best)

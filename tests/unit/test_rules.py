@@ -10,8 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli import COMMANDS, SUMMARIES, cli
-from bench.cli.report import FORMAT_NAMES
-from bench.report.render import FORMATS
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2", "pydantic", "yaml", "rich", "numpy")
@@ -58,10 +56,6 @@ def test_every_command_is_summarised_and_has_help() -> None:
         result = CliRunner().invoke(cli, [name, "--help"])
         assert result.exit_code == 0, name
         assert "Usage:" in result.output
-
-
-def test_the_formats_of_the_command_line_are_the_catalogs() -> None:
-    assert set(FORMAT_NAMES) == set(FORMATS)
 
 
 @pytest.mark.parametrize("document", sorted(path.relative_to(ROOT) for path in ROOT.glob("*.md")), ids=str)

@@ -1,0 +1,87 @@
+"""Results and curves as pandas DataFrames, for the Python API; no command uses them.
+
+Column names are those of the MLflow params and metrics, so that a frame and a store can be joined.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.values import Cell, Component, Outcome, Suite
+from bench.workspace.cells import curves
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+METRIC_COLUMNS = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5")
+
+
+def results_frame(suite: Suite, outcomes: Mapping[str, Outcome]) -> "DataFrame":
+    """One row per cell, in the suite's order: its axes, recipe, state, accuracies, cost, speed and run.
+
+    Accuracies are percent of the test images, ``params`` and ``flops`` plain counts (one multiply-add is one flop),
+    times seconds. A number that does not exist yet is NaN. A cell without an outcome has the state ``missing``.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([_record(cell, outcomes.get(cell.id)) for cell in suite.cells])
+
+
+def curves_frame(suite: Suite, home: Path) -> "DataFrame":
+    """One row per cell and epoch, from the journals below a BENCH_HOME: losses, learning rate and accuracies."""
+    import pandas as pd
+
+    header, *lines = csv.reader(io.StringIO(curves(suite, home)))
+    types = {"seed": int, "epoch": int, **dict.fromkeys(METRIC_COLUMNS, float)}
+    return pd.DataFrame(lines, columns=header).astype(types)
+
+
+def _record(cell: Cell, outcome: Outcome | None) -> dict[str, object]:
+    run = outcome or Outcome(cell_id=cell.id, state="missing")
+    cost = run.cost
+    return {
+        "cell": cell.id,
+        "model": cell.model,
+        "dataset": cell.dataset,
+        "schedule": cell.schedule_name,
+        "seed": cell.seed,
+        "state": run.state,
+        "kind": run.kind,
+        "top1": _number(run.top1),
+        "top5": _number(run.top5),
+        "best_top1": _number(run.best_top1),
+        "test_loss": _number(run.test_loss),
+        "params": _number(cost.params if cost else None),
+        "flops": _number(cost.flops if cost else None),
+        "epochs_done": run.epochs_done,
+        "images_per_s": _number(run.images_per_s),
+        "epoch_s": _number(run.epoch_s),
+        "total_s": _number(run.total_s),
+        "peak_mb": _number(run.peak_mb),
+        "device": run.device,
+        "commit": run.commit,
+        "run_id": run.run_id,
+        "stale": run.stale,
+        "reason": run.reason,
+        **_recipe(cell),
+    }
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _recipe(cell: Cell) -> dict[str, object]:
+    """The recipe keys; a component gives its name and its options, the schedule's with the prefix ``decay_``."""
+    columns: dict[str, object] = {}
+    for key, value in vars(cell.recipe).items():
+        if isinstance(value, Component):
+            columns |= {key: value.name, **value.as_dict()}
+        elif isinstance(value, tuple):
+            columns[key] = ", ".join(component.name for component in value) or "none"
+        else:
+            columns[key] = value
+    options = {f"decay_{key}": value for key, value in cell.schedule.as_dict().items()}
+    return {**columns, "decay": cell.schedule.name, **options}
