@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bench.scheduler.devices import Slot
 from bench.values import Cell, Outcome, Plan
-from bench.workspace.journal import Event
+from bench.workspace.events import EpochDone, Event, Progress, Resumed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,17 +45,17 @@ class CellProgress:
 
     def update(self, event: Event) -> None:
         """Learn from a journal event."""
-        match event["event"]:
-            case "resumed":
-                self.epochs_done = self.epochs_before = event["epochs_done"]
-            case "progress":
-                self.share = event["step"] / event["steps"]
-                self.images_per_s = event["images_per_s"]
-            case "epoch":
-                self.epochs_done, self.share = event["epoch"], 0.0
-                self.loss = event["metrics"]["train/loss"]
-                self.top1 = event["metrics"]["test/top1"]
-                self.images_per_s = event["images_per_s"]
+        match event:
+            case Resumed():
+                self.epochs_done = self.epochs_before = event.epochs_done
+            case Progress():
+                self.share = event.share
+                self.images_per_s = event.images_per_s
+            case EpochDone():
+                self.epochs_done, self.share = event.epoch, 0.0
+                self.loss = event.metrics["train/loss"]
+                self.top1 = event.metrics["test/top1"]
+                self.images_per_s = event.images_per_s
 
     def left_s(self, now: float) -> float | None:
         """Seconds until the cell is done, at the speed so far; None before any of it is done."""
@@ -120,11 +120,11 @@ class PlainProgress(RunProgress):
     def event(self, cell: Cell, event: Event) -> None:
         """Say what an epoch gave."""
         super().event(cell, event)
-        if event["event"] == "epoch":
-            metrics = event["metrics"]
+        if isinstance(event, EpochDone):
+            metrics = event.metrics
             self._say(
-                f"{cell.title}: epoch {event['epoch']}/{cell.recipe.epochs}, loss {metrics['train/loss']:.3f}, "
-                f"top-1 {metrics['test/top1']:.2f}%, {event['images_per_s']:.0f} images/s"
+                f"{cell.title}: epoch {event.epoch}/{cell.recipe.epochs}, loss {metrics['train/loss']:.3f}, "
+                f"top-1 {metrics['test/top1']:.2f}%, {event.images_per_s:.0f} images/s"
             )
 
     def retried(self, cell: Cell, outcome: Outcome) -> None:

@@ -15,9 +15,10 @@ from bench.scheduler.launcher import Handle, Launcher
 from bench.scheduler.modes import default_mode
 from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Task, to_json
 from bench.workspace.cells import archive_attempts, has_end
+from bench.workspace.events import Event
 from bench.workspace.files import write_atomically
 from bench.workspace.fingerprint import changes, fingerprint
-from bench.workspace.journal import Event, fold, read_cell, read_from
+from bench.workspace.journal import fold, read_cell, read_from
 from bench.workspace.locks import try_lock
 from bench.workspace.paths import CellFolder
 

@@ -166,7 +166,7 @@ class Loop:
         journaled = fold(each.cell.id, read_cell(each.folder))
         outcome = classify_exit(each, code, journaled, shutting_down=self.shutting_down, hang_s=self.setting.hang_s)
         if outcome.state != journaled.state:
-            write_end(each.folder, outcome, state=outcome.state, kind=outcome.kind, reason=outcome.reason)
+            write_end(each.folder, outcome)
         if not self.shutting_down and self._tries_again(each, outcome):
             self.waiting.insert(0, replace(each.task, outcome=outcome))
             self.setting.observer.retried(each.cell, outcome)

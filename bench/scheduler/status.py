@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.values import Cell, Outcome, Suite
-from bench.workspace.journal import Event, read_cell
+from bench.workspace.events import EpochDone, Event, Progress, Resumed, Started
+from bench.workspace.journal import read_cell
 from bench.workspace.paths import CellFolder
 
 
@@ -39,23 +40,22 @@ def suite_status(suite: Suite, outcomes: Mapping[str, Outcome], home: Path, *, n
     for cell in suite.cells:
         outcome = outcomes.get(cell.id) or Outcome(cell_id=cell.id, state="missing")
         running = outcome.state == "running"
-        found.append(
-            _status(cell, outcome, read_cell(CellFolder.of(home, cell.id)) if running else (), now_s=now_s),
-        )
+        events = read_cell(CellFolder.of(home, cell.id), skip_progress=False) if running else ()
+        found.append(_status(cell, outcome, events, now_s=now_s))
     return found
 
 
 def _status(cell: Cell, outcome: Outcome, events: Iterable[Event], *, now_s: float) -> CellStatus:
     loss, speed, partly, last_ms = None, outcome.images_per_s, 0.0, None
     for event in events:
-        last_ms = event["time_ms"]
-        match event["event"]:
-            case "start" | "resumed":
+        last_ms = event.time_ms
+        match event:
+            case Started() | Resumed():
                 partly = 0.0
-            case "progress":
-                speed, partly = event["images_per_s"], event["step"] / event["steps"]
-            case "epoch":
-                loss, partly = event["metrics"]["train/loss"], 0.0
+            case Progress():
+                speed, partly = event.images_per_s, event.share
+            case EpochDone():
+                loss, partly = event.metrics["train/loss"], 0.0
     epochs = cell.recipe.epochs
     done = min(outcome.epochs_done + partly, float(epochs))
     return CellStatus(

@@ -23,9 +23,20 @@ from bench.tracking.client import Store
 from bench.tracking.encoding import outcome_tags
 from bench.tracking.uri import redact
 from bench.values import Cell, Outcome
+from bench.workspace.events import (
+    ArtifactWritten,
+    CostMeasured,
+    DataLoaded,
+    Diverged,
+    EpochDone,
+    Event,
+    Progress,
+    Started,
+    Summarised,
+)
 from bench.workspace.files import write_atomically
 from bench.workspace.host import LEASE_S, LEASE_TAG
-from bench.workspace.journal import Event, fold, read_from
+from bench.workspace.journal import fold, read_from
 from bench.workspace.paths import AttemptFolder, CellFolder
 
 TICK_S = 0.5
@@ -179,8 +190,8 @@ class Forwarder:
         if known.get("run_id") == run_id:
             feed.offsets = {int(number): offset for number, offset in known["offsets"].items()}
             for attempt in attempts:
-                events, _ = read_from(attempt.journal, end=feed.offsets.get(attempt.number, 0))
-                feed.events += [event for event in events if event["event"] != "progress"]
+                events, _ = read_from(attempt.journal, end=feed.offsets.get(attempt.number, 0), skip_progress=True)
+                feed.events += events
         feed.run_id = run_id
         return True
 
@@ -199,8 +210,8 @@ class Forwarder:
             before = feed.offsets.get(attempt.number, 0)
             events, offset = read_from(attempt.journal, before)
             if offset > before:
-                feed.alive_ms = max([feed.alive_ms, *(event["time_ms"] for event in events)])
-                kept = [event for event in events if event["event"] != "progress"]
+                feed.alive_ms = max([feed.alive_ms, *(event.time_ms for event in events)])
+                kept = [event for event in events if not isinstance(event, Progress)]
                 fresh.append((attempt.number, offset, kept))
         return fresh
 
@@ -216,22 +227,21 @@ class Forwarder:
     def _log(self, feed: Feed, events: list[Event]) -> None:
         client, run_id = self._store.client, feed.run_id
         for event in events:
-            if event["event"] == "start":
-                self._log_start(run_id, event)
-            elif event["event"] == "data":
-                client.log_inputs(run_id, [_dataset_input(event)])
-            elif event["event"] == "artifact":
-                path = feed.folder.root / event["path"]
-                if path.exists():
+            match event:
+                case Started():
+                    self._log_start(run_id, event)
+                case DataLoaded():
+                    client.log_inputs(run_id, [_dataset_input(event)])
+                case ArtifactWritten() if (path := feed.folder.root / event.path).exists():
                     client.log_artifact(run_id, str(path))
         self._log_points(run_id, events, feed.seen())
         self._tag(run_id, fold(feed.cell.id, feed.events + events))
 
-    def _log_start(self, run_id: str, event: Event) -> None:
+    def _log_start(self, run_id: str, event: Started) -> None:
         """Open the run (again) and say who runs it."""
         from mlflow.entities import RunTag
 
-        tags = {**event.get("context", {}), "bench.state": "running"}
+        tags = {**event.context, "bench.state": "running"}
         self._store.client.update_run(run_id, status="RUNNING")
         self._store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
@@ -243,10 +253,10 @@ class Forwarder:
             for key, value, step in points(event):
                 # an attempt that went on repeats steps: to the bit on a CPU, and within rounding on a GPU, where the
                 # later value is the one that the weights at the end belong to
-                told = (key, step) in seen and event["event"] == "summary"  # how long it took differs every time
+                told = (key, step) in seen and isinstance(event, Summarised)  # how long it took differs every time
                 if not told and not _same(seen.get((key, step)), value):
                     seen[key, step] = value
-                    metrics.append(Metric(key, value, event["time_ms"], step))
+                    metrics.append(Metric(key, value, event.time_ms, step))
         for begin in range(0, len(metrics), BATCH):
             self._store.client.log_batch(run_id, metrics=metrics[begin : begin + BATCH])
 
@@ -262,7 +272,7 @@ class Forwarder:
             self._verify(feed)
             self._tag(feed.run_id, outcome)
             client = self._store.client
-            ended_ms = feed.events[-1]["time_ms"] if feed.events else None
+            ended_ms = feed.events[-1].time_ms if feed.events else None
             client.set_terminated(feed.run_id, STATUS[outcome.state], end_time=ended_ms)
             client.set_tag(feed.run_id, "bench.state", outcome.state)
         feed.rest()
@@ -301,16 +311,16 @@ def size_of(path: Path) -> int:
 
 def points(event: Event) -> list[tuple[str, float, int]]:
     """The metric points of a journal event: key, value, step. Infinity, of which MLflow makes 1.8e308, becomes NaN."""
-    match event["event"]:
-        case "epoch" | "diverged":
-            found = [(key, value, event["epoch"]) for key, value in event["metrics"].items()]
-        case "summary":
-            found = [(key, value, 0) for key, value in event["metrics"].items()]
-        case "cost":
+    match event:
+        case EpochDone() | Diverged():
+            found = [(key, value, event.epoch) for key, value in event.metrics.items()]
+        case Summarised():
+            found = [(key, value, 0) for key, value in event.metrics.items()]
+        case CostMeasured(cost=cost):
             found = [
-                ("cost/params_m", event["params"] / 1e6, 0),
-                ("cost/flops_m", event["flops"] / 1e6, 0),
-                ("cost/conv_linear_m", event["conv_linear_macs"] / 1e6, 0),
+                ("cost/params_m", cost.params / 1e6, 0),
+                ("cost/flops_m", cost.flops / 1e6, 0),
+                ("cost/conv_linear_m", cost.conv_linear_macs / 1e6, 0),
             ]
         case _:
             found = []
@@ -329,7 +339,7 @@ def _series(attempts: Sequence[AttemptFolder], first: Event) -> tuple[str, int]:
             return request["series"], request["created_ms"]
         except (OSError, ValueError, KeyError):
             continue  # its scheduler died before it was whole
-    return str(first["time_ms"]), first["time_ms"]
+    return str(first.time_ms), first.time_ms
 
 
 @contextmanager
@@ -347,15 +357,15 @@ def _one_writer(folder: CellFolder) -> Iterator[None]:
         lock.release()
 
 
-def _dataset_input(event: Event) -> Any:
+def _dataset_input(event: DataLoaded) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    profile = {"classes": event["classes"], "train_images": event["train_images"], "test_images": event["test_images"]}
+    profile = {"classes": event.classes, "train_images": event.train_images, "test_images": event.test_images}
     dataset = Dataset(
-        name=event["name"],
-        digest=event["digest"][:36],  # as many as MLflow takes
+        name=event.dataset,
+        digest=event.digest[:36],  # as many as MLflow takes
         source_type="bench",
-        source=json.dumps({"dataset": event["name"], "sha256": event["digest"]}),
+        source=json.dumps({"dataset": event.dataset, "sha256": event.digest}),
         profile=json.dumps(profile),
     )
     return DatasetInput(dataset=dataset, tags=[InputTag("mlflow.data.context", "train")])

@@ -20,6 +20,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from bench.values import Cell, Mode
 from bench.worker.data.dataset import TestingBatches
 from bench.worker.step import Record, Work, memory_format, record_graph
+from bench.workspace.events import Summarised
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
@@ -126,7 +127,7 @@ def journal_summary(timings: list[EpochTiming], device: torch.device, total_s: f
         train_s = sum(timing.train_s for timing in settled)
         metrics["speed/images_per_s"] = round(sum(timing.images for timing in settled) / train_s, 1)
         metrics["speed/epoch_s"] = round(statistics.median(timing.total_s for timing in settled), 4)
-    journal.write("summary", metrics=metrics)
+    journal.write(Summarised(metrics=metrics))
 
 
 def peak_mb(device: torch.device) -> float:

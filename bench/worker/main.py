@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench.errors import DISK_ERRORS, BenchError, DivergedError
-from bench.values import Attempt, from_json
+from bench.values import Attempt, FailureKind, from_json
+from bench.workspace.events import ArtifactWritten, Ended, Started
 from bench.workspace.files import write_atomically
 from bench.workspace.host import cpu_name
 from bench.workspace.journal import Journal
@@ -95,8 +96,8 @@ def attempt_once(attempt: Attempt, folder: CellFolder, journal: Journal, stopped
         paths = folder.attempt(attempt.number)
         kind, reason = classify(error)
         write_traceback(paths)
-        journal.write("artifact", path=f"{paths.root.name}/{paths.traceback.name}")
-        journal.write("end", state="failed", kind=kind, reason=f"{reason} (traceback: {paths.traceback})")
+        journal.write(ArtifactWritten(path=f"{paths.root.name}/{paths.traceback.name}"))
+        journal.write(Ended(state="failed", kind=kind, reason=f"{reason} (traceback: {paths.traceback})"))
         return EXIT_FAILED
 
 
@@ -109,20 +110,21 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
     environment = describe_environment(torch, attempt)
     write_atomically(folder.environment, json.dumps(environment, indent=1, sort_keys=True))
     journal.write(
-        "start",
-        attempt=attempt.number,
-        pid=os.getpid(),
-        context=dict(attempt.context),
-        device=attempt.device,
-        device_name=environment["device_name"],
-        mode=str(attempt.mode),
-        epochs=attempt.cell.recipe.epochs,
-        environment=environment,
+        Started(
+            attempt=attempt.number,
+            pid=os.getpid(),
+            context=dict(attempt.context),
+            device=attempt.device,
+            device_name=environment["device_name"],
+            mode=str(attempt.mode),
+            epochs=attempt.cell.recipe.epochs,
+            environment=environment,
+        )
     )
     try:
         training.run(attempt, journal, stop=lambda: bool(stopped))
     except training.InterruptedTrainingError:
-        journal.write("end", state="interrupted", kind="", reason="interrupted; goes on where it stopped")
+        journal.write(Ended(state="interrupted", kind="", reason="interrupted; goes on where it stopped"))
         return EXIT_INTERRUPTED
     return 0
 
@@ -131,7 +133,7 @@ OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_AL
 """What CUDA and its libraries say where they, and not torch's allocator, find no memory."""
 
 
-def classify(error: BaseException) -> tuple[str, str]:
+def classify(error: BaseException) -> tuple[FailureKind, str]:
     """The kind of a failure and a sentence for it."""
     import torch
 

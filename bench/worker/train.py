@@ -33,6 +33,17 @@ from bench.worker.evaluate import (
 from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer, learning_rates
 from bench.worker.step import Step, make_step, memory_format
+from bench.workspace.events import (
+    ArtifactWritten,
+    CostMeasured,
+    DataLoaded,
+    Diverged,
+    Ended,
+    EpochDone,
+    NonstandardImages,
+    Progress,
+    Resumed,
+)
 from bench.workspace.failpoint import failpoint
 from bench.workspace.files import write_atomically
 from bench.workspace.fingerprint import fingerprint
@@ -127,25 +138,19 @@ def journal_inputs(attempt: Attempt, data: Dataset, net: nn.Module, journal: Jou
     """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
     cell, classes = attempt.cell, data.num_classes
     journal.write(
-        "data",
-        name=data.name,
-        digest=data.digest,
-        classes=classes,
-        train_images=len(data.train_labels),
-        test_images=len(data.test_labels),
-        fingerprint=fingerprint(cell, data=data.digest, device=attempt.device),
+        DataLoaded(
+            dataset=data.name,
+            digest=data.digest,
+            classes=classes,
+            train_images=len(data.train_labels),
+            test_images=len(data.test_labels),
+            fingerprint=fingerprint(cell, data=data.digest, device=attempt.device),
+        )
     )
     recipe, cost = cell.recipe, attempt.cost
     if cost is None or cost.params != trainable(net):
         cost = measure(cell.model, stem=recipe.stem, input_size=recipe.input_size, num_classes=classes)
-    journal.write(
-        "cost",
-        params=cost.params,
-        flops=cost.flops,
-        conv_linear_macs=cost.conv_linear_macs,
-        torch_macs=cost.torch_macs,
-        uncounted=list(cost.uncounted),
-    )
+    journal.write(CostMeasured(cost=cost))
 
 
 def build(
@@ -179,7 +184,7 @@ def resume(training: Training) -> None:
     training.epochs_done, training.steps_done = state["epochs_done"], state["steps_done"]
     training.losses = state["losses"].to(training.device)
     training.began -= state["elapsed_s"]
-    training.journal.write("resumed", epochs_done=training.epochs_done, steps_done=training.steps_done)
+    training.journal.write(Resumed(epochs_done=training.epochs_done, steps_done=training.steps_done))
 
 
 def train_epochs(training: Training) -> None:
@@ -203,7 +208,7 @@ def train_epochs(training: Training) -> None:
             step.set_rate(rates[epoch])
             loss = train_epoch(training, batches, step)
         except DivergedError:
-            training.journal.write("diverged", epoch=epoch + 1, metrics={"train/loss": math.nan})
+            training.journal.write(Diverged(epoch=epoch + 1, metrics={"train/loss": math.nan}))
             raise
         train_s = time.monotonic() - began
         metrics, training.scores = test()
@@ -212,13 +217,14 @@ def train_epochs(training: Training) -> None:
         training.timings.append(timing)
         training.epochs_done, training.steps_done = epoch + 1, 0
         if odd := nonstandard_images(batches):
-            training.journal.write("odd_images", epoch=epoch + 1, **odd)
+            training.journal.write(NonstandardImages(epoch=epoch + 1, counts=odd))
         training.journal.write(
-            "epoch",
-            epoch=epoch + 1,
-            metrics={"train/loss": loss, "train/lr": rates[epoch], **metrics},
-            epoch_s=round(timing.total_s, 4),
-            images_per_s=round(images / train_s, 1),
+            EpochDone(
+                epoch=epoch + 1,
+                metrics={"train/loss": loss, "train/lr": rates[epoch], **metrics},
+                epoch_s=round(timing.total_s, 4),
+                images_per_s=round(images / train_s, 1),
+            )
         )
         if not math.isfinite(metrics["test/loss"]):
             raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
@@ -259,7 +265,7 @@ def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
         if (now := time.monotonic()) - shown > PROGRESS_EVERY_S:
             shown = now
             speed = round((number + 1 - first) * batches.batch_size / (now - clock), 1)
-            training.journal.write("progress", epoch=epoch + 1, step=number + 1, steps=steps, images_per_s=speed)
+            training.journal.write(Progress(epoch=epoch + 1, step=number + 1, steps=steps, images_per_s=speed))
         save_when_due(training)
     return mean_loss(training.losses, epoch)
 
@@ -332,16 +338,16 @@ def finish(training: Training) -> None:
     if training.scores is None:  # the attempt before died between its last epoch and this line
         _, training.scores = make_evaluator(training)()
     keep_predictions(training.scores, training.data.test_labels, folder)
-    journal.write("artifact", path=folder.predictions.name)
-    journal.write("artifact", path=folder.environment.name)
+    journal.write(ArtifactWritten(path=folder.predictions.name))
+    journal.write(ArtifactWritten(path=folder.environment.name))
     digest = keep_weights(training.net, training.cell, folder)
     if training.attempt.keep_weights == "last":
-        journal.write("artifact", path=folder.weights.name, sha256=digest)
+        journal.write(ArtifactWritten(path=folder.weights.name, sha256=digest))
     else:
         folder.weights.unlink()
     journal_summary(training.timings, training.device, time.monotonic() - training.began, journal)
     failpoint("before-end")
-    journal.write("end", state="complete", kind="", reason="", fingerprint=training.fingerprint)
+    journal.write(Ended(state="complete", kind="", reason="", fingerprint=training.fingerprint))
     result = {"cell": training.cell.id, "fingerprint": training.fingerprint, "weights_sha256": digest}
     failpoint("before-result")
     write_atomically(folder.result, json.dumps(result, sort_keys=True))

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.values import Cell, Outcome, Suite, from_json, to_json
+from bench.workspace.events import Ended, EpochDone, Event, Started
 from bench.workspace.files import write_atomically
-from bench.workspace.journal import Event, Journal, fold, read_cell, read_from
+from bench.workspace.journal import Journal, fold, read_cell, read_from
 from bench.workspace.locks import is_held, try_lock
 from bench.workspace.paths import CellFolder, cell_names, suite_file, suite_files
 
@@ -74,9 +75,11 @@ def curves(suite: Suite, home: Path) -> str:
     writer.writerow(("cell", "model", "dataset", "schedule", "seed", "epoch", *names))
     for cell in suite.cells:
         axes = (cell.id, cell.model, cell.dataset, cell.schedule_name, cell.seed)
-        epochs = {e["epoch"]: e for e in read_cell(CellFolder.of(home, cell.id)) if e["event"] == "epoch"}
+        epochs = {
+            event.epoch: event for event in read_cell(CellFolder.of(home, cell.id)) if isinstance(event, EpochDone)
+        }
         for epoch, event in sorted(epochs.items()):
-            writer.writerow((*axes, epoch, *(event["metrics"][name] for name in names)))
+            writer.writerow((*axes, epoch, *(event.metrics[name] for name in names)))
     return stream.getvalue()
 
 
@@ -103,7 +106,8 @@ def mark_lost(suite: Suite, home: Path) -> list[Cell]:
         with try_lock(folder.lock) as free, try_lock(folder.worker_lock) as idle:
             if free and idle and _is_open(folder):  # it may have ended since
                 try:
-                    write_end(folder, fold(cell.id, read_cell(folder)), state="interrupted", kind="lost", reason=GONE)
+                    outcome = fold(cell.id, read_cell(folder))
+                    write_end(folder, replace(outcome, state="interrupted", kind="lost", reason=GONE))
                 except OSError:
                     continue  # on a full or read-only disk reading still tells the same
                 settled.append(cell)
@@ -115,26 +119,33 @@ def _is_open(folder: CellFolder) -> bool:
     attempts = folder.attempts()
     if not attempts:
         return False
-    events, _ = read_from(attempts[-1].journal)
-    started = [event for event in events if event["event"] == "start"]
-    here = bool(started) and started[-1].get("context", {}).get("bench.host") == platform.node()
+    events, _ = read_from(attempts[-1].journal, skip_progress=True)
+    started = [event for event in events if isinstance(event, Started)]
+    here = bool(started) and started[-1].context.get("bench.host") == platform.node()
     return here and not has_end(events)
 
 
 def has_end(events: list[Event]) -> bool:
     """Whether an attempt's journal says how it ended."""
-    return any(event["event"] == "end" for event in events)
+    return any(isinstance(event, Ended) for event in events)
 
 
-def write_end(folder: CellFolder, outcome: Outcome, **end: str) -> None:
-    """Write the end of the last attempt for a worker that could not.
+def write_end(folder: CellFolder, outcome: Outcome) -> None:
+    """Journal the end of the last attempt for a worker that could not.
 
     Raises:
         OSError: The disk is full or read-only.
     """
     attempt = folder.attempts()[-1]
     with Journal(attempt.journal) as journal:
-        journal.write("end", attempt=max(attempt.number, outcome.attempts), **end)
+        journal.write(
+            Ended(
+                attempt=max(attempt.number, outcome.attempts),
+                state=outcome.state,
+                kind=outcome.kind,
+                reason=outcome.reason,
+            )
+        )
 
 
 def archive_attempts(folder: CellFolder) -> None:

@@ -1,40 +1,37 @@
-"""The journal: the append-only file in which an attempt writes every event, the truth until the store has it.
+"""The journal: the append-only file in which an attempt writes every event; the truth until the store has it.
 
-A worker writes it, the scheduler reads it while it grows, and a forwarder replays it into the tracking store. One
-event a line, JSON, with ``event`` and ``time_ms`` (Unix time, the original timestamp that every replay keeps):
-
-======== ==============================================================================================================
-event    other keys
-======== ==============================================================================================================
-start    attempt, pid, device, device_name, mode (in words), epochs, environment (mapping), context (mapping of tags)
-resumed  epochs_done, steps_done: where the attempt goes on
-data     name, digest, classes, train_images, test_images, fingerprint (mapping, see :mod:`bench.workspace.fingerprint`)
-cost     the fields of :class:`bench.values.Cost`
-progress epoch (1-based), step, steps, images_per_s
-epoch    epoch (1-based, now done), metrics (mapping, e.g. ``test/top1``), epoch_s, images_per_s
-summary  metrics, logged once: ``speed/images_per_s``, ``speed/epoch_s``, ``memory/peak_mb``, ``time/total_s``
-artifact path (relative to the cell's folder)
-diverged epoch, metrics: what was known of the epoch in which the loss was no longer finite
-end      state (complete, failed, interrupted), kind, reason; written by the scheduler where the worker could not
-======== ==============================================================================================================
-
-Every event but ``progress`` is synced to disk when it is written.
+A worker writes it, the scheduler reads it while it grows, and a forwarder replays it into the tracking store. One event
+per line, as JSON; :mod:`bench.workspace.events` lists them. Every event but progress is synced to disk when it is
+written.
 """
 
-import json
 import os
 import statistics
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from bench.values import Cost, Outcome, from_dict
+from bench.values import Outcome
+from bench.workspace.events import (
+    PROGRESS_MARK,
+    CostMeasured,
+    DataLoaded,
+    Ended,
+    EpochDone,
+    Event,
+    Progress,
+    Resumed,
+    Started,
+    Summarised,
+    decode,
+    encode,
+)
 from bench.workspace.paths import CellFolder
 
-Event = dict[str, Any]
-
 BEAT_EVERY_S = 1.0
+"""Minimum time between two touches of the file, in seconds."""
+
 COMMIT_TAG = "mlflow.source.git.commit"
 
 
@@ -47,28 +44,28 @@ class Journal:
         size = os.fstat(self._descriptor).st_size
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         """Whether the last line has no end, because its writer died or the disk was full."""
-        self._beaten = time.monotonic()
+        self._touched = time.monotonic()
 
-    def write(self, event: str, **content: Any) -> None:
-        """Append one event; all but ``progress`` are on disk when this returns.
+    def write(self, event: Event) -> None:
+        """Append one event with the time of now; all but progress are on disk when this returns.
 
         Raises:
-            OSError: The disk is full or cannot be written; the events before stay whole.
+            OSError: The disk is full or cannot be written; earlier events stay whole.
         """
-        line = json.dumps({"event": event, "time_ms": time.time_ns() // 1_000_000, **content}, sort_keys=True) + "\n"
+        line = encode(replace(event, time_ms=time.time_ns() // 1_000_000)) + "\n"
         left = memoryview((("\n" if self._torn else "") + line).encode())
         self._torn = True
         while left:
             left = left[os.write(self._descriptor, left) :]
         self._torn = False
-        self._beaten = time.monotonic()
-        if event != "progress":
+        self._touched = time.monotonic()
+        if not isinstance(event, Progress):
             os.fsync(self._descriptor)
 
     def beat(self) -> None:
-        """Show a sign of life where there is nothing to say: the file's time is all that changes."""
-        if (now := time.monotonic()) - self._beaten > BEAT_EVERY_S:
-            self._beaten = now
+        """Show that the process lives, without an event: only the file's modification time changes."""
+        if (now := time.monotonic()) - self._touched > BEAT_EVERY_S:
+            self._touched = now
             os.utime(self._descriptor)
 
     def close(self) -> None:
@@ -83,8 +80,10 @@ class Journal:
         self.close()
 
 
-def read_from(path: Path, offset: int = 0, end: int | None = None) -> tuple[list[Event], int]:
-    """Read whole events from a byte offset on, up to another; a torn last line is left for the next call.
+def read_from(
+    path: Path, offset: int = 0, end: int | None = None, *, skip_progress: bool = False
+) -> tuple[list[Event], int]:
+    """Read the events between two byte offsets; a torn last line is left for the next call.
 
     Returns the events and the offset after the last whole line. A missing file has no events.
     """
@@ -95,68 +94,98 @@ def read_from(path: Path, offset: int = 0, end: int | None = None) -> tuple[list
     except FileNotFoundError:
         return [], offset
     whole = data.rfind(b"\n") + 1
-    events = []
-    for line in data[:whole].splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # torn by a death or a full disk, with later lines appended behind it
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events, offset + whole
+    lines = data[:whole].splitlines()
+    events = [decode(line) for line in lines if not (skip_progress and PROGRESS_MARK in line)]
+    return [event for event in events if event is not None], offset + whole
 
 
-def read_cell(folder: CellFolder) -> Iterator[Event]:
-    """All events of all attempts at a cell, in order."""
+def read_cell(folder: CellFolder, *, skip_progress: bool = True) -> Iterator[Event]:
+    """The events of all attempts at a cell, in order."""
     for attempt in folder.attempts():
-        yield from read_from(attempt.journal)[0]
+        yield from read_from(attempt.journal, skip_progress=skip_progress)[0]
 
 
 def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
-    """Fold the events of a cell, over all its attempts, into what is known of it.
+    """Fold the events of a cell, over all its attempts, into its outcome.
 
-    An attempt without an ``end`` event is reported as ``running``; whether its process still lives is the caller's
-    to find out.
+    An attempt without an end is reported as ``running``; whether its process still lives is for the caller to find out.
     """
-    known: dict[str, Any] = {"state": "missing"}
-    top1: dict[int, float] = {}
-    durations: dict[int, float] = {}
+    outcome = Outcome(cell_id=cell_id, state="missing")
+    epochs: dict[int, EpochDone] = {}
+    latest: EpochDone | None = None
     for event in events:
-        match event["event"]:
-            case "start":
-                known.update(state="running", kind="", reason="", attempts=event["attempt"], epochs=event["epochs"])
-                known["epochs_done"] = 0
-                known["device"] = event.get("device_name") or event["device"]
-                known["mode"] = event.get("mode", "")
-                known["commit"] = event.get("context", {}).get(COMMIT_TAG, "")
-            case "resumed":
-                known["epochs_done"] = event["epochs_done"]
-            case "data":
-                known["fingerprint"] = event.get("fingerprint", {})
-            case "cost":
-                fields = {key: value for key, value in event.items() if key not in ("event", "time_ms")}
-                known["cost"] = from_dict(Cost, fields)
-            case "epoch":
-                metrics = event["metrics"]
-                top1[event["epoch"]] = metrics["test/top1"]
-                durations[event["epoch"]] = event["epoch_s"]
-                known.update(
-                    epochs_done=event["epoch"],
-                    top1=metrics["test/top1"],
-                    top5=metrics.get("test/top5"),
-                    test_loss=metrics["test/loss"],
-                    images_per_s=event["images_per_s"],
-                )
-            case "summary":
-                metrics = event["metrics"]
-                known["images_per_s"] = metrics.get("speed/images_per_s")
-                known["peak_mb"] = metrics.get("memory/peak_mb")
-                known["total_s"] = metrics.get("time/total_s")
-            case "end":
-                known.update(state=event["state"], kind=event.get("kind", ""), reason=event.get("reason", ""))
-                known["attempts"] = max(known.get("attempts", 0), event.get("attempt", 0))
-                if event.get("fingerprint"):
-                    known["fingerprint"] = event["fingerprint"]
-    if durations:
-        known.update(best_top1=max(top1.values()), epoch_s=statistics.median(durations.values()))
-    return Outcome(cell_id=cell_id, **known)
+        if isinstance(event, EpochDone):
+            # most events are epochs, and only the last one of a row of them shows in the outcome
+            epochs[event.epoch] = latest = event
+        elif not isinstance(event, Progress):
+            outcome, latest = _fold_event(_fold_epoch(outcome, latest), event), None
+    outcome = _fold_epoch(outcome, latest)
+    if not epochs:
+        return outcome
+    return replace(
+        outcome,
+        best_top1=max(epoch.metrics["test/top1"] for epoch in epochs.values()),
+        epoch_s=statistics.median(epoch.epoch_s for epoch in epochs.values()),
+    )
+
+
+def _fold_epoch(outcome: Outcome, event: EpochDone | None) -> Outcome:
+    if event is None:
+        return outcome
+    return replace(
+        outcome,
+        epochs_done=event.epoch,
+        top1=event.metrics["test/top1"],
+        top5=event.metrics.get("test/top5"),
+        test_loss=event.metrics["test/loss"],
+        images_per_s=event.images_per_s,
+    )
+
+
+def _fold_event(outcome: Outcome, event: Event) -> Outcome:
+    match event:
+        case Started():
+            return _fold_start(outcome, event)
+        case Resumed():
+            return replace(outcome, epochs_done=event.epochs_done)
+        case DataLoaded():
+            return replace(outcome, fingerprint=event.fingerprint)
+        case CostMeasured():
+            return replace(outcome, cost=event.cost)
+        case Summarised():
+            return replace(
+                outcome,
+                images_per_s=event.metrics.get("speed/images_per_s"),
+                peak_mb=event.metrics.get("memory/peak_mb"),
+                total_s=event.metrics.get("time/total_s"),
+            )
+        case Ended():
+            return _fold_end(outcome, event)
+        case _:
+            return outcome
+
+
+def _fold_start(outcome: Outcome, event: Started) -> Outcome:
+    return replace(
+        outcome,
+        state="running",
+        kind="",
+        reason="",
+        attempts=event.attempt,
+        epochs=event.epochs,
+        epochs_done=0,
+        device=event.device_name or event.device,
+        mode=event.mode,
+        commit=event.context.get(COMMIT_TAG, ""),
+    )
+
+
+def _fold_end(outcome: Outcome, event: Ended) -> Outcome:
+    return replace(
+        outcome,
+        state=event.state,
+        kind=event.kind,
+        reason=event.reason,
+        attempts=max(outcome.attempts, event.attempt or 0),
+        fingerprint=event.fingerprint or outcome.fingerprint,
+    )

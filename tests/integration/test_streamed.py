@@ -48,6 +48,7 @@ from bench.worker.data.pack import PackedDataset
 from bench.worker.data.stream import TestFiles, TrainFiles
 from bench.worker.train import InterruptedTrainingError
 from bench.worker.train import run as train
+from bench.workspace.events import DataLoaded, NonstandardImages, Resumed
 from bench.workspace.journal import Journal, read_from
 from bench.workspace.paths import CellFolder
 
@@ -480,7 +481,7 @@ def test_a_cell_that_was_interrupted_inside_an_epoch_ends_equal_to_the_bit(
             train(attempt(cell, cut.root, home), journal, lambda: next(steps))
         train(attempt(cell, cut.root, home), journal, lambda: False)
     events = read_from(cut.attempt(1).journal)[0]
-    assert next(event["steps_done"] for event in events if event["event"] == "resumed") == 5
+    assert next(event.steps_done for event in events if isinstance(event, Resumed)) == 5
     assert cut.weights.read_bytes() == undisturbed.weights.read_bytes()
 
 
@@ -519,9 +520,12 @@ def test_a_suite_runs_on_a_miniature_tree_in_the_official_layout(project: Path, 
     assert done.returncode == 0, done.stderr
     assert f"## {TITLES[name]}, at most 12 images a class" in done.stdout
     (journal,) = (project / ".bench" / "cells").glob("*/attempt-1/journal.jsonl")
-    events = {event["event"]: event for event in read_from(journal)[0]}
+    events = {event.name: event for event in read_from(journal)[0]}
     counts = events["data"]
-    assert (counts["train_images"], counts["test_images"], counts["classes"]) == IMAGES[name]
+    assert isinstance(counts, DataLoaded)
+    assert (counts.train_images, counts.test_images, counts.classes) == IMAGES[name]
     if name != "clothing1m":
         # the grey image stands behind the broken one, and so is read once more in its stead
-        assert (events["odd_images"]["broken"], events["odd_images"]["grey"]) == (1, 2)
+        nonstandard = events["nonstandard_images"]
+        assert isinstance(nonstandard, NonstandardImages)
+        assert (nonstandard.counts["broken"], nonstandard.counts["grey"]) == (1, 2)

@@ -19,7 +19,8 @@ from bench.errors import TrackingError
 from bench.tracking import Forwarder, Store, redact, resolve_uri, store_exists
 from bench.tracking.encoding import shorten, to_outcome
 from bench.tracking.forward import pause_after
-from bench.values import Cell, Suite
+from bench.values import Cell, Cost, FailureKind, State, Suite
+from bench.workspace.events import CostMeasured, DataLoaded, Diverged, Ended, EpochDone, Started, Summarised
 from bench.workspace.host import process_tags
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
@@ -30,13 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-COST = {
-    "params": 1_234_567,
-    "flops": 7_654_321,
-    "conv_linear_macs": 7_000_001,
-    "torch_macs": 7_000_001,
-    "uncounted": [],
-}
+COST = Cost(params=1_234_567, flops=7_654_321, conv_linear_macs=7_000_001, torch_macs=7_000_001)
 
 
 @pytest.fixture
@@ -64,19 +59,19 @@ def folder_of(project: Path, cell: Cell) -> CellFolder:
 
 def begin(journal: Journal, attempt: int = 1) -> None:
     context = {**process_tags(), "mlflow.source.git.commit": "abc123"}
-    journal.write("start", attempt=attempt, epochs=2, device="cpu", device_name="a CPU", context=context)
-    journal.write("data", name="digits", digest="d" * 64, classes=10, train_images=5, test_images=4)
-    journal.write("cost", **COST)
+    journal.write(Started(attempt=attempt, epochs=2, device="cpu", device_name="a CPU", context=context))
+    journal.write(DataLoaded(dataset="digits", digest="d" * 64, classes=10, train_images=5, test_images=4))
+    journal.write(CostMeasured(cost=COST))
 
 
 def epoch(journal: Journal, number: int, top1: float = 90.125) -> None:
     metrics = {"train/loss": 0.5, "train/lr": 0.1, "test/loss": 0.25, "test/top1": top1, "test/top5": 99.5}
-    journal.write("epoch", epoch=number, metrics=metrics, epoch_s=1.5, images_per_s=100.0)
+    journal.write(EpochDone(epoch=number, metrics=metrics, epoch_s=1.5, images_per_s=100.0))
 
 
-def end(journal: Journal, state: str = "complete", kind: str = "", reason: str = "") -> None:
-    journal.write("summary", metrics={"time/total_s": 3.0, "memory/peak_mb": 10.0})
-    journal.write("end", state=state, kind=kind, reason=reason, fingerprint={"data": "d"})
+def end(journal: Journal, state: State = "complete", kind: FailureKind = "", reason: str = "") -> None:
+    journal.write(Summarised(metrics={"time/total_s": 3.0, "memory/peak_mb": 10.0}))
+    journal.write(Ended(state=state, kind=kind, reason=reason, fingerprint={"data": "d"}))
 
 
 def complete(folder: CellFolder) -> None:
@@ -202,7 +197,7 @@ def test_a_journal_that_grows_after_its_run_was_ended_opens_it_again(
     forwarder.watch(cell, folder)
     assert forwarder.drain(30) == []
     with Journal(folder.attempt(1).journal) as journal:
-        journal.write("end", state="failed", kind="lost", reason="its result was not written")
+        journal.write(Ended(state="failed", kind="lost", reason="its result was not written"))
     assert forwarder.drain(30) == []
     run, outcome = only_run(store, suite), store.outcomes(suite.name)[cell.id]
     assert (run.info.status, outcome.state, outcome.reason) == ("FAILED", "failed", "its result was not written")
@@ -252,7 +247,7 @@ def test_a_store_that_cannot_be_opened_soon_says_so_to_who_asks_next(project: Pa
     [("failed", "oom", "FAILED"), ("interrupted", "", "KILLED"), ("failed", "diverged", "FAILED")],
 )
 def test_the_end_of_an_attempt_is_the_runs(
-    project: Path, store: Store, suite: Suite, forwarder: Forwarder, state: str, kind: str, status: str
+    project: Path, store: Store, suite: Suite, forwarder: Forwarder, state: State, kind: FailureKind, status: str
 ) -> None:
     cell = suite.cells[0]
     folder = folder_of(project, cell)
@@ -273,8 +268,8 @@ def test_infinity_is_stored_as_nan_and_not_as_a_large_number(
     folder = folder_of(project, cell)
     with Journal(folder.attempt(1).journal) as journal:
         begin(journal)
-        journal.write("diverged", epoch=1, metrics={"train/loss": math.inf})
-        journal.write("end", state="failed", kind="diverged", reason="it diverged")
+        journal.write(Diverged(epoch=1, metrics={"train/loss": math.inf}))
+        journal.write(Ended(state="failed", kind="diverged", reason="it diverged"))
     forwarder.watch(cell, folder)
     assert forwarder.drain(30) == []
     ((step, value),) = history(store, only_run(store, suite), "train/loss")

@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults  # noqa: E402
 from bench.values import Attempt, Cell, Mode, OptionValue, Outcome, Recipe, to_json  # noqa: E402
+from bench.workspace.events import EpochDone, Resumed  # noqa: E402
 from bench.workspace.files import write_atomically  # noqa: E402
 from bench.workspace.journal import fold, read_cell  # noqa: E402
 from bench.workspace.paths import CellFolder  # noqa: E402
@@ -346,7 +347,7 @@ def resume(setup: Setup) -> Iterator[Finding]:
         if problem := ended_well(outcome, "resume"):
             yield problem
             return
-    resumed = any(event["event"] == "resumed" for event in read_cell(again.folder))
+    resumed = any(isinstance(event, Resumed) for event in read_cell(again.folder))
     yield Finding(
         name=f"killed after {killed_at} of {epochs} epochs, deterministic",
         value="equal" if again.weights() == whole.weights() else "other weights",
@@ -534,8 +535,8 @@ def accuracy(setup: Setup) -> Iterator[Finding]:
     if problem := ended_well(outcome, f"{model} in the fast recipe"):
         yield problem
         return
-    tested = [event for event in read_cell(worker.folder) if event["event"] == "epoch"]
-    settled = statistics.median(event["epoch_s"] for event in tested[1:])
+    tested = [event for event in read_cell(worker.folder) if isinstance(event, EpochDone)]
+    settled = statistics.median(event.epoch_s for event in tested[1:])
     yield Finding(
         name=f"{model} bf16, median epoch with its test",
         value=f"{settled:.2f} s, {outcome.images_per_s:,.0f} images/s in training",
@@ -543,11 +544,11 @@ def accuracy(setup: Setup) -> Iterator[Finding]:
         holds=setup.judged(settled < EPOCH_S),
     )
     # from the start of the process: imports, reading the pack and capturing count
-    reached = [event["time_ms"] / 1e3 - worker.began for event in tested if event["metrics"]["test/top1"] >= TOP1]
+    reached = [event.time_ms / 1e3 - worker.began for event in tested if event.metrics["test/top1"] >= TOP1]
     yield Finding(
         name=f"{model} bf16, {epochs} epochs, from the start of its process",
         value=(f"{TOP1:g}% after {reached[0]:.1f} s" if reached else f"never {TOP1:g}%")
-        + f", {top1(outcome):.2f}% at its end after {tested[-1]['time_ms'] / 1e3 - worker.began:.1f} s",
+        + f", {top1(outcome):.2f}% at its end after {tested[-1].time_ms / 1e3 - worker.began:.1f} s",
         target=f"{TOP1:g}% within {TOP1_WITHIN_S:g} s",
         holds=setup.judged(bool(reached) and reached[0] <= TOP1_WITHIN_S),
     )

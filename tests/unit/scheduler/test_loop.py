@@ -13,9 +13,10 @@ from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, RunContext, last_request
 from bench.scheduler.devices import Slot
 from bench.scheduler.loop import StopRequest, run_plan
 from bench.scheduler.plan import make_plan
-from bench.values import Attempt, Cell, Mode, Outcome, Suite, to_json
+from bench.values import Attempt, Cell, FailureKind, Mode, Outcome, Suite, to_json
 from bench.workspace.cells import local_outcomes
-from bench.workspace.journal import Event, Journal, read_cell
+from bench.workspace.events import DataLoaded, Ended, EpochDone, Event, Started
+from bench.workspace.journal import Journal, read_cell
 from bench.workspace.paths import CellFolder
 
 Ending = Callable[[Attempt, Journal], int]
@@ -23,14 +24,14 @@ METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss":
 
 
 def well(attempt: Attempt, journal: Journal) -> int:
-    journal.write("epoch", epoch=1, metrics=METRICS, epoch_s=1.0, images_per_s=10.0)
-    journal.write("end", state="complete", kind="", reason="", fingerprint={})
+    journal.write(EpochDone(epoch=1, metrics=METRICS, epoch_s=1.0, images_per_s=10.0))
+    journal.write(Ended(state="complete", kind="", reason="", fingerprint={}))
     CellFolder(Path(attempt.folder)).result.write_text(json.dumps({"cell": attempt.cell.id}))
     return 0
 
 
 def badly(attempt: Attempt, journal: Journal) -> int:
-    journal.write("end", state="failed", kind="error", reason="it broke")
+    journal.write(Ended(state="failed", kind="error", reason="it broke"))
     return 1
 
 
@@ -74,7 +75,7 @@ class FakeLauncher:
         paths = CellFolder(Path(attempt.folder)).attempt(attempt.number)
         with Journal(paths.journal) as journal:
             paths.request.write_text(to_json(attempt))
-            journal.write("start", attempt=attempt.number, epochs=1, device="cpu")
+            journal.write(Started(attempt=attempt.number, epochs=1, device="cpu"))
             self.handles.append(FakeHandle(ending(attempt, journal) if ending else None))
         return self.handles[-1]
 
@@ -180,8 +181,8 @@ def test_a_killed_worker_is_lost_and_its_signal_named_and_its_journal_gets_an_en
     ended = run([cell], FakeLauncher(a=killed))
     assert (ended["a"].state, ended["a"].kind) == ("failed", "lost")
     assert "signal 9" in ended["a"].reason
-    ends = [event for event in read_cell(CellFolder.of(project / ".bench", cell.id)) if event["event"] == "end"]
-    assert [(event["state"], event["kind"]) for event in ends] == [("failed", "lost")] * MAX_LOST_ATTEMPTS
+    ends = [event for event in read_cell(CellFolder.of(project / ".bench", cell.id)) if isinstance(event, Ended)]
+    assert [(event.state, event.kind) for event in ends] == [("failed", "lost")] * MAX_LOST_ATTEMPTS
 
 
 def test_a_lost_cell_is_given_up_when_it_gets_no_further(run: Run, make_cell: Callable[..., Cell]) -> None:
@@ -194,7 +195,7 @@ def test_a_lost_cell_that_gets_further_each_time_is_never_given_up(run: Run, mak
     def an_epoch_and_killed(attempt: Attempt, journal: Journal) -> int:
         if attempt.number > 7:
             return well(attempt, journal)
-        journal.write("epoch", epoch=attempt.number, metrics=METRICS, epoch_s=1.0, images_per_s=10.0)
+        journal.write(EpochDone(epoch=attempt.number, metrics=METRICS, epoch_s=1.0, images_per_s=10.0))
         return -9
 
     launcher, silent = FakeLauncher(a=an_epoch_and_killed), Silent()
@@ -207,16 +208,18 @@ def test_a_worker_that_somebody_else_stopped_goes_on(run: Run, make_cell: Callab
     def stopped_once(attempt: Attempt, journal: Journal) -> int:
         if attempt.number > 1:
             return well(attempt, journal)
-        journal.write("end", state="interrupted", kind="", reason="stopped")
+        journal.write(Ended(state="interrupted", kind="", reason="stopped"))
         return 130
 
     assert run([make_cell("a")], FakeLauncher(a=stopped_once))["a"].state == "complete"
 
 
 @pytest.mark.parametrize("kind", ["error", "diverged", "timeout"])
-def test_what_would_happen_again_is_not_tried_again(run: Run, make_cell: Callable[..., Cell], kind: str) -> None:
+def test_what_would_happen_again_is_not_tried_again(
+    run: Run, make_cell: Callable[..., Cell], kind: FailureKind
+) -> None:
     def fails(attempt: Attempt, journal: Journal) -> int:
-        journal.write("end", state="failed", kind=kind, reason="it broke")
+        journal.write(Ended(state="failed", kind=kind, reason="it broke"))
         return 1
 
     launcher = FakeLauncher(a=fails)
@@ -225,7 +228,7 @@ def test_what_would_happen_again_is_not_tried_again(run: Run, make_cell: Callabl
 
 
 def out_of_memory(attempt: Attempt, journal: Journal) -> int:
-    journal.write("end", state="failed", kind="oom", reason="out of memory")
+    journal.write(Ended(state="failed", kind="oom", reason="out of memory"))
     return 1
 
 
@@ -366,7 +369,10 @@ def test_an_attempt_under_another_fingerprint_is_kept_aside_and_the_cell_begins_
 ) -> None:
     def dies_under(digest: str) -> Ending:
         def ending(attempt: Attempt, journal: Journal) -> int:
-            journal.write("data", fingerprint={"data": digest})
+            fingerprint = {"data": digest}
+            journal.write(
+                DataLoaded(dataset="d", digest="d", classes=9, train_images=5, test_images=4, fingerprint=fingerprint)
+            )
             return badly(attempt, journal)
 
         return ending
@@ -408,7 +414,7 @@ def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
                 created_ms=0,
             )
             with Journal(folder.attempt(1).journal) as journal:
-                journal.write("start", attempt=1, epochs=1, device="cpu")
+                journal.write(Started(attempt=1, epochs=1, device="cpu"))
                 well(attempt, journal)
             lock.release()
 
