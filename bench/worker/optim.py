@@ -5,15 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim.sgd import sgd
 
 from bench.catalog.training import OPTIMIZERS, SCHEDULES
 from bench.values import Component
-from bench.worker.compat import raw_step, unwrap_dynamo_disable
-
-SGD_OPTIONS = ("weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize")
-"""What torch's function of a step takes of a parameter group."""
+from bench.worker.compat import unwrap_dynamo_disable
 
 unwrap_dynamo_disable(torch.optim.Optimizer)
 
@@ -32,58 +27,6 @@ def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Component)
         trainable, **choice.as_dict(), fused=True
     )
     return optimizer
-
-
-def update_of(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-    """What does one step of an optimizer, in the quickest way that gives its bits."""
-    on_cpu = all(parameter.is_cpu for group in optimizer.param_groups for parameter in group["params"])
-    if isinstance(optimizer, torch.optim.SGD) and on_cpu:
-        return _sgd_in_memory_order(optimizer)
-    return raw_step(optimizer)
-
-
-def _sgd_in_memory_order(optimizer: torch.optim.SGD) -> Callable[[], None]:
-    """A step of SGD that shows torch's kernel weights in channels_last as the contiguous memory that they are.
-
-    Of such a weight the kernel of torch 2.14 first makes a copy in the contiguous layout, which takes longer than the
-    update itself and which it has no use for: it goes through memory in its own order.
-    """
-    plain = raw_step(optimizer)
-
-    @torch.no_grad()
-    def update() -> None:
-        rows = [
-            [
-                (each, each.grad, optimizer.state.get(each, {}).get("momentum_buffer"))
-                for each in group["params"]
-                if each.grad is not None
-            ]
-            for group in optimizer.param_groups
-        ]
-        for group, row in zip(optimizer.param_groups, rows, strict=True):
-            if group["momentum"] and any(momentum is None for *_, momentum in row):
-                plain()  # the first step, which makes them
-                return
-        for group, row in zip(optimizer.param_groups, rows, strict=True):
-            if row:
-                weights, gradients, momenta = map(list, zip(*map(_in_memory_order, row), strict=True))
-                sgd(weights, gradients, momenta, fused=True, **{name: group[name] for name in SGD_OPTIONS})
-
-    return update
-
-
-Trained = tuple[Tensor, Tensor, Tensor | None]
-"""A weight, its gradient and its momentum if it has one, of one shape."""
-
-
-def _in_memory_order(trained: Trained) -> Trained:
-    """Contiguous views of tensors (O, I, H, W) that lie in channels_last; others as they are."""
-    weight, gradient, momentum = trained
-    in_layout = all(each is None or each.is_contiguous(memory_format=torch.channels_last) for each in trained)
-    if weight.is_contiguous() or not in_layout:
-        return trained
-    order = (0, 2, 3, 1)
-    return weight.permute(order), gradient.permute(order), None if momentum is None else momentum.permute(order)
 
 
 class Placeholder(torch.optim.Optimizer):

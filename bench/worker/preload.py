@@ -13,9 +13,9 @@ os.dup2(_nowhere, 1)  # whoever reads the scheduler's output must not wait for t
 
 import torch  # noqa: E402, F401
 
-from bench.worker.compat import compiler_left_out  # noqa: E402
+from bench.worker.compat import deferred_dynamo  # noqa: E402
 
-with compiler_left_out():
+with deferred_dynamo():
     import torchvision  # noqa: F401
 
     import bench.worker.train  # noqa: F401

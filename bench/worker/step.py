@@ -18,8 +18,8 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.errors import ModelError
 from bench.values import Mode
+from bench.worker.compat import make_update
 from bench.worker.data.batches import Batch, StepInputs
-from bench.worker.optim import update_of
 
 WARM_UP = 3
 """Times that work is done before it is recorded: cuDNN chooses its kernels and the optimizer makes its state."""
@@ -47,7 +47,7 @@ class Step:
         self._assemble, self._label_smoothing = assemble, label_smoothing
         self._forward: Callable[[Tensor], Tensor] = compiled(net) if mode.compiled else net
         self._memory_format = memory_format(mode)
-        self._update = update_of(optimizer)
+        self._update = make_update(optimizer)
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def set_rate(self, rate: float) -> None:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from bench.worker.compat import swap_class
+
 FEW_PIXELS = 512
 """Pixels of a batch up to which the product of a 1x1 convolution was quicker for all channels that were tried."""
 FEW_MULTIPLICATIONS = 5_000_000
@@ -23,7 +25,7 @@ def use_matmul_convs(net: nn.Module) -> None:
     """
     for module in net.modules():
         if type(module) is nn.Conv2d and _is_plain(module):
-            module.__class__ = MatmulConv2d
+            swap_class(module, MatmulConv2d)
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:

@@ -1,7 +1,6 @@
 """Learning-rate curves against their closed forms, and optimizers as the recipe names them."""
 
 import math
-from typing import Any
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.values import Component
-from bench.worker.optim import build_optimizer, learning_rates, update_of
+from bench.worker.optim import build_optimizer, learning_rates
 
 LR = 0.1
 
@@ -92,51 +91,3 @@ def test_frozen_parameters_are_left_out_of_the_optimizer() -> None:
     net.bias.requires_grad_(False)
     optimizer = build_optimizer(net.parameters(), Component.of("sgd", lr=0.1, momentum=0.0))
     assert [parameter is net.weight for parameter in optimizer.param_groups[0]["params"]] == [True]
-
-
-class Mixed(torch.nn.Module):
-    """Weights of every kind that lies in memory in its own way, and one that no gradient reaches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dense = torch.nn.Conv2d(3, 4, 3, padding=1)
-        self.depthwise = torch.nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False)
-        self.pointwise = torch.nn.Conv2d(4, 5, 1, bias=False)
-        self.norm = torch.nn.BatchNorm2d(5)
-        self.head = torch.nn.Linear(5, 2)
-        self.unused = torch.nn.Conv2d(2, 2, 3)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.norm(self.pointwise(self.depthwise(self.dense(images)))).mean((2, 3)))  # type: ignore[no-any-return]
-
-
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["channels_last", "contiguous"])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True},
-        {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "nesterov": False},
-        {"lr": 0.1, "momentum": 0.0, "weight_decay": 5e-4, "nesterov": False},
-    ],
-    ids=["nesterov", "momentum", "plain"],
-)
-def test_an_update_by_sgd_gives_the_bits_of_torchs_own(layout: torch.memory_format, options: dict[str, Any]) -> None:
-    results = []
-    for as_bench_does in (True, False):
-        torch.manual_seed(0)
-        net = Mixed().to(memory_format=layout)
-        optimizer = build_optimizer(net.parameters(), Component.of("sgd", **options))
-        update = update_of(optimizer) if as_bench_does else optimizer.step
-        for rate in (0.1, 0.05, 0.02):
-            optimizer.param_groups[0]["lr"] = rate
-            optimizer.zero_grad()
-            net(torch.randn(6, 3, 8, 8).contiguous(memory_format=layout)).square().sum().backward()
-            update()
-        results.append((net.state_dict(), optimizer.state_dict()["state"]))
-    (weights, states), (expected_weights, expected_states) = results
-    assert all(torch.equal(value, weights[name]) for name, value in expected_weights.items())
-    assert states.keys() == expected_states.keys()
-    for place, state in expected_states.items():
-        momentum, expected_momentum = states[place]["momentum_buffer"], state["momentum_buffer"]
-        assert torch.equal(momentum, expected_momentum)
-        assert momentum.stride() == expected_momentum.stride()
