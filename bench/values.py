@@ -12,6 +12,15 @@ from functools import cache, cached_property, lru_cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from bench.recipe import Component as Component
+from bench.recipe import Execution as Execution
+from bench.recipe import MemoryFormat as MemoryFormat
+from bench.recipe import OptionValue as OptionValue
+from bench.recipe import Precision as Precision
+from bench.recipe import Recipe as Recipe
+from bench.recipe import Stem as Stem
+from bench.recipe import recipe_identity
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -19,21 +28,6 @@ T = TypeVar("T", bound="DataclassInstance")
 
 Decoder = Callable[[Any], Any]
 """Turns parsed JSON into a value."""
-
-Scalar = float | int | bool | str
-
-
-OptionValue = Scalar | tuple[int, ...] | tuple[float, ...]
-
-
-Precision = Literal["fp32", "bf16"]
-
-
-MemoryFormat = Literal["channels_last", "contiguous"]
-
-
-Stem = Literal["small", "standard"]
-
 
 State = Literal["complete", "failed", "interrupted", "running", "missing"]
 
@@ -49,66 +43,10 @@ PROTOCOL_VERSION = 1
 """Version of the training protocol: raised whenever the same cell would give other numbers than before."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """A name out of one of the catalog's registries with every option spelled out.
-
-    Schedules, optimizers and augmentations are all choices. ``options`` is sorted by name.
-    """
-
-    name: str
-    options: tuple[tuple[str, OptionValue], ...] = ()
-
-    @classmethod
-    def of(cls, name: str, /, **options: OptionValue) -> "Component":
-        """Build a choice from keyword options; lists become tuples."""
-        pairs = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-        return cls(name=name, options=tuple(sorted(pairs.items())))
-
-    def __getitem__(self, option: str) -> Any:
-        return dict(self.options)[option]
-
-    def as_dict(self) -> dict[str, OptionValue]:
-        """The options as a new dictionary."""
-        return dict(self.options)
-
-    def __str__(self) -> str:
-        inner = ", ".join(f"{key}={value}" for key, value in self.options)
-        return f"{self.name}({inner})" if inner else self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What decides the result of a cell, besides its model, data set, schedule and seed."""
-
-    epochs: int
-    """Passes over the training set."""
-    batch_size: int
-    """Images a step. The last, smaller batch of an epoch is dropped; the order changes every epoch."""
-    optimizer: Component
-    """``sgd`` or ``adamw``; its ``lr`` is what the schedule scales."""
-    augment: tuple[Component, ...]
-    """Augmentations of the training batches, applied in this order. Test images are only normalised."""
-    label_smoothing: float
-    """Share of the target spread over all classes, 0 to 1 (Szegedy et al. 2016, section 7)."""
-    precision: Precision | Literal["auto"]
-    """``bf16`` runs forward and loss under autocast; weights and optimizer stay fp32. ``auto`` leaves the choice to
-    whichever is measured to be faster on the machine."""
-    stem: Stem
-    """``small``: the net's form for 32-pixel images; ``standard``: the ImageNet net as its authors built it."""
-    input_size: int
-    """Height and width in pixels of what the net sees, in training, test and FLOPs."""
-    max_images_per_class: int | None = None
-    """Images of each class that are trained on at most, and tested on at most: the first by a hash of their names, see
-    :func:`bench.datasets.manual.rank`. None: all of them."""
-
-
 @lru_cache(maxsize=4096)
-def _canonical(value: "Recipe | Component") -> str:
-    """Canonical JSON; kept, because the ten thousand cells of a suite share a few recipes."""
-    content = asdict(value)
-    if content.get("max_images_per_class", 0) is None:
-        del content["max_images_per_class"]  # ids of cells on whole data sets are older than this key
+def _canonical(value: Recipe | Component) -> str:
+    """Canonical JSON; cached, because the ten thousand cells of a suite share a few recipes."""
+    content = recipe_identity(value) if isinstance(value, Recipe) else asdict(value)
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
@@ -144,21 +82,6 @@ class Cell:
         """How the cell is called in progress lines and in the tracking UI."""
         dataset = self.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
         return f"{self.model} · {dataset} · {self.schedule_name} · s{self.seed}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Execution:
-    """What a suite says of how its cells are run. Must not change a result beyond rounding; no part of a cell's id."""
-
-    deterministic: bool = False
-    """Only algorithms that give the same bits every time. Changes nothing on the CPU, where it is always so; on a GPU
-    it costs speed, and a cell that was interrupted ends equal to the bit to an undisturbed one."""
-    timed: bool = False
-    """Speed is what is measured: a cell never shares its device with another."""
-    memory_format: MemoryFormat | Literal["auto"] = "auto"
-    """How batches and weights lie in memory; ``auto``: whichever is measured to be faster."""
-    compile: Literal["auto", "always", "never"] = "auto"
-    """Whether ``torch.compile`` is used; ``auto``: where a cell is long enough to earn its compile time back."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ The text around the tables is ``templates/markdown.j2``. Its bytes are a contrac
 import re
 from collections.abc import Sequence
 
+from bench.recipe import describe_recipe
 from bench.report.model import Row, Statistic, Table
 from bench.values import Suite
 
@@ -82,16 +83,7 @@ def escape(text: str) -> str:
 
 def recipes(suite: Suite) -> list[str]:
     """The recipes of a suite in words, each once, in the suite's order."""
-    texts: dict[str, None] = {}
-    for cell in suite.cells:
-        recipe = cell.recipe
-        augment = ", ".join(component.name for component in recipe.augment) or "no augmentation"
-        smoothing = f", label smoothing {recipe.label_smoothing:g}" if recipe.label_smoothing else ""
-        texts[
-            f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}, batch {recipe.batch_size}, {recipe.optimizer}, "
-            f"{augment}, {recipe.precision}{smoothing}"
-        ] = None
-    return list(texts)
+    return list(dict.fromkeys(describe_recipe(cell.recipe) for cell in suite.cells))
 
 
 def _notes(table: Table) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from bench.recipe import recipe_params
 from bench.tracking.uri import redact_text
 from bench.values import Cell, Cost, Outcome, from_dict
 from bench.workspace.host import LEASE_S, LEASE_TAG, is_gone, process_tags
@@ -20,22 +21,12 @@ TAG_LIMIT = 7_500
 
 def params_of(cell: Cell) -> dict[str, str]:
     """A cell's axes and recipe as MLflow params with short keys."""
-    recipe = cell.recipe
     params: dict[str, object] = {
         "model": cell.model,
         "dataset": cell.dataset,
         "schedule": cell.schedule_name,
         "seed": cell.seed,
-        "stem": recipe.stem,
-        "input_size": recipe.input_size,
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "augment": ", ".join(choice.name for choice in recipe.augment) or "none",
-        "label_smoothing": recipe.label_smoothing,
-        "precision": recipe.precision,
-        **({"max_images_per_class": recipe.max_images_per_class} if recipe.max_images_per_class else {}),
-        "optimizer": recipe.optimizer.name,
-        **recipe.optimizer.as_dict(),
+        **recipe_params(cell.recipe),
         "decay": cell.schedule.name,
         **{f"decay_{key}": value for key, value in cell.schedule.as_dict().items()},
     }

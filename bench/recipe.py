@@ -1,0 +1,257 @@
+"""The recipe of a cell and the execution of a suite: each key is defined here, once.
+
+A key is a dataclass field whose annotation carries a :class:`Key`: type, default, bounds, unit and documentation in one
+place. The suite schema (:mod:`bench.suite.schema`), the JSON schema and the reference (:mod:`bench.suite.reference`),
+the default recipe, the MLflow params, the recipe under a table and the labels of its rows all derive from it. To add a
+key, add a field with a dataclass default here, and the code that acts on it.
+
+Both kinds of process import this module, so it needs nothing but the standard library.
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Scalar = float | int | bool | str
+OptionValue = Scalar | tuple[int, ...] | tuple[float, ...]
+Precision = Literal["fp32", "bf16"]
+MemoryFormat = Literal["channels_last", "contiguous"]
+Stem = Literal["small", "standard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """An entry of one of the catalog's registries with every option spelled out.
+
+    Schedules, optimizers and augmentations are components. ``options`` is sorted by name.
+    """
+
+    name: str
+    options: tuple[tuple[str, OptionValue], ...] = ()
+
+    @classmethod
+    def of(cls, name: str, /, **options: OptionValue) -> "Component":
+        """Build a component from keyword options; lists become tuples."""
+        pairs = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+        return cls(name=name, options=tuple(sorted(pairs.items())))
+
+    def __getitem__(self, option: str) -> Any:
+        return dict(self.options)[option]
+
+    def as_dict(self) -> dict[str, OptionValue]:
+        """The options as a new dictionary."""
+        return dict(self.options)
+
+    def __str__(self) -> str:
+        inner = ", ".join(f"{key}={value}" for key, value in self.options)
+        return f"{self.name}({inner})" if inner else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """The definition of one key of a suite file: what it means, its default and its bounds."""
+
+    doc: str
+    """One or two sentences in markdown."""
+    default: object = None
+    """The value if the suite does not give one. None: there is none, or ``derived`` says where the value comes from."""
+    derived: str = ""
+    """Where the default comes from if it depends on other keys, in words."""
+    unit: str = ""
+    above: float | None = None
+    """Exclusive lower bound."""
+    minimum: float | None = None
+    below: float | None = None
+    """Exclusive upper bound."""
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeKey(Key):
+    """A key of a recipe, with how it reads in the recipe under a table."""
+
+    shown: Literal["always", "if set", "never"] = "if set"
+    """``if set``: only where it is not the default, after the keys that are always shown."""
+    words: Callable[[Any], str] | None = None
+    """Formats a value for the recipe under a table; None: the key's name and the value."""
+
+
+def _epochs_in_words(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def _augment_in_words(augment: tuple[Component, ...]) -> str:
+    return ", ".join(component.name for component in augment) or "no augmentation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What decides the result of a cell, besides its model, data set, schedule and seed.
+
+    A field with a dataclass default joined after the first release: ids leave it out at its default, and JSON without
+    it can be read.
+    """
+
+    epochs: Annotated[
+        int,
+        RecipeKey(
+            doc="Passes over the training set.",
+            default=200,
+            minimum=1,
+            maximum=100_000,
+            unit="epochs",
+            shown="always",
+            words=_epochs_in_words,
+        ),
+    ]
+    batch_size: Annotated[
+        int,
+        RecipeKey(
+            doc="Images per step. The last, smaller batch of an epoch is dropped; the order changes every epoch.",
+            default=128,
+            minimum=1,
+            unit="images",
+            shown="always",
+            words="batch {}".format,
+        ),
+    ]
+    optimizer: Annotated[
+        Component,
+        RecipeKey(
+            doc="The optimizer with its options. Its `lr` is what the schedule scales. Without a `name` it changes "
+            "options of the optimizer of the level above.",
+            default="sgd",
+            shown="always",
+            words=str,
+        ),
+    ]
+    augment: Annotated[
+        tuple[Component, ...],
+        RecipeKey(
+            doc="Augmentations of the training batches, applied in this order. Test images are only normalised.",
+            default=(),
+            shown="always",
+            words=_augment_in_words,
+        ),
+    ]
+    label_smoothing: Annotated[
+        float,
+        RecipeKey(
+            doc="Share of the target that is spread over all classes (Szegedy et al. 2016, section 7).",
+            default=0.0,
+            minimum=0,
+            below=1,
+            words="label smoothing {:g}".format,
+        ),
+    ]
+    precision: Annotated[
+        Precision | Literal["auto"],
+        RecipeKey(
+            doc="`bf16` runs the forward pass and the loss under autocast; weights and optimizer stay fp32. `auto` "
+            "takes whichever is measured to be faster on the machine.",
+            default="fp32",
+            shown="always",
+            words=str,
+        ),
+    ]
+    stem: Annotated[
+        Stem,
+        RecipeKey(
+            doc="`small`: the net as it is built for 32-pixel images; `standard`: the ImageNet net of its authors.",
+            derived="`small` for inputs of up to 64 pixels if the net has that stem, else `standard`",
+            shown="never",
+        ),
+    ]
+    input_size: Annotated[
+        int,
+        RecipeKey(
+            doc="Height and width of the images that the net sees in training and test, and that FLOPs are counted at.",
+            derived="the data set's input size",
+            minimum=1,
+            maximum=4096,
+            unit="pixels",
+            shown="never",
+        ),
+    ]
+    max_images_per_class: Annotated[
+        int | None,
+        RecipeKey(
+            doc="Maximum number of images per class for training, and the same for test: the first by a hash of "
+            "their names.",
+            derived="all images",
+            minimum=1,
+            unit="images",
+            shown="never",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How the cells of a suite are run. Changes no result beyond rounding and is not part of a cell's id."""
+
+    deterministic: Annotated[
+        bool,
+        Key(
+            doc="Use only algorithms that give the same bits every time, so that an interrupted and resumed cell ends "
+            "bit for bit like an undisturbed one. Costs speed on a GPU; the CPU is always deterministic.",
+        ),
+    ] = False
+    timed: Annotated[bool, Key(doc="Run each cell alone on its device, because speed is what the suite measures.")] = (
+        False
+    )
+    memory_format: Annotated[
+        MemoryFormat | Literal["auto"],
+        Key(doc="Memory format of batches and weights. `auto` takes whichever is measured to be faster."),
+    ] = "auto"
+    compile: Annotated[
+        Literal["auto", "always", "never"],
+        Key(doc="Whether to use `torch.compile`. `auto`: if the cell is long enough to make up for the compile time."),
+    ] = "auto"
+
+
+@cache
+def keys_of(cls: "type[DataclassInstance]") -> dict[str, Key]:
+    """The keys of :class:`Recipe` or :class:`Execution`, in the order of their fields."""
+    return {name: hint.__metadata__[0] for name, hint in get_type_hints(cls, include_extras=True).items()}
+
+
+def recipe_identity(recipe: Recipe) -> dict[str, Any]:
+    """What a cell's id covers of its recipe: all keys, except later ones at their default, so that old ids hold."""
+    content = asdict(recipe)
+    for each in fields(recipe):
+        if each.default is not MISSING and content[each.name] == each.default:
+            del content[each.name]
+    return content
+
+
+def recipe_params(recipe: Recipe) -> dict[str, str]:
+    """The recipe as MLflow params. Components add their options by name; keys without a value are left out."""
+    params: dict[str, object] = {}
+    for name in keys_of(Recipe):
+        value = getattr(recipe, name)
+        if isinstance(value, Component):
+            params |= {name: value.name, **value.as_dict()}
+        elif isinstance(value, tuple):
+            params[name] = ", ".join(component.name for component in value) or "none"
+        elif value is not None:
+            params[name] = value
+    return {name: str(value) for name, value in params.items()}
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """The recipe as the words that stand under a table, e.g. ``8 epochs, batch 64, sgd(lr=0.05, ...), fp32``."""
+    always, if_set = [], []
+    for name, key in keys_of(Recipe).items():
+        assert isinstance(key, RecipeKey)
+        value = getattr(recipe, name)
+        text = key.words(value) if key.words else f"{name.replace('_', ' ')} {value}"
+        if key.shown == "always":
+            always.append(text)
+        elif key.shown == "if set" and value != key.default:
+            if_set.append(text)
+    return ", ".join(always + if_set)
