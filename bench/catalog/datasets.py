@@ -181,7 +181,7 @@ _CLOTHING1M = DatasetSpec(
 DATASETS = {
     "digits": DatasetSpec(
         title="Digits",
-        loader="bench.worker.data.image_folder:digits",
+        loader="bench.worker.data.digits:digits",
         num_classes=10,
         input_size=8,
         channels=1,

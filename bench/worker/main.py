@@ -234,10 +234,10 @@ def answer_pack(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def answer_adopt(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Adopt each ``{"dataset", "path", "data_home"}``; answers have the card, or an error."""
-    from bench.worker.data.readers import adopt
+    from bench.worker.data.imported import import_dataset
 
     def one(request: dict[str, Any]) -> dict[str, Any]:
-        return {"card": adopt(request["dataset"], Path(request["path"]), Path(request["data_home"]))}
+        return {"card": import_dataset(request["dataset"], Path(request["path"]), Path(request["data_home"]))}
 
     return [_or_error(request, one) for request in requests]
 

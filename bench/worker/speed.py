@@ -74,13 +74,13 @@ def _measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") ->
         label_smoothing=recipe.label_smoothing,
     )
     step.set_rate(1e-4)
-    chosen = next(iter(batches.choices(0)))
+    inputs = next(iter(batches.epoch_inputs(0)))
 
     def steps(least_s: float, least: int) -> tuple[int, float]:
         """Train until both are reached. Returns steps and seconds."""
         start, count = time.perf_counter(), 0
         while count < least or time.perf_counter() - start < least_s:
-            step(chosen, count)
+            step(inputs, count)
             count += 1
             if device.type == "cuda" and count % 10 == 0:
                 torch.cuda.synchronize()  # or the host would count steps that the device has not begun

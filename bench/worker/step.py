@@ -57,16 +57,16 @@ class Step:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def __call__(self, chosen: StepInputs, seed: int) -> Tensor:
+    def __call__(self, inputs: StepInputs, seed: int) -> Tensor:
         """Train on the batch of a step's choices. Returns its loss, () float32 on the device, unread.
 
         ``seed`` seeds what the net draws itself (dropout, stochastic depth), so that a step can be repeated.
         """
         torch.manual_seed(seed)
-        return self._train(chosen)
+        return self._train(inputs)
 
-    def _train(self, chosen: StepInputs) -> Tensor:
-        images, labels = self._assemble(chosen)
+    def _train(self, inputs: StepInputs) -> Tensor:
+        images, labels = self._assemble(inputs)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mode.precision == "bf16"):
             scores = self._forward(images.contiguous(memory_format=self._memory_format))
             loss = F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
@@ -85,7 +85,7 @@ class CapturedStep(Step):
     """
 
     _replay: Work | None = None
-    _chosen: StepInputs
+    _inputs: StepInputs
     _loss: Tensor
 
     def __init__(self, *arguments: Any, record: Record | None = None, **options: Any) -> None:
@@ -100,22 +100,22 @@ class CapturedStep(Step):
             else:  # a number, or what a checkpoint left on the CPU; the fused kernels read a float32
                 group["lr"] = torch.full((), rate, dtype=torch.float32, device=self.device)
 
-    def __call__(self, chosen: StepInputs, seed: int) -> Tensor:
+    def __call__(self, inputs: StepInputs, seed: int) -> Tensor:
         """Train on the batch of a step's choices. Returns its loss, () float32, overwritten by the next call."""
         if self._replay is None:
-            self._replay = self._begin(chosen)
-        self._chosen.copy_from(chosen)
+            self._replay = self._begin(inputs)
+        self._inputs.copy_from(inputs)
         torch.manual_seed(seed)
         self._replay()
         return self._loss
 
-    def _begin(self, chosen: StepInputs) -> Work:
+    def _begin(self, inputs: StepInputs) -> Work:
         """Warm up, put everything back as it was, and record the step.
 
         Raises:
             ModelError: The net draws random numbers on the host, which the graph would repeat in every step.
         """
-        self._chosen, self._loss = chosen.clone(), torch.zeros((), device=self.device)
+        self._inputs, self._loss = inputs.clone(), torch.zeros((), device=self.device)
         before = Snapshot(self.net, self.optimizer)
         for group in self.optimizer.param_groups:
             if "capturable" in group:
@@ -130,7 +130,7 @@ class CapturedStep(Step):
                     group["capturable"] = True
             host.append(host_randomness(self.device))
 
-        replay = self._record(lambda: self._loss.copy_(self._train(self._chosen)), ready)
+        replay = self._record(lambda: self._loss.copy_(self._train(self._inputs)), ready)
         if [host_randomness(self.device)] != host:
             raise ModelError("the net draws random numbers on the host, which a CUDA graph would repeat in every step")
         return replay

@@ -7,7 +7,6 @@ undisturbed run to the bit.
 Shapes: N images a batch, C channels, H = W = input size, K classes.
 """
 
-import hashlib
 import json
 import math
 import time
@@ -22,7 +21,8 @@ from torch import Tensor, nn
 from bench.errors import DivergedError
 from bench.values import Attempt, Cell
 from bench.worker import checkpoint, models
-from bench.worker.data.dataset import Dataset, EpochBatches, load, nonstandard_images, test_batches, train_batches
+from bench.worker.data.dataset import Dataset, EpochBatches, load, test_batches, train_batches
+from bench.worker.data.stream import nonstandard_images
 from bench.worker.evaluate import (
     EpochTiming,
     Evaluator,
@@ -32,6 +32,7 @@ from bench.worker.evaluate import (
 )
 from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer, learning_rates
+from bench.worker.seeds import step_seed
 from bench.worker.step import Step, make_step, memory_format
 from bench.workspace.events import (
     ArtifactWritten,
@@ -158,7 +159,7 @@ def build(
 ) -> Training:
     """The net with its initial weights, a function of the seed, and its optimizer."""
     cell = attempt.cell
-    torch.manual_seed(derive_seed(cell.seed, 0, 0))
+    torch.manual_seed(step_seed(cell.seed, 0, 0))
     net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
     net = models.place(net, device, memory_format(attempt.mode))
     return Training(
@@ -256,8 +257,8 @@ def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
         training.losses = torch.zeros(steps, device=device)
     lead = QueueLimiter(device)
     clock = shown = time.monotonic()
-    for number, chosen in enumerate(batches.choices(epoch, first), start=first):
-        training.losses[number] = step(chosen, derive_seed(seed, epoch + 1, number))
+    for number, inputs in enumerate(batches.epoch_inputs(epoch, first), start=first):
+        training.losses[number] = step(inputs, step_seed(seed, epoch + 1, number))
         training.steps_done = number + 1
         if device.type == "cpu" and not math.isfinite(training.losses[number].item()):
             break  # reading a loss would stop a GPU's queue; there it waits for the end of the epoch
@@ -352,9 +353,3 @@ def finish(training: Training) -> None:
     failpoint("before-result")
     write_atomically(folder.result, json.dumps(result, sort_keys=True))
     checkpoint.clear(folder)
-
-
-def derive_seed(seed: int, epoch: int, step: int) -> int:
-    """A 63-bit seed for one step, unrelated to that of any other step, epoch or cell seed."""
-    digest = hashlib.blake2b(f"{seed}/{epoch}/{step}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) >> 1

@@ -28,8 +28,8 @@ from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from bench.worker.data import crops, decode
-from bench.worker.data.stream import TrainFiles
+from bench.worker.data import crops, jpeg
+from bench.worker.data.file_batches import TrainFiles
 
 SIZE, BATCH, TIMES, REPEATS = 224, 64, 10, 9
 
@@ -118,16 +118,16 @@ def memory(folder: Path, workers: int) -> None:
 def shares(folder: Path) -> None:
     """Print CPU time an image with single ideas left out."""
     batches = _train_files(folder, workers=1)
-    frame, scales = decode.jpeg_frame, crops.SCALES
+    frame, scales = jpeg.jpeg_frame, crops.SCALES
 
-    def uncut(data: bytes | memoryview) -> decode.Frame | None:
+    def uncut(data: bytes | memoryview) -> jpeg.Frame | None:
         found = frame(data)
         return found and replace(found, cuttable=False)
 
     def unread(data: bytes | memoryview) -> None:
         pass
 
-    variants: dict[str, tuple[Callable[[bytes | memoryview], decode.Frame | None], tuple[int, ...]]] = {
+    variants: dict[str, tuple[Callable[[bytes | memoryview], jpeg.Frame | None], tuple[int, ...]]] = {
         "all ideas": (frame, scales),
         "no stop at the last row": (uncut, scales),
         "no lower scales": (frame, ()),
@@ -137,12 +137,12 @@ def shares(folder: Path) -> None:
     spent: dict[str, list[float]] = {name: [] for name in variants}
     for epoch in range(REPEATS):
         for name, (read, allowed) in variants.items():
-            decode.jpeg_frame, crops.SCALES = read, allowed  # type: ignore[assignment]
+            jpeg.jpeg_frame, crops.SCALES = read, allowed  # type: ignore[assignment]
             began, count = time.process_time(), 0
             for images, _ in batches.epoch(epoch):
                 count += len(images)
             spent[name].append((time.process_time() - began) / count * 1000)
-    decode.jpeg_frame, crops.SCALES = frame, scales
+    jpeg.jpeg_frame, crops.SCALES = frame, scales
     for name, found in spent.items():
         print(
             f"{name:<24}{statistics.median(found):>8.2f} ms of a core an image  ({min(found):.2f} to {max(found):.2f})"

@@ -42,10 +42,11 @@ from bench.values import Attempt, Cell, Component, DataKey, Mode, Recipe, from_j
 from bench.worker import speed
 from bench.worker.data import index as indexing
 from bench.worker.data.batches import Batch
-from bench.worker.data.dataset import StreamedTestBatches, StreamedTrainBatches, load, nonstandard_images
+from bench.worker.data.dataset import load
+from bench.worker.data.file_batches import TestFiles, TrainFiles
 from bench.worker.data.index import IndexedDataset, index
 from bench.worker.data.pack import PackedDataset
-from bench.worker.data.stream import TestFiles, TrainFiles
+from bench.worker.data.stream import StreamedTestBatches, StreamedTrainBatches, nonstandard_images
 from bench.worker.train import InterruptedTrainingError
 from bench.worker.train import run as train
 from bench.workspace.events import DataLoaded, NonstandardImages, Resumed
@@ -148,7 +149,7 @@ def test_an_incomplete_data_set_gets_no_index(home: Path) -> None:
 
 def test_an_empty_file_gets_no_index(home: Path) -> None:
     (home / "imagenet" / "train" / WNIDS[0] / f"{WNIDS[0]}_7.JPEG").write_bytes(b"")
-    with pytest.raises(DataError, match=r"_7\.JPEG is empty; bring it again"):
+    with pytest.raises(DataError, match=r"_7\.JPEG is empty; download it again"):
         indexed(home)
 
 
@@ -220,7 +221,7 @@ def test_a_broken_training_image_is_replaced_by_the_next_whole_one_and_counted(t
     batches = TrainFiles(files, size=32, batch_size=4, seed=0, workers=2)
     ((_, labels),) = list(batches.epoch(0))
     assert Counter(labels.tolist()) == {0: 1, 3: 3}
-    assert batches.odd == {"broken": 2}
+    assert batches.nonstandard == {"broken": 2}
 
 
 def test_replacing_does_not_depend_on_workers_or_on_where_an_epoch_goes_on(
@@ -239,7 +240,7 @@ def test_training_ends_where_many_images_in_a_row_are_broken(tmp_path: Path) -> 
     for number in range(20):
         (tmp_path / f"{number}.JPEG").write_bytes(b"broken")
         files.append((tmp_path / f"{number}.JPEG", 0))
-    with pytest.raises(DataError, match="and so are the 16 training images behind it"):
+    with pytest.raises(DataError, match="and so are the 16 training images after it"):
         list(TrainFiles(files, size=32, batch_size=4, seed=0, workers=2).epoch(0))
 
 
@@ -253,7 +254,7 @@ def test_a_training_file_that_cannot_be_read_is_never_replaced(home: Path) -> No
 def test_a_broken_test_image_is_refused_before_anything_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch, "imagenet", train=3 * TRAIN, test=3 * TEST + 1, classes=3)
     write_imagenet(tmp_path, "folders", test=with_odd(val_images(), "cut.JPEG"))
-    with pytest.raises(DataError, match=r"a test image is broken, and every one counts .*cut\.JPEG"):
+    with pytest.raises(DataError, match=r"a test image is broken, and every test image counts .*cut\.JPEG"):
         indexed(tmp_path)
     assert leftovers(tmp_path) == []
 

@@ -1,131 +1,129 @@
-"""Batches for training and testing: the data set stays on the device as uint8, all else happens a batch at a time.
+"""Batches of a packed data set: all images stay on the device as uint8; the rest happens one batch at a time.
 
 What a batch holds depends on the seed, the epoch and the step alone, on every device:
 
 - the order of an epoch on (seed, epoch);
 - the augmentations of a step on (seed, epoch, step).
 
-Both come from generators on the CPU, seeded by :func:`derived_seed`, so that an epoch that goes on at some step gives
-the batches that the undisturbed one would have given, to the bit.
+Both come from CPU generators (:mod:`bench.worker.seeds`), so that an epoch that resumes at some step gives the batches
+that the undisturbed one would have given, to the bit. :mod:`bench.worker.data.stream` has the batches of data sets that
+are too large for this.
+
+Shapes: N images per batch, C channels (1 or 3), H and W pixels.
 """
 
-import hashlib
 import importlib
 import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy.typing as npt
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from bench.catalog.training import AUGMENTATIONS
 from bench.values import Component
 from bench.worker.data.augment import Augmentation
 from bench.worker.data.pack import PackedDataset
+from bench.worker.seeds import stream_generator
 
 NET_CHANNELS = 3
 Batch = tuple[Tensor, Tensor]
 """Images (N, 3, H, W) float32, normalised; labels (N,) int64."""
 
 
-def derived_seed(stream: str, *numbers: int) -> int:
-    """A 63-bit seed out of the SHA-256 of ``stream`` and the numbers, as decimals joined by colons."""
-    text = ":".join([stream, *map(str, numbers)])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
 class StepInputs(Protocol):
-    """What a step's batch is made of, in tensors on the device, of the same shapes in every step."""
+    """What a step's batch is assembled from: tensors on the device, of the same shapes in every step."""
 
-    def clone(self) -> "StepInputs":
-        """The same in tensors of their own."""
+    def clone(self) -> Self:
+        """A copy in tensors of its own."""
 
-    def copy_from(self, other: Any) -> None:
-        """Overwrite it with another step's."""
+    def copy_from(self, other: Self) -> None:
+        """Overwrite these tensors with another step's, so that a recorded CUDA graph reads them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draw:
-    """The random choices of an epoch's steps, on the device; the whole epoch's at once, so that no step waits."""
+class PackedInputs:
+    """Indices and random values of one step, or, with one more axis in front, of all steps of an epoch."""
 
     order: Tensor
-    """(steps, N) int64, places in the training set."""
+    """(N,) int64, indices into the training set."""
     values: tuple[Tensor, ...]
-    """Random values of each augmentation, (steps, values an image, N)."""
+    """Random values of each augmentation, (values per image, N)."""
 
     def __len__(self) -> int:
+        """Steps, where these are the inputs of an epoch."""
         return len(self.order)
 
-    def step(self, index: int) -> "Draw":
-        """The choices of one step: ``order`` (N,), ``values`` (values an image, N) each."""
-        return Draw(order=self.order[index], values=tuple(values[index] for values in self.values))
+    def step(self, index: int) -> "PackedInputs":
+        """The inputs of one step of an epoch."""
+        return PackedInputs(order=self.order[index], values=tuple(values[index] for values in self.values))
 
-    def clone(self) -> "Draw":
-        """The same choices in tensors of their own."""
-        return Draw(order=self.order.clone(), values=tuple(values.clone() for values in self.values))
+    def clone(self) -> "PackedInputs":
+        """See :class:`StepInputs`."""
+        return PackedInputs(order=self.order.clone(), values=tuple(values.clone() for values in self.values))
 
-    def copy_from(self, other: "Draw") -> None:
-        """Overwrite these choices with others of the same shapes."""
+    def copy_from(self, other: "PackedInputs") -> None:
+        """See :class:`StepInputs`."""
         self.order.copy_(other.order)
-        for mine, its in zip(self.values, other.values, strict=True):
-            mine.copy_(its)
+        copy_all(self.values, other.values)
 
 
 class TrainBatches:
-    """The training set, shuffled anew each epoch and augmented."""
+    """The training set, reshuffled every epoch and augmented."""
 
     def __init__(
         self, packed: PackedDataset, *, batch_size: int, augment: Sequence[Component], seed: int, device: torch.device
     ) -> None:
         self.batch_size = min(batch_size, len(packed.train_labels))
-        """Images a step: as asked, or the whole set where it is smaller than that."""
+        """Images per step: as requested, or the whole set if it is smaller."""
         self._images = _resident(packed.train_images, device)
         self._labels = _resident(packed.train_labels, device)
         self._normalise = Normalise(packed.mean, packed.std, device)
-        self._augment = [build_augmentation(choice, mean_colour(packed.mean)) for choice in augment]
+        self._augment = [build_augmentation(component, mean_colour(packed.mean)) for component in augment]
         self._seed, self._device = seed, device
 
     def __len__(self) -> int:
-        """Steps an epoch; the last, smaller batch is dropped."""
+        """Steps per epoch; the last, smaller batch is dropped."""
         return len(self._labels) // self.batch_size
 
-    def draw(self, epoch: int, start_step: int = 0) -> Draw:
-        """The random choices of an epoch (from 0 on), from a step (from 0 on) to its last."""
-        order = torch.randperm(len(self._labels), generator=generator("order", self._seed, epoch))
+    def draw(self, epoch: int, start_step: int = 0) -> PackedInputs:
+        """The inputs of all steps of an epoch (from 0 on), from ``start_step`` (from 0 on) to its last."""
+        # the order of the whole epoch is drawn even when it resumes late: a shorter draw would give another order
+        order = torch.randperm(len(self._labels), generator=stream_generator("order", self._seed, epoch))
         order = order[: len(self) * self.batch_size].view(len(self), self.batch_size)[start_step:]
         drawn = []
         for step in range(start_step, len(self)):
-            seeded = generator("augment", self._seed, epoch, step)
-            drawn.append([change.draw(self.batch_size, seeded) for change in self._augment])
-        return Draw(
+            generator = stream_generator("augment", self._seed, epoch, step)
+            drawn.append([augmentation.draw(self.batch_size, generator) for augmentation in self._augment])
+        # one upload per epoch instead of one per step, so that no step waits for the host
+        return PackedInputs(
             order=upload(order, self._device),
             values=tuple(upload(torch.stack(values), self._device) for values in zip(*drawn, strict=True)),
         )
 
-    def assemble(self, chosen: Draw) -> Batch:
-        """The batch of a step's choices: work for the device alone, of the same shapes in every step."""
-        # index_select and not [...]: measured 20 times quicker on the CPU
-        images = self._images.index_select(0, chosen.order)
-        for change, values in zip(self._augment, chosen.values, strict=True):
-            images = change(images, values)
-        return self._normalise(images), self._labels.index_select(0, chosen.order)
-
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch (from 0 on), from a step (from 0 on) to its last."""
-        yield from map(self.assemble, self.choices(epoch, start_step))
-
-    def choices(self, epoch: int, start_step: int = 0) -> Iterator[Draw]:
-        """The random choices of an epoch's steps, one after the other."""
+    def epoch_inputs(self, epoch: int, start_step: int = 0) -> Iterator[PackedInputs]:
+        """The inputs of an epoch's steps, one after the other; see :meth:`draw`."""
         drawn = self.draw(epoch, start_step)
         return (drawn.step(index) for index in range(len(drawn)))
 
+    def assemble(self, inputs: PackedInputs) -> Batch:
+        """The batch of one step: work for the device alone, with the same shapes in every step."""
+        # index_select is 20 times faster than [...] on the CPU
+        images = self._images.index_select(0, inputs.order)
+        images = augmented(images, self._augment, inputs.values)
+        return self._normalise(images), self._labels.index_select(0, inputs.order)
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (from 0 on), from ``start_step`` (from 0 on) to its last."""
+        yield from map(self.assemble, self.epoch_inputs(epoch, start_step))
+
 
 class TestBatches:
-    """The test set in its own order, whole: the last batch may be smaller."""
+    """The whole test set in its own order; the last batch may be smaller."""
 
     __test__ = False  # or pytest takes it for a class of tests
 
@@ -135,14 +133,14 @@ class TestBatches:
         self.labels = _resident(packed.test_labels, device)
         """(N,) int64, of the whole set."""
         self.normalise: Callable[[Tensor], Tensor] = Normalise(packed.mean, packed.std, device)
-        """What makes a batch ready for a net."""
+        """Prepares a batch for a net."""
 
     def __len__(self) -> int:
-        """Batches of a pass."""
+        """Batches per pass."""
         return math.ceil(len(self.labels) / self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Images (N, C, H, W) uint8, not normalised, as they lie in the set."""
+        """Images (N, C, H, W) uint8 as stored, not normalised."""
         return iter(torch.split(self._images, self.batch_size))
 
 
@@ -150,9 +148,10 @@ class Normalise:
     """(N, C, H, W) uint8 to (N, 3, H, W) float32, mean 0 and deviation 1 over the training set; grey is repeated."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        middle, spread = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
+        centre, spread = (torch.tensor(values, dtype=torch.float64) for values in (mean, std))
+        # (x / 255 - mean) / std as one multiplication and one addition, its constants rounded once
         self._scale = (1 / (255 * spread)).float().view(1, -1, 1, 1).to(device)
-        self._shift = (-middle / spread).float().view(1, -1, 1, 1).to(device)
+        self._shift = (-centre / spread).float().view(1, -1, 1, 1).to(device)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Normalise."""
@@ -160,21 +159,21 @@ class Normalise:
         return normalised.expand(-1, NET_CHANNELS, -1, -1)
 
 
-def _resident(array: "npt.NDArray[Any]", device: torch.device) -> Tensor:
-    """The array on the device; on the CPU without a copy, so that processes share the pages of a mapped file."""
-    with warnings.catch_warnings():
-        # torch warns that writing to a read-only array is undefined; nothing here writes to it
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array).to(device)
+def augmented(images: Tensor, augmentations: Sequence[Augmentation], values: Sequence[Tensor]) -> Tensor:
+    """Images (N, C, H, W) uint8 after each augmentation with its drawn values, (values per image, N)."""
+    for augmentation, drawn in zip(augmentations, values, strict=True):
+        images = augmentation(images, drawn)
+    return images
 
 
-def generator(stream: str, *numbers: int) -> Generator:
-    """A generator on the CPU, seeded by :func:`derived_seed`."""
-    return Generator().manual_seed(derived_seed(stream, *numbers))
+def copy_all(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
+    """Overwrite each tensor in place with another of its shape."""
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)
 
 
 def upload(values: Tensor, device: torch.device) -> Tensor:
-    """Values on the device; a GPU takes them from pinned memory while the host goes on."""
+    """Copy values to the device; from pinned memory a GPU fetches them while the host continues."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
@@ -183,12 +182,20 @@ def mean_colour(mean: Sequence[float]) -> tuple[float, ...]:
     return tuple(float(round(255 * value)) for value in mean)
 
 
-def build_augmentation(choice: Component, fill: tuple[float, ...]) -> Augmentation:
-    """The augmentation with its options, and the mean colour where it takes one as ``fill``."""
-    module, _, name = AUGMENTATIONS[choice.name].target.partition(":")
-    made = getattr(importlib.import_module(module), name)
-    options: dict[str, Any] = choice.as_dict()
-    if "fill" in inspect.signature(made).parameters:
+def build_augmentation(component: Component, fill: tuple[float, ...]) -> Augmentation:
+    """The augmentation that a recipe names, with its options; ``fill`` is its colour where it takes one."""
+    module, _, name = AUGMENTATIONS[component.name].target.partition(":")
+    target = getattr(importlib.import_module(module), name)
+    options: dict[str, Any] = component.as_dict()
+    if "fill" in inspect.signature(target).parameters:
         options["fill"] = fill
-    augmentation: Augmentation = made(**options)
+    augmentation: Augmentation = target(**options)
     return augmentation
+
+
+def _resident(array: "npt.NDArray[Any]", device: torch.device) -> Tensor:
+    """The array on the device; on the CPU without a copy, so that processes share the pages of a mapped file."""
+    with warnings.catch_warnings():
+        # torch warns that writing to a read-only array is undefined; nothing here writes to it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)

@@ -1,4 +1,7 @@
-"""What is made of a data set once and shared by all cells: made under a lock, and proven by reading it back."""
+"""Prepared data that all cells share: created once under a lock, and proven by reading it back.
+
+Called by :mod:`bench.worker.data.pack` and :mod:`bench.worker.data.index`.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,36 +12,36 @@ from filelock import FileLock
 
 from bench.errors import DataError
 
-Made = TypeVar("Made")
+Prepared = TypeVar("Prepared")
 
 
-def get_or_create(folder: Path, read: Callable[[], Made | None], make: Callable[[], None]) -> Made:
-    """What lies in a folder, made now if it is not there whole; of several processes one makes it.
+def get_or_create(folder: Path, read: Callable[[], Prepared | None], make: Callable[[], None]) -> Prepared:
+    """The content of a folder, created now if it is missing or damaged; of several processes one creates it.
 
     Args:
-        folder: Where it lies; a lock lies beside it.
-        read: Opens it, or returns None where there is none or one that is not whole.
-        make: Puts it there, whole or not at all.
+        folder: Where it is kept; the lock is a file next to it.
+        read: Opens it, or returns None if it is missing or damaged.
+        make: Creates it, whole or not at all.
 
     Raises:
         DataError: It cannot be read back.
-        OSError: The disk refuses.
+        OSError: A disk error.
     """
-    if found := read():
-        return found
+    if prepared := read():
+        return prepared
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
-        if found := read():  # another process made it while this one waited
-            return found
+        if prepared := read():  # another process created it while this one waited
+            return prepared
         make()
-    if found := read():
-        return found
-    raise DataError(f"{folder} was written and cannot be read back; check the disk, remove the folder, run again")
+    if prepared := read():
+        return prepared
+    raise DataError(f"{folder} was written but cannot be read back; check the disk, delete the folder and run again")
 
 
 @contextmanager
 def os_errors_as(sentence: str) -> Iterator[None]:
-    """Turn what the disk refuses into a DataError that begins with a sentence."""
+    """Turn an OSError into a DataError that begins with a sentence."""
     try:
         yield
     except OSError as error:

@@ -1,16 +1,19 @@
-"""What is in a data set: class balance, equal images within a split and between splits, equal images of two classes.
+"""Count what is in a data set: class balance, repeated images within a split, and images shared between splits.
 
-Two images are equal when their decoded pixels are, to the bit; a picture that was encoded twice is not found. Images of
-a folder are compared at their own sizes, as RGB, and read one by one: memory grows by their hashes only.
+Two images are equal if their decoded pixels are, to the bit; a picture that was encoded twice is not found. Images of a
+folder are compared at their own sizes, as RGB, and read one by one: memory grows by their hashes only.
+
+Called by a worker for ``bench data verify --deep``. Never changes anything.
 """
 
 import hashlib
 import importlib
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +24,17 @@ from bench.catalog.datasets import DATASETS, FOLDER_PREFIX, dataset_problem
 from bench.datasets.image_folder import folder_layout, folder_path, image_files
 from bench.errors import DataError
 from bench.worker.data.decode import BrokenImageError, Member, pixels_of
-from bench.worker.data.image_folder import RawDataset, decoders
+from bench.worker.data.image_folder import decoder_threads
 from bench.worker.data.index import index
+from bench.worker.data.raw import Images, RawDataset
 
 EXAMPLES = 5
-"""Examples of each kind that are named."""
+"""Examples that are named of each kind."""
 PORTION = 1000
-"""Images that are asked of threads at a time."""
+"""Images that are queued for threads at a time."""
+FILES_PER_TASK = 256
+"""Images of a folder that a thread reads at once."""
+SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,117 +42,147 @@ class Image:
     """One image of a split."""
 
     name: str
-    """Its file below the data set's folder, or its place in the split."""
+    """Its file below the data set's folder, or its index in the split."""
     label: int
     content: bytes
-    """Hash of its shape and pixels; empty where it cannot be read."""
+    """Hash of its shape and pixels; empty if it cannot be read."""
+
+
+Pair = tuple[Image, Image]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The images of a data set and what they have in common."""
+
+    classes: Sequence[str]
+    images: dict[str, list[Image]]
+    """Readable images by split."""
+    unreadable: list[str]
+    """Names of files that are not images."""
+
+    @classmethod
+    def of(cls, classes: Sequence[str], splits: dict[str, list[Image]]) -> "Contents":
+        """Sort out what cannot be read."""
+        unreadable = [image.name for images in splits.values() for image in images if not image.content]
+        readable = {split: [image for image in images if image.content] for split, images in splits.items()}
+        return cls(classes, readable, unreadable)
+
+    @cached_property
+    def first(self) -> dict[str, dict[bytes, Image]]:
+        """By split, the first image of each content."""
+        first: dict[str, dict[bytes, Image]] = {}
+        for split, images in self.images.items():
+            first[split] = {}
+            for image in images:
+                first[split].setdefault(image.content, image)
+        return first
+
+    @cached_property
+    def repeated(self) -> dict[str, list[Pair]]:
+        """By split, each image that equals an earlier one, after that one."""
+        return {
+            split: [(first, image) for image in images if (first := self.first[split][image.content]) is not image]
+            for split, images in self.images.items()
+        }
+
+    @cached_property
+    def shared(self) -> list[Pair]:
+        """Each test image that is a training image too, after that one."""
+        train = self.first["train"]
+        return [(train[image.content], image) for image in self.images["test"] if image.content in train]
+
+    @cached_property
+    def contradicting(self) -> list[list[Image]]:
+        """The images of each content that has more than one label."""
+        images = [image for split in SPLITS for image in self.images[split]]
+        label_of = {image.content: image.label for image in images}
+        ambiguous = {image.content for image in images if label_of[image.content] != image.label}
+        groups: dict[bytes, list[Image]] = defaultdict(list)
+        for image in images:
+            if image.content in ambiguous:
+                groups[image.content].append(image)
+        return list(groups.values())
+
+    def per_class(self, split: str) -> dict[str, int]:
+        """Images of each class, also of those without any."""
+        counts = Counter(image.label for image in self.images[split])
+        return {name: counts[label] for label, name in enumerate(self.classes)}
+
+    def as_json(self, dataset: str) -> dict[str, Any]:
+        """See :func:`inspect`."""
+        pairs = {
+            "repeated": [pair for split in SPLITS for pair in self.repeated[split]],
+            "shared": self.shared,
+            "contradicting": [
+                (images[0], next(image for image in images if image.label != images[0].label))
+                for images in self.contradicting
+            ],
+        }
+        examples = {kind: [self._described(pair) for pair in found[:EXAMPLES]] for kind, found in pairs.items()}
+        return {
+            "dataset": dataset,
+            "splits": {
+                split: {
+                    "images": len(images),
+                    "per_class": self.per_class(split),
+                    "repeated": len(self.repeated[split]),
+                }
+                for split, images in self.images.items()
+            },
+            "shared": len(self.shared),
+            "contradicting": {"contents": len(self.contradicting), "images": sum(map(len, self.contradicting))},
+            "unreadable": len(self.unreadable),
+            "examples": {**examples, "unreadable": self.unreadable[:EXAMPLES]},
+        }
+
+    def _described(self, pair: Pair) -> list[str]:
+        return [f"{image.name} ({self.classes[image.label]})" for image in pair]
 
 
 def inspect(dataset: str, home: Path) -> dict[str, Any]:
     """Count classes, repeated and contradicting images of a data set.
 
     Returns:
-        ``splits``: for ``train`` and ``test`` the number of ``images``, of images in each class (``per_class``) and of
+        ``splits``: for ``train`` and ``test`` the number of ``images``, of images per class (``per_class``) and of
         ``repeated`` images (equal to an earlier one of the split). ``shared``: test images that are training images
         too. ``contradicting``: different ``contents`` that have more than one label, and the ``images`` with them.
-        ``unreadable``: number of files that are no images. ``examples``: up to EXAMPLES pairs of names of each kind.
+        ``unreadable``: number of files that are not images. ``examples``: up to EXAMPLES pairs of names of each kind.
 
     Raises:
-        DataError: The data set is not here, is broken, or is one that this version does not read.
+        DataError: The data set is missing or broken, or this version cannot read it.
     """
     if dataset.startswith(FOLDER_PREFIX):
-        classes, splits = _folder(dataset)
+        contents = _of_folder(dataset)
     elif dataset in DATASETS and DATASETS[dataset].layout:
-        classes, splits = _indexed(dataset, home)
+        contents = _of_index(dataset, home)
     else:
-        classes, splits = _built_in(dataset, home)
-    unreadable = [image.name for images in splits.values() for image in images if not image.content]
-    splits = {split: [image for image in images if image.content] for split, images in splits.items()}
-    first = {split: _first(images) for split, images in splits.items()}
-    repeated = {split: _repeated(images, first[split]) for split, images in splits.items()}
-    shared = [(first["train"][image.content], image) for image in splits["test"] if image.content in first["train"]]
-    contradicting = _contradicting([*splits["train"], *splits["test"]])
-    pairs = {
-        "repeated": [pair for split in splits for pair in repeated[split]],
-        "shared": shared,
-        "contradicting": [
-            (images[0], next(each for each in images if each.label != images[0].label)) for images in contradicting
-        ],
-    }
-    return {
-        "dataset": dataset,
-        "splits": {
-            split: {
-                "images": len(images),
-                "per_class": _per_class(images, classes),
-                "repeated": len(repeated[split]),
-            }
-            for split, images in splits.items()
-        },
-        "shared": len(shared),
-        "contradicting": {"contents": len(contradicting), "images": sum(map(len, contradicting))},
-        "unreadable": len(unreadable),
-        "examples": {
-            **{
-                kind: [[f"{image.name} ({classes[image.label]})" for image in pair] for pair in found[:EXAMPLES]]
-                for kind, found in pairs.items()
-            },
-            "unreadable": unreadable[:EXAMPLES],
-        },
-    }
-
-
-def _per_class(images: Sequence[Image], classes: Sequence[str]) -> dict[str, int]:
-    counts = Counter(image.label for image in images)
-    return {name: counts[label] for label, name in enumerate(classes)}
-
-
-def _first(images: Sequence[Image]) -> dict[bytes, Image]:
-    found: dict[bytes, Image] = {}
-    for image in images:
-        found.setdefault(image.content, image)
-    return found
-
-
-def _repeated(images: Sequence[Image], first: dict[bytes, Image]) -> list[tuple[Image, Image]]:
-    return [(first[image.content], image) for image in images if first[image.content] is not image]
-
-
-def _contradicting(images: Sequence[Image]) -> list[list[Image]]:
-    """Images of each content that has more than one label."""
-    label_of = {image.content: image.label for image in images}
-    torn = {image.content for image in images if label_of[image.content] != image.label}
-    groups: dict[bytes, list[Image]] = {}
-    for image in images:
-        if image.content in torn:
-            groups.setdefault(image.content, []).append(image)
-    return list(groups.values())
+        contents = _of_loader(dataset, home)
+    return contents.as_json(dataset)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def _built_in(dataset: str, home: Path) -> tuple[Sequence[str], dict[str, list[Image]]]:
+def _of_loader(dataset: str, home: Path) -> Contents:
     if problem := dataset_problem(dataset):
         raise DataError(problem)
     loader = DATASETS[dataset].loader
     if loader is None:
-        raise DataError(f"this version does not read the images of {dataset}")
+        raise DataError(f"this version cannot read the images of {dataset}")
     module, _, function = loader.partition(":")
     raw: RawDataset = getattr(importlib.import_module(module), function)(home)
-    splits = {
-        split: [
-            Image(f"{split}[{place}]", int(label), _hash(np.ascontiguousarray(image)))
-            for place, (image, label) in enumerate(
-                zip(getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels"), strict=True)
-            )
+    splits = {}
+    for split in SPLITS:
+        labelled = zip(getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels"), strict=True)
+        splits[split] = [
+            Image(f"{split}[{number}]", int(label), _hash(np.ascontiguousarray(image)))
+            for number, (image, label) in enumerate(labelled)
         ]
-        for split in ("train", "test")
-    }
-    return raw.classes, splits
+    return Contents.of(raw.classes, splits)
 
 
-def _indexed(dataset: str, home: Path) -> tuple[Sequence[str], dict[str, list[Image]]]:
+def _of_index(dataset: str, home: Path) -> Contents:
     threads = torch.get_num_threads()
     data = index(dataset, None, home, workers=threads)
 
@@ -160,29 +197,31 @@ def _indexed(dataset: str, home: Path) -> tuple[Sequence[str], dict[str, list[Im
     splits = {}
     for split, files in (("train", data.train), ("test", data.test)):
         with ThreadPoolExecutor(threads) as pool:
-            # a portion at a time: a pool takes all that it is given at once
+            # in portions: a pool queues everything that it is given at once
             portions = (range(first, min(first + PORTION, len(files))) for first in range(0, len(files), PORTION))
             splits[split] = [
-                image for portion in portions for image in pool.map(read, [files[place] for place in portion])
+                image for portion in portions for image in pool.map(read, [files[number] for number in portion])
             ]
-    return data.classes, splits
+    return Contents.of(data.classes, splits)
 
 
-def _folder(dataset: str) -> tuple[Sequence[str], dict[str, list[Image]]]:
+def _of_folder(dataset: str) -> Contents:
     path = folder_path(dataset)
-    layout = folder_layout(path)
-    parts = {"train": layout.train, "test": layout.test}
-    return layout.classes, {split: list(_files(path, part, layout.classes)) for split, part in parts.items()}
+    tree = folder_layout(path)
+    folders = {"train": tree.train, "test": tree.test}
+    return Contents.of(
+        tree.classes, {split: list(_read_split(path, folder, tree.classes)) for split, folder in folders.items()}
+    )
 
 
-def _files(root: Path, part: Path, classes: Sequence[str]) -> Iterator[Image]:
-    labelled = [(file, label) for label, name in enumerate(classes) for file in image_files(part / name)]
+def _read_split(root: Path, folder: Path, classes: Sequence[str]) -> Iterator[Image]:
+    labelled = [(file, label) for label, name in enumerate(classes) for file in image_files(folder / name)]
 
     def read(first: int) -> list[Image]:
-        return [_read(root, file, label) for file, label in labelled[first : first + 256]]
+        return [_read(root, file, label) for file, label in labelled[first : first + FILES_PER_TASK]]
 
-    with ThreadPoolExecutor(decoders(labelled[0][0])) as pool:
-        for images in pool.map(read, range(0, len(labelled), 256)):
+    with ThreadPoolExecutor(decoder_threads(labelled[0][0])) as pool:
+        for images in pool.map(read, range(0, len(labelled), FILES_PER_TASK)):
             yield from images
 
 
@@ -194,5 +233,5 @@ def _read(root: Path, file: Path, label: int) -> Image:
         return Image(name, label, b"")
 
 
-def _hash(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+def _hash(pixels: Images) -> bytes:
     return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).digest()[:16]

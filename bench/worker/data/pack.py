@@ -1,8 +1,10 @@
-"""Packing: every data set is decoded once, to plain arrays on disk that all cells map into memory and share.
+"""Packs: a data set is decoded once, to plain arrays on disk that all cells map into memory and share.
 
 A pack is ``BENCH_DATA/packed/KEY/`` with four ``.npy`` files and ``card.json``. It is written to a temporary folder,
-synced, and renamed whole, under a lock; one that is damaged is made anew. KEY holds the data set's name, the input size
+synced, and renamed whole, under a lock; a damaged one is regenerated. KEY contains the data set's name, the input size
 and a hash of where the pixels come from, so that changed images in a folder make another pack. Deleting packs is safe.
+
+Shapes: N images, C channels (1 or 3), S = input size.
 """
 
 import hashlib
@@ -26,11 +28,11 @@ from bench.datasets.prepared import pack_folder
 from bench.errors import DataError
 from bench.worker.data import image_folder
 from bench.worker.data.cache import get_or_create, os_errors_as
-from bench.worker.data.image_folder import Images, Labels, RawDataset
+from bench.worker.data.raw import ARRAYS, Images, Labels, RawDataset
 from bench.workspace.files import replacing, write_atomically
 
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-RESIZE_BATCH = 1000
+PORTION = 1000
+"""Images that are resized or counted at a time, to bound memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class PackedDataset:
     name: str
     """As in the suite."""
     train_images: Images
-    """(N, C, S, S) uint8; C is 1 or 3, S the input size."""
+    """(N, C, S, S) uint8."""
     train_labels: Labels
     """(N,) int64."""
     test_images: Images
@@ -59,10 +61,10 @@ class PackedDataset:
 
 
 def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
-    """The data set's arrays at an input size, decoded now if they have not been before.
+    """The data set's arrays at an input size, decoded now if that has not been done before.
 
     Raises:
-        DataError: The data set is missing or broken, this version does not train on it, or the disk refuses.
+        DataError: The data set is missing or broken, cannot be packed, or a disk error.
     """
     with os_errors_as(f"{dataset} cannot be packed in {home / 'packed'}"):
         folder = pack_folder(dataset, input_size, home)
@@ -71,7 +73,7 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
 
 
 def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
-    """Map a pack, or return None where there is none or one that is not whole."""
+    """Map a pack, or return None if it is missing or damaged."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if any((folder / f"{name}.npy").stat().st_size != card["bytes"][name] for name in ARRAYS):
@@ -89,29 +91,30 @@ def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
 
 
 def write_whole(folder: Path, raw: RawDataset, card: dict[str, Any], *, hashed: bool = False) -> dict[str, Any]:
-    """Put a data set's arrays and card into a folder, all or nothing; a folder that is there is replaced.
+    """Write a data set's arrays and card to a folder, all or nothing; an existing folder is replaced.
 
     Args:
-        folder: Whoever calls holds a lock on it.
+        folder: The caller holds a lock on it.
         raw: The arrays.
-        card: What is known of them; sizes of the files are added, and with ``hashed`` their SHA-256.
+        card: Their description.
+        hashed: Whether to add the SHA-256 of each file to the card.
+
+    Returns:
+        The card with the sizes of the files.
 
     Raises:
-        DataError: There is not enough room.
-        OSError: The disk refuses.
+        DataError: There is not enough space.
+        OSError: A disk error.
     """
     with replacing(folder) as temporary:
         needed, free = sum(getattr(raw, name).nbytes for name in ARRAYS), shutil.disk_usage(temporary).free
         if needed > free:
             raise DataError(
                 f"{card['name']} needs {needed / 1e6:,.0f} MB in {folder.parent}, where {free / 1e6:,.0f} MB are free;"
-                " make room, or name another folder in BENCH_DATA"
+                " free some space, or set BENCH_DATA to another folder"
             )
         for name in ARRAYS:
-            with (temporary / f"{name}.npy").open("wb") as stream:
-                np.save(stream, getattr(raw, name))
-                stream.flush()
-                os.fsync(stream.fileno())
+            _save(temporary / f"{name}.npy", getattr(raw, name))
         suffix = ".npy" if hashed else ""
         files = {f"{name}{suffix}": temporary / f"{name}.npy" for name in ARRAYS}
         card = {**card, "bytes": {name: file.stat().st_size for name, file in files.items()}}
@@ -121,9 +124,16 @@ def write_whole(folder: Path, raw: RawDataset, card: dict[str, Any], *, hashed: 
     return card
 
 
+def _save(file: Path, array: Images | Labels) -> None:
+    with file.open("wb") as stream:
+        np.save(stream, array)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:
     mean, std = channel_statistics(raw.train_images)
-    if dataset in DATASETS and DATASETS[dataset].mean:
+    if dataset in DATASETS and DATASETS[dataset].mean:  # the published ones, which are rounded
         mean, std = DATASETS[dataset].mean, DATASETS[dataset].std
     return {
         "name": dataset,
@@ -143,7 +153,7 @@ def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
         return image_folder.folder(folder_path(dataset), input_size)
     loader = DATASETS[dataset].loader
     if loader is None:
-        raise DataError(f"{dataset} is read file by file and not packed")
+        raise DataError(f"{dataset} is read from its files and cannot be packed")
     module, _, function = loader.partition(":")
     raw: RawDataset = getattr(importlib.import_module(module), function)(home)
     if raw.train_images.shape[-2:] == (input_size, input_size):
@@ -160,25 +170,25 @@ def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
 def resize(images: Images, size: int) -> Images:
     """Resize (N, C, H, W) uint8 to (N, C, size, size) uint8: bilinear with antialiasing."""
     resized = np.empty((*images.shape[:2], size, size), dtype=np.uint8)
-    for first in range(0, len(images), RESIZE_BATCH):
-        batch = torch.from_numpy(np.array(images[first : first + RESIZE_BATCH]))
-        # channels as images: torch's kernel for three uint8 channels fails an assertion at some sizes
+    for first in range(0, len(images), PORTION):
+        batch = torch.from_numpy(np.array(images[first : first + PORTION]))
+        # channels as separate images: torch's kernel for three uint8 channels fails an assertion at some sizes
         planes = interpolate(batch.flatten(0, 1)[:, None], size=(size, size), mode="bilinear", antialias=True)
-        resized[first : first + RESIZE_BATCH] = planes.view(*batch.shape[:2], size, size).numpy()
+        resized[first : first + PORTION] = planes.view(*batch.shape[:2], size, size).numpy()
     return resized
 
 
 def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of (N, C, H, W) uint8, of values scaled to 0..1.
 
-    They follow from counts of the 256 values, so that they are exact. A channel of one colour has 1 for its deviation.
+    Computed from counts of the 256 values, and therefore exact. The deviation of a channel of one colour is 1.
     """
     values = np.arange(256) / 255
     means, deviations = [], []
     for channel in range(images.shape[1]):
         counts = np.zeros(256, dtype=np.int64)
-        for first in range(0, len(images), RESIZE_BATCH):
-            counts += np.bincount(images[first : first + RESIZE_BATCH, channel].ravel(), minlength=256)
+        for first in range(0, len(images), PORTION):
+            counts += np.bincount(images[first : first + PORTION, channel].ravel(), minlength=256)
         share = counts / counts.sum()
         mean = float((share * values).sum())
         means.append(mean)
@@ -187,7 +197,7 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def content_digest(raw: RawDataset) -> str:
-    """SHA-256 of shapes, pixels and labels, in hexadecimal; the same wherever the data set lies."""
+    """SHA-256 of shapes, pixels and labels, in hexadecimal; independent of where the data set is stored."""
     digest = hashlib.sha256()
     for name in ARRAYS:
         array = getattr(raw, name)

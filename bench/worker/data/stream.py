@@ -1,217 +1,140 @@
-"""Batches from image files that are too many or too large to keep decoded: read, decoded and cut out as they are used.
+"""Batches of data sets too large to keep decoded: image files are read, decoded and cropped as they are used.
 
-Threads decode a few batches ahead; neither decoder needs the interpreter's lock, so nothing is copied between
-processes. What a batch holds depends on the seed, the epoch and the step alone, whatever the number of threads:
+:mod:`bench.worker.data.file_batches` gives uint8 batches on the CPU. They are moved to the device as such, a quarter of
+the bytes of float32, and augmented and normalised there.
 
-- the order of an epoch on (seed, epoch);
-- the views of a step on (seed, epoch, step), drawn for the whole batch before any of it is decoded.
+What a batch holds depends on the seed, the epoch and the step alone: an epoch that resumes at some step gives the
+batches that the undisturbed one would have given, to the bit.
 
-So an epoch that goes on at some step gives the batches that the undisturbed one would have given, to the bit.
-
-Odd files are decoded by what they hold, whatever their names say: grey and CMYK become RGB, a PNG named .JPEG is a PNG.
-A training image that cannot be decoded is replaced, with its label, by the next one of the training set that can, in
-the same view, so by one of the same class nearly always. A test image that cannot is an error. All of these are
-counted. A file that cannot even be read (gone, no permission, a disk that fails) is always an error.
-
-A batch is images (N, 3, S, S) uint8 in RGB, laid out channels last, and labels (N,) int64, both on the CPU. Whoever
-trains moves and normalises it a batch at a time: uint8 is a quarter of the bytes.
+Shapes: N images per batch, S = input size.
 """
 
-import math
-import threading
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
+import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from bench.errors import DataError
-from bench.worker.data.batches import derived_seed
-from bench.worker.data.crops import NUMBERS, Crop, centre_crop, random_resized_crop
-from bench.worker.data.decode import BrokenImageError, Choose, Decoder, Member, Pixels
-
-AHEAD = 3
-"""Batches that are decoded or being decoded beside the one that was handed out."""
-PORTION = 8
-"""Images that a thread takes at once."""
-
-ByteBatch = tuple[Tensor, Tensor]
-"""Images (N, 3, S, S) uint8, not normalised; labels (N,) int64."""
-LabelledFile = tuple[Path | Member, int]
-Item = tuple[Path | Member, int, Choose, int]
-"""One place of a batch: a file, its label, which view of it, and its place in the data set."""
-SUBSTITUTES = 16
-"""Images in a row that may be broken before training ends."""
+from bench.catalog.training import AUGMENTATIONS
+from bench.values import Component, Recipe
+from bench.worker.data.batches import Batch, Normalise, augmented, build_augmentation, copy_all, mean_colour, upload
+from bench.worker.data.crops import random_resized_crop
+from bench.worker.data.file_batches import CropSampler, TestFiles, TrainFiles, sample_centre
+from bench.worker.data.index import IndexedDataset
+from bench.worker.seeds import stream_generator
 
 
-class CropOf(Protocol):
-    """Height and width of an image, the input size and ``NUMBERS`` random numbers to a view."""
+@dataclass(frozen=True, kw_only=True)
+class StreamedInputs:
+    """A decoded batch on the device, before it is augmented; the :class:`StepInputs` of streamed data."""
 
-    def __call__(self, height: int, width: int, *, size: int, numbers: Sequence[float]) -> Crop:
-        """The view."""
+    images: Tensor
+    """(N, 3, S, S) uint8."""
+    labels: Tensor
+    """(N,) int64."""
+    values: tuple[Tensor, ...]
+    """Random values of each augmentation, (values per image, N)."""
+
+    def clone(self) -> "StreamedInputs":
+        """See :class:`bench.worker.data.batches.StepInputs`."""
+        return StreamedInputs(
+            images=self.images.clone(),
+            labels=self.labels.clone(),
+            values=tuple(values.clone() for values in self.values),
+        )
+
+    def copy_from(self, other: "StreamedInputs") -> None:
+        """See :class:`bench.worker.data.batches.StepInputs`."""
+        copy_all((self.images, self.labels, *self.values), (other.images, other.labels, *other.values))
 
 
-class TrainFiles:
-    """Files for training, shuffled anew each epoch, each in a view of its own."""
+class StreamedTrainBatches:
+    """Files, reshuffled every epoch, decoded by threads, augmented and normalised on the device.
 
-    def __init__(
-        self,
-        files: Sequence[LabelledFile],
-        *,
-        size: int,
-        batch_size: int,
-        seed: int,
-        workers: int,
-        ahead: int = AHEAD,
-        view: CropOf = random_resized_crop,
-    ) -> None:
-        self.batch_size = min(batch_size, len(files))
-        """Images a step: as asked, or the whole set where it is smaller than that."""
-        self.odd: Counter[str] = Counter()
-        """Odd and ``broken`` files that were read so far, by kind; see :class:`bench.worker.data.decode.Decoder`."""
-        self._files, self._size, self._seed, self._view = files, size, seed, view
-        self._workers, self._ahead = workers, ahead
+    A recipe's first augmentation decides which part of an image is seen, if it is one of files; otherwise that is the
+    centre. The others change the batch, as they do for packed images.
+    """
+
+    def __init__(self, data: IndexedDataset, recipe: Recipe, *, seed: int, device: torch.device, workers: int) -> None:
+        of_files = [component for component in recipe.augment if AUGMENTATIONS[component.name].of_files]
+        of_batches = [component for component in recipe.augment if not AUGMENTATIONS[component.name].of_files]
+        self.files = TrainFiles(
+            data.train,
+            size=recipe.input_size,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            workers=workers,
+            sampler=_sampler(of_files),
+        )
+        self.batch_size = self.files.batch_size
+        self._augment = [build_augmentation(component, mean_colour(data.mean)) for component in of_batches]
+        self._normalise = Normalise(data.mean, data.std, device)
+        self._seed, self._device = seed, device
 
     def __len__(self) -> int:
-        """Steps an epoch; the last, smaller batch is dropped."""
-        return len(self._files) // self.batch_size
+        """Steps per epoch; the last, smaller batch is dropped."""
+        return len(self.files)
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[ByteBatch]:
-        """The batches of an epoch (from 0 on), from a step (from 0 on) to its last.
+    def epoch_inputs(self, epoch: int, start_step: int = 0) -> Iterator[StreamedInputs]:
+        """See :class:`bench.worker.data.dataset.EpochBatches`.
 
         Raises:
-            DataError: A file cannot be read, or too many in a row are broken; raised when its batch is due.
+            DataError: See :meth:`TrainFiles.epoch`.
         """
-        items = self._items(epoch, start_step)
-        return _decoded(items, self._size, workers=self._workers, ahead=self._ahead, odd=self.odd, among=self._files)
+        for step, batch in enumerate(self.files.epoch(epoch, start_step), start=start_step):
+            images, labels = (upload(values, self._device) for values in batch)
+            generator = stream_generator("augment", self._seed, epoch, step)
+            values = tuple(
+                upload(augmentation.draw(self.batch_size, generator), self._device) for augmentation in self._augment
+            )
+            yield StreamedInputs(images=images, labels=labels, values=values)
 
-    def _items(self, epoch: int, start_step: int) -> Iterator[list[Item]]:
-        order = torch.randperm(len(self._files), generator=_generator("order", self._seed, epoch))
-        for step in range(start_step, len(self)):
-            chosen = order[step * self.batch_size : (step + 1) * self.batch_size].tolist()
-            # float64: in float32 the greatest number below 1 times a count could round up to the count
-            drawn = torch.rand(
-                (self.batch_size, NUMBERS), generator=_generator("view", self._seed, epoch, step), dtype=torch.float64
-            ).tolist()
-            yield [
-                (*self._files[place], partial(self._view, size=self._size, numbers=numbers), place)
-                for place, numbers in zip(chosen, drawn, strict=True)
-            ]
+    def assemble(self, inputs: StreamedInputs) -> Batch:
+        """See :class:`bench.worker.data.dataset.EpochBatches`."""
+        return self._normalise(augmented(inputs.images, self._augment, inputs.values)), inputs.labels
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch (from 0 on), from ``start_step`` (from 0 on) to its last."""
+        return map(self.assemble, self.epoch_inputs(epoch, start_step))
 
 
-class TestFiles:
-    """Files for testing in their own order, whole: the centre of each; the last batch may be smaller."""
-
-    __test__ = False  # or pytest takes it for a class of tests
+class StreamedTestBatches:
+    """All test files in their own order, the centre of each."""
 
     def __init__(
-        self, files: Sequence[LabelledFile], *, size: int, batch_size: int, workers: int, ahead: int = AHEAD
+        self, data: IndexedDataset, input_size: int, *, batch_size: int, device: torch.device, workers: int
     ) -> None:
         self.batch_size = batch_size
-        self.odd: Counter[str] = Counter()
-        """Odd files that were read so far, by kind."""
-        self._files, self._size = files, size
-        self._workers, self._ahead = workers, ahead
+        self.files = TestFiles(data.test, size=input_size, batch_size=batch_size, workers=workers)
+        self.labels = torch.from_numpy(np.array(data.test_labels)).to(device)
+        """(N,) int64, of the whole set."""
+        self.normalise = Normalise(data.mean, data.std, device)
+        self._device = device
 
     def __len__(self) -> int:
-        """Batches of a pass."""
-        return math.ceil(len(self._files) / self.batch_size)
+        """Batches per pass."""
+        return len(self.files)
 
-    def __iter__(self) -> Iterator[ByteBatch]:
-        return _decoded(self._items(), self._size, workers=self._workers, ahead=self._ahead, odd=self.odd)
-
-    def _items(self) -> Iterator[list[Item]]:
-        choose = partial(centre_crop, size=self._size)
-        for first in range(0, len(self._files), self.batch_size):
-            places = range(first, min(first + self.batch_size, len(self._files)))
-            yield [(*self._files[place], choose, place) for place in places]
+    def __iter__(self) -> Iterator[Tensor]:
+        """Images (N, 3, S, S) uint8 on the device, not normalised."""
+        for images, _ in self.files:
+            yield upload(images, self._device)
 
 
-def _decoded(
-    batches: Iterable[list[Item]],
-    size: int,
-    *,
-    workers: int,
-    ahead: int,
-    odd: Counter[str],
-    among: Sequence[LabelledFile] | None = None,
-) -> Iterator[ByteBatch]:
-    """Decode batches in their order by ``workers`` threads, at most ``ahead`` beside the one that is handed out.
-
-    Args:
-        batches: What to decode.
-        size: Side of the images in pixels.
-        workers: Threads.
-        ahead: Batches.
-        odd: Counts odd files.
-        among: What replaces broken files; None: nothing does.
-    """
-    mine, counting = threading.local(), threading.Lock()
-
-    def start() -> None:
-        mine.decoder = Decoder()
-
-    def decode(items: Sequence[Item], out: Pixels, labels: Tensor) -> None:
-        decoder: Decoder = mine.decoder
-        for number, (file, _, choose, place) in enumerate(items):
-            try:
-                decoder.read(file, choose, out[number])
-            except BrokenImageError as error:
-                if among is None:
-                    raise
-                decoder.odd["broken"] += 1
-                labels[number] = replace_broken(decoder, place, choose, out[number], among, error)
-        if decoder.odd:
-            with counting:
-                odd.update(decoder.odd)
-            decoder.odd.clear()
-
-    def begin(items: list[Item]) -> tuple[ByteBatch, list[Future[None]]]:
-        images = torch.empty((len(items), size, size, 3), dtype=torch.uint8)
-        out = images.numpy()
-        labels = torch.tensor([label for _, label, _, _ in items], dtype=torch.int64)
-        portions = (slice(first, first + PORTION) for first in range(0, len(items), PORTION))
-        decoding = [pool.submit(decode, items[portion], out[portion], labels[portion]) for portion in portions]
-        return (images.permute(0, 3, 1, 2), labels), decoding
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode", initializer=start)
-    pending: deque[tuple[ByteBatch, list[Future[None]]]] = deque()
-    coming = iter(batches)
-    try:
-        while True:
-            while len(pending) <= ahead and (items := next(coming, None)) is not None:
-                pending.append(begin(items))
-            if not pending:
-                return
-            batch, decoding = pending.popleft()
-            for portion in decoding:
-                portion.result()
-            yield batch
-    finally:  # also where the consumer leaves early or a file is broken: nothing goes on decoding
-        pool.shutdown(cancel_futures=True)
+def nonstandard_images(batches: object) -> dict[str, int]:
+    """Counts of non-standard and unreadable images since the last call, by kind; empty for packed data."""
+    if not isinstance(batches, StreamedTrainBatches | StreamedTestBatches):
+        return {}
+    counts = dict(sorted(batches.files.nonstandard.items()))
+    batches.files.nonstandard.clear()
+    return counts
 
 
-def replace_broken(
-    decoder: Decoder, place: int, choose: Choose, out: Pixels, among: Sequence[LabelledFile], error: DataError
-) -> int:
-    """Read the next file behind a broken one that is whole instead, in the same view. Returns its label.
-
-    Raises:
-        DataError: The next ``SUBSTITUTES`` files are broken too.
-    """
-    for step in range(1, SUBSTITUTES + 1):
-        file, label = among[(place + step) % len(among)]
-        try:
-            decoder.read(file, choose, out)
-        except BrokenImageError:
-            continue
-        return label
-    raise DataError(f"{error}, and so are the {SUBSTITUTES} training images behind it")
-
-
-def _generator(stream: str, *numbers: int) -> Generator:
-    return Generator().manual_seed(derived_seed(stream, *numbers))
+def _sampler(of_files: Sequence[Component]) -> CropSampler:
+    """The crop that a recipe asks for. It is not mirrored: that is an augmentation of its own."""
+    if not of_files:
+        return sample_centre
+    area, ratio = of_files[0]["area"], of_files[0]["ratio"]
+    return partial(random_resized_crop, area=tuple(area), ratio=tuple(ratio), mirror=0.0)

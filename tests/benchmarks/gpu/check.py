@@ -258,8 +258,8 @@ def captured(setup: Setup) -> Iterator[Finding]:
         for form in (Step, CapturedStep):
             options: dict[str, Any] = {"record": record} if form is CapturedStep else {}
             net, step, batches, data = make_step(setup, form, model, precision, optimizer, **options)
-            for number, chosen in enumerate(batches.choices(0)):
-                step(chosen, number)
+            for number, inputs in enumerate(batches.epoch_inputs(0)):
+                step(inputs, number)
             mode = replace(step.mode, captured=form is CapturedStep)
             tests = TestBatches(data, batch_size=96, device=step.device)
             tester = Evaluator(net, tests, mode=mode, beat=lambda: None, record=record)
@@ -493,7 +493,7 @@ def bare_loop(setup: Setup, like: "nn.Module", cell: Cell, batches: "TrainBatche
     net = copy.deepcopy(like).train()
     forward = net if setup.dry else torch.compile(net)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=True)
-    images, labels = batches.assemble(next(iter(batches.choices(0))))
+    images, labels = batches.assemble(next(iter(batches.epoch_inputs(0))))
     images = images.contiguous(memory_format=torch.channels_last)
 
     def run(steps: int) -> float:

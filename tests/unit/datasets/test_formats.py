@@ -39,7 +39,8 @@ from bench.catalog.datasets import DATASETS
 from bench.cli import cli
 from bench.datasets import download, formats, status
 from bench.errors import DataError
-from bench.worker.data import readers
+from bench.worker.data import array_formats, encoded_formats, readers
+from bench.worker.data.imported import import_dataset
 from bench.worker.data.pack import content_digest, pack
 
 EVERY = [(name, form) for name, known in FORMS.items() for form in known]
@@ -211,14 +212,14 @@ def test_a_folder_of_other_things_is_refused_with_what_would_be_taken(tmp_path: 
 @pytest.mark.parametrize("form", FORMS["cifar10"])
 def test_adopted_data_stays_when_its_source_is_gone(cifar: Small, tmp_path: Path, form: str) -> None:
     source = lay(FORMS["cifar10"][form](cifar), tmp_path / "elsewhere")
-    card = readers.adopt("cifar10", source, tmp_path / "home")
+    card = import_dataset("cifar10", source, tmp_path / "home")
     shutil.rmtree(source)
     assert status.verify("cifar10", tmp_path / "home").state == "ready"
     assert pack("cifar10", 32, tmp_path / "home").digest == card["digest"]
 
 
 def test_adopted_data_that_was_changed_is_found_by_verify(cifar: Small, tmp_path: Path) -> None:
-    readers.adopt("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
+    import_dataset("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
     file = tmp_path / "cifar10" / "adopted" / "test_images.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     found = status.verify("cifar10", tmp_path)
@@ -227,7 +228,7 @@ def test_adopted_data_that_was_changed_is_found_by_verify(cifar: Small, tmp_path
 
 
 def test_adopted_data_without_its_card_does_not_count(cifar: Small, tmp_path: Path) -> None:
-    readers.adopt("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
+    import_dataset("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
     (tmp_path / "cifar10" / "adopted" / "card.json").unlink()
     assert status.status("cifar10", tmp_path).state == "absent"
 
@@ -241,7 +242,7 @@ def test_the_command_adopts_in_a_worker_that_knows_the_official_counts(
     lay(tree, project / "mine")
     result = CliRunner().invoke(cli, ["data", "get", "cifar10", "--from", "mine"])
     assert result.exit_code == 3
-    assert "holds 20 images and 20 labels for train instead of 50,000" in result.stderr
+    assert "has 20 images and 20 labels for train instead of 50,000" in result.stderr
     assert status.status("cifar10", project / "data").state == "absent"
 
 
@@ -274,7 +275,7 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_full_disk_keeps_nothing_half_adopted(cifar: Small, tmp_path: Path, small_disk: Path) -> None:
     source = lay(binary(cifar), tmp_path / "elsewhere")
     with pytest.raises(DataError, match="MB are free"):
-        readers.adopt("cifar10", source, small_disk)
+        import_dataset("cifar10", source, small_disk)
     assert status.status("cifar10", small_disk).state == "absent"
 
 
@@ -284,8 +285,8 @@ def test_a_disk_that_fills_while_arrays_are_written_keeps_nothing(
     source = lay(binary(cifar), tmp_path / "elsewhere")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)  # the room was there when it was asked for
-    with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; BENCH_DATA"):
-        readers.adopt("cifar10", source, small_disk)
+    with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; set BENCH_DATA"):
+        import_dataset("cifar10", source, small_disk)
     assert [path.name for path in (small_disk / "cifar10").iterdir()] == []
     assert status.status("cifar10", small_disk).state == "absent"
 
@@ -313,13 +314,13 @@ def test_images_that_went_through_jpeg_and_were_saved_as_png_are_refused_by_thei
         name: picture(np.asarray(Image.open(io.BytesIO(picture(image, ".jpg")))).transpose(2, 0, 1))
         for name, image in zip(pictures(data), [*data.train[0], *data.test[0]], strict=True)
     }
-    with pytest.raises(DataError, match=r"is not CIFAR-10 as it was published: its pixels have the"):
+    with pytest.raises(DataError, match=r"is not CIFAR-10 as published: its pixels have the"):
         digest_at("cifar10", lay(tree, tmp_path))
 
 
 def test_mnist_is_not_taken_for_fashion_mnist(fashion: Small, tmp_path: Path) -> None:
     other = Small("fashion_mnist", (fashion.train[0] // 2, fashion.train[1]), fashion.test)
-    with pytest.raises(DataError, match="is not Fashion-MNIST as it was published"):
+    with pytest.raises(DataError, match="is not Fashion-MNIST as published"):
         digest_at("fashion_mnist", lay(idx(other), tmp_path))
 
 
@@ -334,7 +335,7 @@ def test_a_pickle_that_would_run_code_runs_none(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tree = pickles(cifar) | {"cifar-10-batches-py/data_batch_3": pickle.dumps({"data": Exploit()}, protocol)}
-    with pytest.raises(DataError, match=r"data_batch_3 is not read: it asks for (posix|nt)\.system"):
+    with pytest.raises(DataError, match=r"data_batch_3 was refused: it asks for (posix|nt)\.system"):
         digest_at("cifar10", lay(tree, tmp_path / "mine"))
     assert not (tmp_path / "pwned").exists()
 
@@ -345,16 +346,16 @@ def test_a_pickle_that_would_run_code_runs_none(
         (b"", "cannot be read as a pickle"),
         (b"\x80\x02}(", "cannot be read as a pickle"),
         (b"<html>not here</html>", "cannot be read as a pickle"),
-        (pickle.dumps([1, 2]), "holds a list and no dictionary"),
-        (dictionary({b"labels": [1]}), "does not hold the images and labels"),
+        (pickle.dumps([1, 2]), "has a list instead of a dictionary"),
+        (dictionary({b"labels": [1]}), "does not contain the images and labels"),
         (
             dictionary({b"data": np.zeros((1, 5), dtype=np.uint8), b"labels": [1]}),
-            "does not hold the images and labels",
+            "does not contain the images and labels",
         ),
         (b"\x80\x02cnumpy\ndtype\nU\x02O8\x85R.", "numbers of type b'O8'"),
         (
             b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R(K\x01J\xff\xff\xff\x7f\x85NNU\x01xtb.",
-            "other things than bytes",
+            "something other than bytes",
         ),
     ],
 )
@@ -385,7 +386,7 @@ def test_an_archive_of_another_data_set_is_refused(
 ) -> None:
     archive = tmp_path / "cifar-100-binary.tar.gz"
     archive.write_bytes(tar_of(binary(small("cifar100", monkeypatch))))
-    with pytest.raises(DataError, match="lacks the files of cifar10: it holds"):
+    with pytest.raises(DataError, match="is missing files of cifar10: it contains"):
         digest_at("cifar10", archive)
 
 
@@ -399,7 +400,7 @@ def test_labels_of_other_classes_are_refused(cifar: Small, tmp_path: Path) -> No
 def test_a_label_beyond_the_classes_is_refused(cifar: Small, tmp_path: Path) -> None:
     images, labels = cifar.test
     wrong = Small("cifar10", cifar.train, (images, [17, *labels[1:]]))
-    with pytest.raises(DataError, match="holds the label 17"):
+    with pytest.raises(DataError, match="has the label 17"):
         digest_at("cifar10", lay(binary(wrong), tmp_path))
 
 
@@ -444,11 +445,11 @@ def test_a_picture_bomb_is_refused_before_it_is_decoded(cifar: Small, tmp_path: 
 def test_bombs_of_gzip_and_parquet_are_refused(
     cifar: Small, fashion: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(readers, "LARGEST", 60_000)
+    monkeypatch.setattr(array_formats, "MAX_BYTES", 60_000)
     tree = idx(fashion) | {"train-images-idx3-ubyte.gz": gzip.compress(bytes(1_000_000))}
     with pytest.raises(DataError, match="unpacks to more than 0 MB"):
         digest_at("fashion_mnist", lay(tree, tmp_path / "idx"))
-    monkeypatch.setattr(readers, "LARGEST", 90_000)
+    monkeypatch.setattr(encoded_formats, "MAX_BYTES", 90_000)
     table = pytest.importorskip("pyarrow").table({"img": [{"bytes": bytes(200_000)}], "label": [1]})
     sink = io.BytesIO()
     pytest.importorskip("pyarrow.parquet").write_table(table, sink, compression="gzip")
@@ -475,14 +476,14 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     lay(tables(cifar), tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match="need pyarrow: pip install pyarrow"):
+    with pytest.raises(DataError, match=r"need pyarrow: pip install 'bench\[parquet\]'"):
         digest_at("cifar10", tmp_path)
 
 
 def test_parquet_of_other_columns_and_other_bytes_is_a_sentence(cifar: Small, tmp_path: Path) -> None:
     tree = tables(cifar)
     lay(dict.fromkeys(tree, b"PAR1 and nothing else"), tmp_path / "one")
-    with pytest.raises(DataError, match="cannot be read as parquet"):
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
         digest_at("cifar10", tmp_path / "one")
     lay({name.replace("plain_text/", ""): content for name, content in tables(cifar).items()}, tmp_path / "two")
     import pyarrow

@@ -20,6 +20,7 @@ from bench.catalog.datasets import DATASETS
 from bench.datasets import download, status
 from bench.errors import DataError
 from bench.worker.data import readers
+from bench.worker.data.imported import import_dataset
 from bench.worker.data.pack import content_digest
 
 BINARY, PYTHON = "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"
@@ -376,7 +377,7 @@ def test_offline_asks_neither_mirror_nor_source(
         download.fetch("cifar10", tmp_path)
     with pytest.raises(DataError, match="switched off"):
         download.require(["cifar10"], tmp_path, download=True)
-    readers.adopt("cifar10", lay(binary(cifar), tmp_path / "mine"), tmp_path)
+    import_dataset("cifar10", lay(binary(cifar), tmp_path / "mine"), tmp_path)
     download.require(["cifar10"], tmp_path, download=True)
     assert (connected, site.asked) == ([], [])
 

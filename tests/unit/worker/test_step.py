@@ -13,7 +13,7 @@ from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, with_defaults
 from bench.errors import ModelError
 from bench.values import Mode
 from bench.worker import checkpoint
-from bench.worker.data.batches import Draw, TestBatches, TrainBatches
+from bench.worker.data.batches import PackedInputs, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
 from bench.worker.evaluate import Evaluator
 from bench.worker.optim import build_optimizer
@@ -78,8 +78,8 @@ class Side:
         losses = []
         for epoch in epochs:
             self.step.set_rate(RATE / 2**epoch)
-            for number, chosen in enumerate(self.batches.choices(epoch)):
-                losses.append(self.step(chosen, 100 * epoch + number).item())
+            for number, inputs in enumerate(self.batches.epoch_inputs(epoch)):
+                losses.append(self.step(inputs, 100 * epoch + number).item())
         return losses
 
     def content(self) -> list[Tensor]:
@@ -134,7 +134,7 @@ def test_nothing_is_changed_by_the_warm_up_of_a_step() -> None:
     before = [value.clone() for value in [*side.net.parameters(), *side.net.buffers()]]
     side.step.set_rate(RATE)
     assert isinstance(side.step, CapturedStep)
-    side.step._begin(next(iter(side.batches.choices(0))))
+    side.step._begin(next(iter(side.batches.epoch_inputs(0))))
     assert equal(before, [*side.net.parameters(), *side.net.buffers()])
     assert all(parameter.grad is None for parameter in side.net.parameters())
     assert all(not state["momentum_buffer"].any() for state in side.optimizer.state.values())
@@ -205,8 +205,8 @@ def test_every_draw_on_the_host_shows(draw: Callable[[], object]) -> None:
 
 
 def test_choices_are_copied_in_place() -> None:
-    mine = Draw(order=torch.zeros(2, dtype=torch.int64), values=(torch.zeros(1, 2),))
-    other = Draw(order=torch.tensor([3, 4]), values=(torch.tensor([[0.5, 0.25]]),))
+    mine = PackedInputs(order=torch.zeros(2, dtype=torch.int64), values=(torch.zeros(1, 2),))
+    other = PackedInputs(order=torch.tensor([3, 4]), values=(torch.tensor([[0.5, 0.25]]),))
     places = (mine.order.data_ptr(), mine.values[0].data_ptr())
     mine.copy_from(other)
     assert torch.equal(mine.order, other.order)

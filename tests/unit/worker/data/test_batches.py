@@ -20,11 +20,14 @@ from PIL import Image
 from bench.catalog.datasets import DATASETS, Archive
 from bench.catalog.training import AUGMENTATIONS, with_defaults
 from bench.errors import DataError
-from bench.worker.data import image_folder, readers
+from bench.worker.data import array_formats, image_folder, readers
 from bench.worker.data.augment import Augmentation, HorizontalFlip, RandomCrop, RandomErasing
-from bench.worker.data.batches import TestBatches, TrainBatches, derived_seed
+from bench.worker.data.batches import TestBatches, TrainBatches
 from bench.worker.data.decode import BrokenImageError, open_rgb, pixels_of
+from bench.worker.data.digits import digits
 from bench.worker.data.pack import PackedDataset, channel_statistics, pack, resize
+from bench.worker.data.raw import Images
+from bench.worker.seeds import stream_seed
 
 CPU = torch.device("cpu")
 ALL_AUGMENTATIONS = tuple(
@@ -69,11 +72,11 @@ def place(
     monkeypatch.setitem(DATASETS, name, spec)
 
 
-def random_pixels(*shape: int) -> image_folder.Images:
+def random_pixels(*shape: int) -> Images:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def labelled(images: image_folder.Images, labels: object) -> list[tuple[int, bytes]]:
+def labelled(images: Images, labels: object) -> list[tuple[int, bytes]]:
     """Images with their labels whatever their order, which is bench's own for the sets of several forms."""
     return sorted((int(label), image.tobytes()) for image, label in zip(images, np.asarray(labels), strict=True))
 
@@ -81,7 +84,7 @@ def labelled(images: image_folder.Images, labels: object) -> list[tuple[int, byt
 # --- Loaders ---------------------------------------------------------------------------------------------------------
 
 
-def cifar10_files(images: image_folder.Images, labels: list[int]) -> dict[str, bytes]:
+def cifar10_files(images: Images, labels: list[int]) -> dict[str, bytes]:
     records = [bytes([label]) + image.tobytes() for image, label in zip(images, labels, strict=True)]
     files = {f"data_batch_{number + 1}.bin": records[number] for number in range(5)}
     names = "\n".join(DATASETS["cifar10"].classes) + "\n\n"
@@ -129,7 +132,8 @@ def test_fashion_mnist_is_read_from_its_idx_files(monkeypatch: pytest.MonkeyPatc
 def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
-    monkeypatch.setattr(readers, "LARGEST", 1_000_000)
+    monkeypatch.setattr(readers, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(array_formats, "MAX_BYTES", 1_000_000)
     bomb = bytes(50_000_000)
     archives = [tar_of({"data_batch_1.bin": bomb})] if name == "cifar10" else [gzip.compress(bomb)] * 4
     place(monkeypatch, tmp_path, name, archives, train_images=5, test_images=2)
@@ -159,14 +163,14 @@ def test_an_archive_that_is_not_the_published_one_is_refused(monkeypatch: pytest
 def test_an_archive_with_too_few_images_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     archive = tar_of(cifar10_files(random_pixels(7, 3, 32, 32), [0] * 7))
     place(monkeypatch, tmp_path, "cifar10", [archive], train_images=6, test_images=2)
-    with pytest.raises(DataError, match="cifar10 holds"):
+    with pytest.raises(DataError, match="cifar10 has"):
         readers.cifar10(tmp_path)
 
 
 def test_digits_are_split_1437_to_360_without_overlap(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
-    raw = image_folder.digits(tmp_path)
+    raw = digits(tmp_path)
     assert (raw.train_images.shape, raw.test_images.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
     counts = np.bincount(raw.test_labels)
     assert (counts.min(), counts.max()) == (35, 37)
@@ -501,9 +505,9 @@ def test_test_batches_hold_every_image_in_order(packed: PackedDataset) -> None:
 
 
 def test_streams_of_seeds_do_not_meet() -> None:
-    seeds = {derived_seed(stream, 0, epoch) for stream in ("order", "augment") for epoch in range(1000)}
+    seeds = {stream_seed(stream, 0, epoch) for stream in ("order", "augment") for epoch in range(1000)}
     assert len(seeds) == 2000
-    assert derived_seed("order", 1, 23) != derived_seed("order", 12, 3)
+    assert stream_seed("order", 1, 23) != stream_seed("order", 12, 3)
 
 
 def test_batches_leave_the_pack_as_it_is(packed: PackedDataset) -> None:

@@ -17,12 +17,14 @@ from torchvision import transforms
 
 from bench.errors import DataError
 from bench.worker.data import decode
-from bench.worker.data.crops import NUMBERS, Crop, centre_crop, random_resized_crop
-from bench.worker.data.decode import Choose, Decoder, Pixels, jpeg_frame
-from bench.worker.data.stream import AHEAD, TestFiles, TrainFiles
+from bench.worker.data.crops import UNIFORMS, Crop, centre_crop, random_resized_crop
+from bench.worker.data.decode import CropFn, Decoder, Pixels
+from bench.worker.data.decode_pool import AHEAD
+from bench.worker.data.file_batches import TestFiles, TrainFiles
+from bench.worker.data.jpeg import jpeg_frame
 
 SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
-numbers = st.lists(st.floats(0, 1, exclude_max=True), min_size=NUMBERS, max_size=NUMBERS)
+numbers = st.lists(st.floats(0, 1, exclude_max=True), min_size=UNIFORMS, max_size=UNIFORMS)
 # a file or two is written anew for each example: the folder may be the same one
 examples = partial(settings, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -44,7 +46,7 @@ def save(image: Image.Image, file: Path, **options: object) -> Path:
     return file
 
 
-def read(file: Path, choose: Choose, size: int) -> Pixels:
+def read(file: Path, choose: CropFn, size: int) -> Pixels:
     out = np.zeros((size, size, 3), dtype=np.uint8)
     Decoder().read(file, choose, out)
     return out
@@ -95,7 +97,7 @@ def test_a_view_that_can_be_decoded_smaller_begins_and_ends_at_whole_pixels_of_t
 
 
 def test_a_long_thin_image_is_seen_at_its_centre() -> None:
-    view = random_resized_crop(10, 1000, size=224, numbers=[0.5] * NUMBERS)
+    view = random_resized_crop(10, 1000, size=224, numbers=[0.5] * UNIFORMS)
     assert (view.top, view.left, view.height, view.width) == (0, 494, 10, 13)
 
 
@@ -105,7 +107,7 @@ def test_random_views_are_spread_as_those_of_torchvision() -> None:
     theirs = torch.tensor(
         [transforms.RandomResizedCrop.get_params(image, (0.08, 1.0), (3 / 4, 4 / 3)) for _ in range(4000)]
     ).double()
-    drawn = torch.rand(4000, NUMBERS, dtype=torch.float64).tolist()
+    drawn = torch.rand(4000, UNIFORMS, dtype=torch.float64).tolist()
     views = [random_resized_crop(400, 500, size=224, numbers=each) for each in drawn]
     ours = torch.tensor([(view.top, view.left, view.height, view.width) for view in views]).double()
     assert torch.allclose(ours.mean(0), theirs.mean(0), rtol=0.06)

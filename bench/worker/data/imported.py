@@ -1,0 +1,41 @@
+"""Import a data set from elsewhere: its decoded arrays are copied into the data folder, and read from there.
+
+Called for ``bench data get NAME --from PATH``; :mod:`bench.worker.data.readers` reads what was imported.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from bench.datasets import formats
+from bench.datasets.status import ADOPTED
+from bench.errors import DataError
+from bench.worker.data.pack import content_digest, write_whole
+from bench.worker.data.readers import read
+
+
+def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
+    """Decode a data set at ``path`` and keep its arrays in the data folder. Returns their card.
+
+    Raises:
+        DataError: What is there is not the data set, or a disk error; then nothing is kept.
+    """
+    place = formats.find(name, path)
+    raw = read(name, place)
+    card = {
+        "name": name,
+        "form": place.words,
+        "origin": str(path),
+        "digest": content_digest(raw),
+        "train_images": len(raw.train_labels),
+        "test_images": len(raw.test_labels),
+    }
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / f".{name}.lock"):
+            return write_whole(home / name / ADOPTED, raw, card, hashed=True)
+    except OSError as error:
+        raise DataError(
+            f"{name} cannot be written to {home / name}: {error.strerror or error}; set BENCH_DATA to another folder"
+        ) from error

@@ -1,0 +1,87 @@
+"""Compare a data set with its published checksums, counts and pixel statistics.
+
+Called by :mod:`bench.worker.data.readers`. Every check refuses by a DataError; none changes anything.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.catalog.datasets import DATASETS, Archive
+from bench.datasets.checksums import archive_problem, part_problem
+from bench.datasets.formats import Place
+from bench.datasets.status import groups
+from bench.errors import DataError
+from bench.worker.data.pack import channel_statistics
+from bench.worker.data.raw import RawDataset
+
+TOLERANCE = 1e-4
+"""Of mean and deviation, which are published rounded to four digits."""
+
+
+def compare_checksums(name: str, place: Place) -> bool:
+    """Compare files with published checksums. Returns whether that covers all of them.
+
+    Raises:
+        DataError: One differs.
+    """
+    published = {archive.name: archive for group in groups(DATASETS[name]) for archive in group}
+    problems = _checksum_problems(name, place, published)
+    if problems is None:
+        return False
+    if wrong := next((problem for problem in problems if problem), None):
+        raise DataError(f"{wrong}; get it again with: bench data get {name}")
+    return True
+
+
+def _checksum_problems(name: str, place: Place, published: Mapping[str, Archive]) -> list[str | None] | None:
+    """What is wrong with each file; None if some file has no published checksum."""
+    if place.form is None:
+        archive = published.get(place.path.name)
+        return [archive_problem(place.path, archive)] if archive else None
+    if place.checked:
+        return [archive_problem(place.path / file, published[file]) for file in place.form.files]
+    if place.form.kind == "pickle":
+        parts = DATASETS[name].parts
+        files = [place.path / file for file in (*place.form.train, *place.form.test)]
+        return [part_problem(file, parts) for file in files] if all(file.name in parts for file in files) else None
+    return None
+
+
+def check_counts(name: str, raw: RawDataset, path: Path) -> None:
+    """Refuse a data set whose numbers of images or labels are not the published ones.
+
+    Raises:
+        DataError: They are not.
+    """
+    spec = DATASETS[name]
+    for split, published in (("train", spec.train_images), ("test", spec.test_images)):
+        images, labels = getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels")
+        if (len(images), len(labels)) != (published, published):
+            raise DataError(
+                f"{path}: {name} has {len(images):,} images and {len(labels):,} labels for {split} instead of"
+                f" {published:,}"
+            )
+        lowest, highest = int(labels.min()), int(labels.max())
+        if lowest < 0 or highest >= spec.num_classes:
+            wrong = highest if lowest >= 0 else lowest
+            raise DataError(f"{path}: {name} has the label {wrong}, but only {spec.num_classes} classes")
+
+
+def check_statistics(name: str, raw: RawDataset, path: Path) -> None:
+    """Refuse pixels that no checksum covers and whose mean or deviation is not the published one.
+
+    Raises:
+        DataError: It is not.
+    """
+    spec = DATASETS[name]
+    if not spec.mean:
+        return
+    for what, measured, published in zip(
+        ("mean", "deviation"), channel_statistics(raw.train_images), (spec.mean, spec.std), strict=True
+    ):
+        if max(abs(one - other) for one, other in zip(measured, published, strict=True)) > TOLERANCE:
+            numbers = [", ".join(f"{value:.4f}" for value in values) for values in (measured, published)]
+            raise DataError(
+                f"{path} is not {spec.title} as published: its pixels have the {what} {numbers[0]} instead of"
+                f" {numbers[1]} per channel; modified images can be used as dataset: folder:PATH"
+            )
