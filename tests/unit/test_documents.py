@@ -1,0 +1,53 @@
+"""The documents: links lead somewhere, commands exist, the changelog announces what decides results and caches."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from bench import __version__
+from bench.cli import COMMANDS, cli
+from bench.datasets.prepared import INDEX_FORMAT, PACK_FORMAT
+from bench.scheduler.speeds import STEP_FORMAT
+from bench.values import PROTOCOL_VERSION
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "bench").rglob("*.md"), *ROOT.glob("[rst]*/*.md")])
+VERSIONS = {
+    "PROTOCOL_VERSION": PROTOCOL_VERSION,
+    "PACK_FORMAT": PACK_FORMAT,
+    "INDEX_FORMAT": INDEX_FORMAT,
+    "STEP_FORMAT": STEP_FORMAT,
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_that_documents_show_exist(document: Path) -> None:
+    code = " ".join(re.findall(r"`+[^`]*`+", document.read_text()))
+    assert set(re.findall(r"\bbench ([a-z]+)\b", code)) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize(("name", "value"), VERSIONS.items())
+def test_the_changelog_announces_the_version_of_each_format(name: str, value: int) -> None:
+    assert f"`{name}` {value}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_citation_names_what_the_format_requires_and_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["version"] == __version__
