@@ -140,10 +140,10 @@ def open_store_if_there(tracking_uri: str | None) -> "Store | None":
 
 def plan_entry(task: Any, reasons: Mapping[str, str]) -> dict[str, Any]:
     """A task as the plan's JSON and table show it."""
-    from bench.catalog.models import SMALL_INPUT, model_forms
+    from bench.catalog.models import SMALL_INPUT, model_stems
 
     cell, outcome = task.cell, task.outcome
-    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_forms(cell.model)
+    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_stems(cell.model)
     return {
         "id": cell.id,
         "model": cell.model,

@@ -1,4 +1,8 @@
-"""catalog.models."""
+"""The catalog of nets: names, the functions that build them, and what is wrong with a name that a suite uses.
+
+Called by every room. Imports no net: names of timm and of functions in files are read from source text, because
+importing them would import torch.
+"""
 
 import importlib.util
 import re
@@ -10,14 +14,14 @@ from bench.catalog.options import nearest
 from bench.values import Stem
 
 SMALL_INPUT = 64
-"""Nets get their small form by default for inputs up to this many pixels."""
+"""Largest input, in pixels, for which nets get their small stem by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A net. Both forms are ``"module:function"`` called with ``num_classes``; None where the net has no such form.
+    """A net. Both stems are ``"module:function"``, called with ``num_classes``; None if the net has no such stem.
 
-    Functions of bench's own, which every small form is, are called with the model's name first.
+    Functions in :mod:`bench.worker.models`, which every small stem is, are called with the model's name first.
     """
 
     standard: str | None
@@ -26,9 +30,9 @@ class ModelSpec:
     """The net for 32-pixel images."""
 
     @property
-    def forms(self) -> tuple[Stem, ...]:
+    def stems(self) -> tuple[Stem, ...]:
         """The stems that this net can be built with."""
-        return tuple(form for form in ("small", "standard") if getattr(self, form))
+        return tuple(stem for stem in ("small", "standard") if getattr(self, stem))
 
 
 def _torchvision(names: str, small: str | None = None, standard: str | None = None) -> dict[str, ModelSpec]:
@@ -73,17 +77,17 @@ MODELS = {
 
 @cache
 def timm_names() -> tuple[str, ...]:
-    """Names of all timm models, read from timm's source files because importing timm would import torch."""
-    found = importlib.util.find_spec("timm")
-    if found is None or found.origin is None:
+    """Names of all timm models, read from timm's source files by their ``@register_model``; empty without timm."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.origin is None:
         return ()
     pattern = re.compile(r"^@register_model\s+def (\w+)", re.MULTILINE)
-    files = (Path(found.origin).parent / "models").glob("*.py")
+    files = (Path(spec.origin).parent / "models").glob("*.py")
     return tuple(sorted(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))))
 
 
 def model_problem(name: str) -> str | None:
-    """Say in a sentence why a model name cannot be used, or return None. Imports no net."""
+    """Why a model name cannot be used, as a sentence, or None."""
     if name in MODELS:
         return None
     if name.startswith("timm/"):
@@ -96,12 +100,13 @@ def model_problem(name: str) -> str | None:
         hint = nearest(short, names)
         return f"unknown timm model {short!r}" + (f" (did you mean 'timm/{hint}'?)" if hint else "")
     if ".py:" in name:
-        return _file_problem(name)
+        return file_problem(name)
     hint = nearest(name, MODELS)
     return f"unknown model {name!r} ({f'did you mean {hint!r}?' if hint else 'bench models lists them'})"
 
 
-def _file_problem(name: str) -> str | None:
+def file_problem(name: str) -> str | None:
+    """Why ``path/to/file.py:function`` cannot be used, as a sentence, or None. The file is read but not executed."""
     file, _, function = name.rpartition(":")
     path = Path(file)
     try:
@@ -118,13 +123,13 @@ def _file_problem(name: str) -> str | None:
 
 
 def default_stem(model: str, input_size: int) -> Stem:
-    """The stem a net gets when the suite names none: small for inputs up to 64 pixels where the net has that form."""
-    forms = model_forms(model)
+    """The stem of a net when the suite names none: small for inputs up to 64 pixels, if the net has it."""
+    stems = model_stems(model)
     wanted: Stem = "small" if input_size <= SMALL_INPUT else "standard"
-    return wanted if wanted in forms else forms[0]
+    return wanted if wanted in stems else stems[0]
 
 
-def model_forms(model: str) -> tuple[Stem, ...]:
-    """The stems that a net can be built with; nets of timm and of files are always built as they are."""
+def model_stems(model: str) -> tuple[Stem, ...]:
+    """The stems that a net can be built with; nets of timm and of files have only the standard one."""
     spec = MODELS.get(model)
-    return spec.forms if spec else ("standard",)
+    return spec.stems if spec else ("standard",)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bench.catalog.datasets import DATASETS
-from bench.catalog.models import MODELS, model_forms, timm_names
+from bench.catalog.models import MODELS, model_stems, timm_names
 from bench.catalog.options import Option
 from bench.catalog.training import SCHEDULES, WARMUP
 from bench.cli.options import json_option
@@ -22,9 +22,9 @@ def models(pattern: str, timm: bool, as_json: bool) -> None:
     names = [*MODELS, *([f"timm/{name}" for name in timm_names()] if timm or pattern.startswith("timm/") else [])]
     found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
     if as_json:
-        print_json({"models": [{"model": name, "stems": model_forms(name)} for name in found]})
+        print_json({"models": [{"model": name, "stems": model_stems(name)} for name in found]})
         return
-    click.echo(columns(("model", "stems"), [(name, ", ".join(model_forms(name))) for name in found]))
+    click.echo(columns(("model", "stems"), [(name, ", ".join(model_stems(name))) for name in found]))
     click.echo(f"\n{len(found)} models; also timm/NAME ({len(timm_names())} nets) and path/to/file.py:function")
 
 

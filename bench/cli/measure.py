@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bench.catalog.datasets import DATASETS, dataset_problem
-from bench.catalog.models import default_stem, model_forms, model_problem
+from bench.catalog.models import default_stem, model_problem, model_stems
 from bench.cli.options import complete_datasets, complete_models, json_option
 from bench.cli.output import columns, print_json
 from bench.errors import ModelError, UsageError
@@ -88,7 +88,7 @@ def request(name: str, stem: str | None, size: int, classes: int) -> dict[str, A
     """
     if problem := model_problem(name):
         raise UsageError(problem)
-    if stem and stem not in model_forms(name):
+    if stem and stem not in model_stems(name):
         raise UsageError(f"{name} has no {stem} stem; leave --stem out")
     return {"model": name, "stem": stem or default_stem(name, size), "input_size": size, "num_classes": classes}
 

@@ -6,7 +6,7 @@ Called by :mod:`bench.report.table` with one cell per row. Labels are part of th
 from collections.abc import Sequence
 from typing import Any
 
-from bench.catalog.models import SMALL_INPUT, model_forms
+from bench.catalog.models import SMALL_INPUT, model_stems
 from bench.values import Cell
 
 
@@ -30,7 +30,7 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
 def _name(cell: Cell) -> str:
     """The model, marked if it keeps the ImageNet stem on small images although it has a small one."""
     surprising = (
-        cell.recipe.stem == "standard" and cell.recipe.input_size <= SMALL_INPUT and "small" in model_forms(cell.model)
+        cell.recipe.stem == "standard" and cell.recipe.input_size <= SMALL_INPUT and "small" in model_stems(cell.model)
     )
     return f"{cell.model} (standard stem)" if surprising else cell.model
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.catalog.datasets import DATASETS, FOLDER_INPUT_SIZE
-from bench.catalog.models import default_stem, model_forms
+from bench.catalog.models import default_stem, model_stems
 from bench.catalog.training import AUGMENTATIONS, DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.suite.document import Document
 from bench.suite.filters import axis_values
@@ -131,8 +131,8 @@ class _Resolver:
         size = DATASETS[dataset].input_size if dataset in DATASETS else FOLDER_INPUT_SIZE
         content.setdefault("input_size", size)
         content.setdefault("stem", default_stem(model.name, content["input_size"]))
-        if content["stem"] not in model_forms(model.name):
-            forms = ", ".join(model_forms(model.name))
+        if content["stem"] not in model_stems(model.name):
+            forms = ", ".join(model_stems(model.name))
             self.document.fault(
                 self.document.at(place),
                 f"{model.name} has no {content['stem']} stem, which the recipe asks for; only {forms}",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bench.catalog.datasets import dataset_problem
-from bench.catalog.models import model_forms, model_problem
+from bench.catalog.models import model_problem, model_stems
 from bench.catalog.options import Option, nearest
 from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP
 
@@ -154,8 +154,8 @@ class ModelMapping(Strict):
 
 
 def _has_form(model: ModelMapping) -> ModelMapping:
-    if model.stem and model.stem not in model_forms(model.name):
-        problem = f"{model.name} has no {model.stem} stem, only {', '.join(model_forms(model.name))}"
+    if model.stem and model.stem not in model_stems(model.name):
+        problem = f"{model.name} has no {model.stem} stem, only {', '.join(model_stems(model.name))}"
         raise PydanticCustomError("sentence", "{problem}", {"problem": problem})
     return model
 

@@ -1,7 +1,9 @@
 """Build nets by the names that suites use: torchvision's, timm's, bench's own, and functions in files.
 
-One file a family that bench changes or adds; each has ``small(name, num_classes)``, the family's form for 32-pixel
+One file per family that bench changes or adds. Each has ``small(name, num_classes)``, the family's net for 32-pixel
 images, made by surgery on torchvision's classes so that initialisation and block design stay theirs.
+
+Called by :mod:`bench.worker.train`, ``speed`` and ``measure``. Never loads pretrained weights.
 """
 
 import importlib
@@ -20,7 +22,7 @@ from bench.values import Stem
 from bench.worker.models.matmul_conv import use_matmul_convs
 
 AUXILIARY = {"googlenet", "inception_v3"}
-"""torchvision nets with extra training heads, which are left out: the table compares single classifiers."""
+"""torchvision nets with extra training heads, which are omitted: the table compares single classifiers."""
 
 
 def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
@@ -28,31 +30,31 @@ def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
 
     Args:
         model: A name of :data:`bench.catalog.models.MODELS`, ``timm/NAME`` or ``path/to/file.py:function``.
-        stem: ``small`` for the form for 32-pixel images, ``standard`` for the net as its authors built it.
+        stem: ``small`` for the net for 32-pixel images, ``standard`` for the net as its authors built it.
         num_classes: Outputs of the head.
 
     Raises:
-        ModelError: There is no such net, it has no such form, or its own code failed.
+        ModelError: There is no such net, it has no such stem, or its own code failed.
     """
     if problem := model_problem(model):
         raise ModelError(problem)
     if model.startswith("timm/"):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # timm scripts some of its activations, which torch deprecates
+            warnings.simplefilter("ignore")  # timm uses torch.jit.script, which torch deprecates
             import timm
 
-        made = timm.create_model(model.removeprefix("timm/"), pretrained=False, num_classes=num_classes)
+        net = timm.create_model(model.removeprefix("timm/"), pretrained=False, num_classes=num_classes)
     elif model in MODELS:
-        made = _from_catalog(model, stem, num_classes)
+        net = _from_catalog(model, stem, num_classes)
     else:
-        made = _from_file(model, num_classes)
-    if not isinstance(made, nn.Module):
-        raise ModelError(f"{model} returned {type(made).__name__}, not a torch.nn.Module")
-    return made
+        net = _from_file(model, num_classes)
+    if not isinstance(net, nn.Module):
+        raise ModelError(f"{model} returned {type(net).__name__}, not a torch.nn.Module")
+    return net
 
 
 def place(net: nn.Module, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
-    """Move a net that is to be trained to its device and layout, where it computes as is quickest there."""
+    """Move a net that will be trained to its device and memory format; on a CPU with the faster convolutions."""
     if device.type == "cpu":
         use_matmul_convs(net)
     placed: nn.Module = net.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
@@ -65,7 +67,7 @@ def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
         raise ModelError(f"{model} has no {stem} stem")
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)
-    if module.startswith(f"{__name__}."):
+    if module.startswith(f"{__name__}."):  # one function builds a whole family, by name
         return function(model, num_classes)
     extra = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
     return function(num_classes=num_classes, **extra)
@@ -81,5 +83,5 @@ def _from_file(model: str, num_classes: int) -> Any:
         spec.loader.exec_module(module)
         function: Callable[..., Any] = getattr(module, name)
         return function(num_classes=num_classes)
-    except Exception as error:
+    except Exception as error:  # arbitrary code may raise anything
         raise ModelError(f"{model} could not be built: {type(error).__name__}: {error}") from error

@@ -7,9 +7,9 @@ from torch import nn
 
 
 def small(name: str, num_classes: int) -> nn.Module:
-    """Torchvision's net with a 3x3 stem of stride 1 and no pooling behind it; 32 pixels end as 4x4.
+    """Torchvision's net with a 3x3 stem of stride 1 and no pooling after it; 32 pixels end as 4x4.
 
-    The form behind the CIFAR figures of huyvnphan/PyTorch_CIFAR10 (DenseNet-121: 6.956 M params). Huang et al. 2017
+    The net behind the CIFAR figures of huyvnphan/PyTorch_CIFAR10 (DenseNet-121: 6.956 M params). Huang et al. 2017
     used smaller nets (L=100, k=12) on CIFAR.
     """
     net: Any = getattr(torchvision.models, name)(num_classes=num_classes)

@@ -1,7 +1,7 @@
 """ResNeXt-29, the CIFAR net of Xie et al. 2017 (section 5.3), built from torchvision's bottleneck block.
 
-The paper's net has a 3x3 stem; kuangliu/pytorch-cifar, whose tables are often quoted (4.774 M params, 779.6 M flops for
-32x4d), has a 1x1 stem of 1,536 fewer parameters and 1.6 M fewer multiply-adds. This is the paper's.
+The paper's net has a 3x3 stem. kuangliu/pytorch-cifar, whose tables are often quoted (4.774 M params, 779.6 M flops for
+32x4d), has a 1x1 stem with 1,536 fewer parameters and 1.6 M fewer multiply-adds. This is the paper's net.
 """
 
 import re
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
 STAGES = ((64, 1), (128, 2), (256, 2))
-"""Width of a stage's output divided by four, and its stride."""
+"""Output channels of each stage divided by four, and its stride."""
 BLOCKS = 3
+"""Per stage."""
 
 
 class ResNeXt29(nn.Module):
@@ -19,7 +20,7 @@ class ResNeXt29(nn.Module):
 
     Args:
         cardinality: Groups of the 3x3 convolutions, C in the paper.
-        width: Channels of a group in the first stage, d in the paper; doubled from stage to stage.
+        width: Channels per group in the first stage, d in the paper; doubled from stage to stage.
         num_classes: Outputs of the head.
     """
 

@@ -5,10 +5,10 @@ from torch import nn
 
 
 def small(name: str, num_classes: int) -> nn.Module:
-    """The published convolutions, which bring 32 pixels down to one, and a head of 512 instead of 4096 units.
+    """The published convolutions, which reduce 32 pixels to one, and a head of 512 instead of 4096 units.
 
-    Torchvision's adaptive pooling to 7x7 would only repeat that one pixel 49 times in front of the head, which is
-    where the 128 M parameters of "VGG on CIFAR" tables come from. Images need at least 32 pixels.
+    Torchvision's adaptive pooling to 7x7 would only repeat that one pixel 49 times before the head, which is where the
+    128 M parameters in some "VGG on CIFAR" tables come from. Images need at least 32 pixels.
     """
     net: nn.Module = getattr(torchvision.models, name)(num_classes=num_classes)
     net.avgpool = nn.Identity()

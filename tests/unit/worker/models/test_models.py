@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torchvision.models.shufflenetv2 import channel_shuffle
 
-from bench.catalog.models import MODELS, model_forms
+from bench.catalog.models import MODELS, model_stems
 from bench.errors import ModelError
 from bench.worker import models
 from bench.worker.measure import count, measure
@@ -54,7 +54,7 @@ STANDARD = [
     "efficientnet_b0",
 ]
 LARGER_CROPS = [f"efficientnet_b{number}" for number in range(1, 8)]
-SMALL = [name for name in MODELS if "small" in model_forms(name)]
+SMALL = [name for name in MODELS if "small" in model_stems(name)]
 
 
 def printed(millions: float, like: str) -> str:
