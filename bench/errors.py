@@ -9,7 +9,8 @@
     ├── TrackingError          exit 3   the tracking store cannot be used
     ├── DiskError        exit 3   BENCH_HOME cannot be written: the disk is full or read-only
     ├── ModelError          exit 1   a net cannot be built or measured as asked
-    └── DivergedError       exit 1   the loss of a cell is no longer a finite number
+    ├── DivergedError       exit 1   the loss of a cell is no longer a finite number
+    └── InterruptedTrainingError     a worker was asked to end; its state is saved
 
 The command line prints the text and leaves with ``exit_code``; a worker writes it to its journal.
 """
@@ -65,3 +66,7 @@ class ModelError(BenchError):
 
 class DivergedError(BenchError):
     """The loss of a cell is no longer a finite number."""
+
+
+class InterruptedTrainingError(BenchError):
+    """A worker was asked to end while it trained; its state is saved and another attempt resumes from it."""

@@ -1,50 +1,38 @@
-"""Test a net and keep what a finished cell leaves behind: weights, predictions, speed and memory.
+"""Test a net on the whole test set: loss, top-1 and top-5.
 
-Shapes: N images, K classes.
+Called by :mod:`bench.worker.train` after each epoch. Changes no weight and no random state.
+
+Shapes: N images per batch or of the test set, K classes.
 """
 
-import hashlib
-import io
-import resource
-import statistics
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from bench.values import Cell, Mode
-from bench.worker.data.dataset import TestingBatches
+from bench.values import Mode
+from bench.worker.data.dataset import TestingBatches, test_batches
+from bench.worker.state import Training
 from bench.worker.step import Record, Work, memory_format, record_graph
-from bench.workspace.events import Summarised
-from bench.workspace.files import write_atomically
-from bench.workspace.journal import Journal
-from bench.workspace.paths import CellFolder
 
+TEST_BATCH = 500
+"""Images per test batch. A streamed test takes fewer, see :func:`bench.worker.data.dataset.test_batches`."""
 TOP_CLASSES = 5
-
-
-@dataclass(frozen=True)
-class EpochTiming:
-    """Wall times of what this attempt ran of one epoch, in seconds."""
-
-    train_s: float
-    total_s: float
-    images: int
+"""The K of top-K; also how many classes a prediction holds."""
 
 
 class Evaluator:
-    """Tests a net on every test image, a batch at a time; of a captured mode, full batches are replays of one graph."""
+    """Tests a net on each image of the test set, once.
 
-    __test__ = False  # or pytest takes it for a class of tests
+    In a captured mode the first full batch records a CUDA graph, and every full batch after it replays that graph.
+    """
 
     _replay: Work | None = None
     _images: Tensor
+    """The graph's own input, (N, C, H, W) uint8."""
     _scores: Tensor
+    """The graph's own output, (N, K) float32."""
 
     def __init__(
         self,
@@ -55,29 +43,34 @@ class Evaluator:
         beat: Callable[[], None],
         record: Record = record_graph,
     ) -> None:
-        """``beat`` is called after every batch, to show that the process lives."""
+        """``beat`` is called after each batch, to show that the process is alive."""
         self._net, self._batches, self._mode, self._beat, self._record = net, batches, mode, beat, record
 
-    # not inference_mode: the tensors of a generator that is first recorded in it could not be changed outside of it
+    # no_grad and not inference_mode: a CUDA generator that is first recorded in inference mode has state tensors that
+    # training could not change afterwards
     @torch.no_grad()
     def __call__(self) -> tuple[dict[str, float], Tensor]:
-        """Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32."""
-        self._net.eval()
-        scored = []
+        """Returns the metrics (loss; top-1 and top-5 in percent) and the scores (N, K) float32, on the device."""
+        self._net.eval()  # no dropout, and BatchNorm uses its running statistics: a score must not depend on its batch
+        batch_scores = []
         for images in self._batches:
-            scored.append(self._score(images))
+            # scores stay on the device until the end, so that the device never waits for the host
+            batch_scores.append(self._score(images))
             self._beat()
-        scores, labels = torch.cat(scored), self._batches.labels
+        scores, labels = torch.cat(batch_scores), self._batches.labels
         hits = scores.topk(min(TOP_CLASSES, scores.shape[1]), dim=1).indices == labels[:, None]
         metrics = {
+            # without label smoothing, which is a regulariser of training: losses of different recipes compare
             "test/loss": F.cross_entropy(scores, labels).item(),
+            # sums of booleans are exact integers; a mean of float32 would round
             "test/top1": 100.0 * hits[:, 0].sum().item() / len(labels),
             "test/top5": 100.0 * hits.any(dim=1).sum().item() / len(labels),
         }
         return metrics, scores
 
     def _score(self, images: Tensor) -> Tensor:
-        """Scores (N, K) float32 of a batch (N, C, H, W) uint8, on the device and unread."""
+        """Scores (N, K) float32 of a batch (N, C, H, W) uint8, on the device; does not wait for them."""
+        # a graph has fixed shapes, so the smaller last batch is computed as it comes: every image counts in a test
         if not self._mode.captured or len(images) < self._batches.batch_size:
             return self._forward(images)
         if self._replay is None:
@@ -86,53 +79,23 @@ class Evaluator:
             self._replay = self._record(lambda: self._scores.copy_(self._forward(self._images)), lambda: None)
         self._images.copy_(images)
         self._replay()
-        return self._scores.clone()
+        return self._scores.clone()  # the next replay overwrites them
 
     def _forward(self, images: Tensor) -> Tensor:
+        # never the compiled net: eval mode and another batch size would each be compiled once more
         normalised = self._batches.normalise(images).contiguous(memory_format=memory_format(self._mode))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._mode.precision == "bf16"):
             scores: Tensor = self._net(normalised)
-        return scores.float()
+        return scores.float()  # bf16 has 8 bits of precision: softmax and ties of top-5 want more
 
 
-def keep_predictions(scores: Tensor, labels: "np.ndarray[tuple[int], np.dtype[np.int64]]", folder: CellFolder) -> None:
-    """Write the five likeliest classes of every test image, in the order of the test set, with the true ones.
-
-    The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16 and ``probabilities`` (N, 5) float32.
-    """
-    top = scores.softmax(dim=1).topk(min(TOP_CLASSES, scores.shape[1]), dim=1)
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        labels=np.asarray(labels),
-        classes=top.indices.cpu().numpy().astype(np.uint16),
-        probabilities=top.values.cpu().numpy(),
+def make_evaluator(training: Training) -> Evaluator:
+    """The evaluator of a cell in training."""
+    batches = test_batches(
+        training.data,
+        training.cell.recipe,
+        batch_size=TEST_BATCH,
+        device=training.device,
+        workers=training.attempt.mode.threads,
     )
-    write_atomically(folder.predictions, content.getvalue())
-
-
-def keep_weights(net: nn.Module, cell: Cell, folder: CellFolder) -> str:
-    """Write the weights as safetensors and return the file's SHA-256."""
-    weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
-    # one key and no more: safetensors writes several in any order, and equal weights would have other digests
-    content = save(weights, metadata={"cell": cell.id})
-    write_atomically(folder.weights, content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def journal_summary(timings: list[EpochTiming], device: torch.device, total_s: float, journal: Journal) -> None:
-    """Journal speed and memory. The first epoch warms caches and kernels up and does not count for speed."""
-    metrics = {"memory/peak_mb": peak_mb(device), "time/total_s": round(total_s, 3)}
-    if settled := timings[1:] or timings:
-        train_s = sum(timing.train_s for timing in settled)
-        metrics["speed/images_per_s"] = round(sum(timing.images for timing in settled) / train_s, 1)
-        metrics["speed/epoch_s"] = round(statistics.median(timing.total_s for timing in settled), 4)
-    journal.write(Summarised(metrics=metrics))
-
-
-def peak_mb(device: torch.device) -> float:
-    """Most memory in use so far, in megabytes: of the GPU's allocator, or of the process on the CPU."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+    return Evaluator(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from bench.errors import DISK_ERRORS, BenchError, DivergedError
+from bench.errors import DISK_ERRORS, BenchError, DivergedError, InterruptedTrainingError
 from bench.values import Attempt, FailureKind, from_json
 from bench.workspace.events import ArtifactWritten, Ended, Started
 from bench.workspace.files import write_atomically
@@ -105,7 +105,7 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
     """Import torch, write down where this runs, and train."""
     import torch
 
-    from bench.worker import train as training
+    from bench.worker.train import run as run_training
 
     environment = describe_environment(torch, attempt)
     write_atomically(folder.environment, json.dumps(environment, indent=1, sort_keys=True))
@@ -122,9 +122,9 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stopped: list[
         )
     )
     try:
-        training.run(attempt, journal, stop=lambda: bool(stopped))
-    except training.InterruptedTrainingError:
-        journal.write(Ended(state="interrupted", kind="", reason="interrupted; goes on where it stopped"))
+        run_training(attempt, journal, stop=lambda: bool(stopped))
+    except InterruptedTrainingError:
+        journal.write(Ended(state="interrupted", kind="", reason="interrupted; it resumes from its checkpoint"))
         return EXIT_INTERRUPTED
     return 0
 

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 
 from bench.catalog.training import AUGMENTATIONS
-from bench.values import Attempt, Cell, Mode, from_dict
+from bench.values import Cell, Mode, from_dict
 from bench.worker import models
 from bench.worker.data.batches import TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
-from bench.worker.evaluate import Evaluator, peak_mb
+from bench.worker.evaluate import TEST_BATCH, Evaluator
 from bench.worker.optim import build_optimizer
+from bench.worker.results import peak_mb
+from bench.worker.state import prepare_device
 from bench.worker.step import make_step, memory_format
-from bench.worker.train import TEST_BATCH, prepare_device
 
 WINDOW_S = 0.5
 """Least time that is measured."""
@@ -51,11 +52,7 @@ def measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> 
 def _measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> dict[str, Any]:
     began = time.perf_counter()
     cell, mode = from_dict(Cell, request["cell"]), from_dict(Mode, request["mode"])
-    attempt = Attempt(
-        cell=cell, number=1, folder="", data_home="", device=request["device"], mode=mode, suite="", series="",
-        created_ms=0, deterministic=request["deterministic"],
-    )  # fmt: skip
-    device = prepare_device(attempt)
+    device = prepare_device(mode, request["device"], deterministic=request["deterministic"])
     torch.manual_seed(0)
     recipe, classes = cell.recipe, int(request["num_classes"])
     net = models.build(cell.model, stem=recipe.stem, num_classes=classes)

@@ -1,105 +1,43 @@
-"""The training loop of one cell: build, train, test each epoch, save.
+"""The training loop of one cell: train each epoch, test it, journal it, save it.
 
-Called by :mod:`bench.worker.main` with a journal; never talks to a tracking store and never reads a suite. Every
-random number is a function of (seed, epoch, step), so that an attempt that goes on from a checkpoint repeats an
+Called by :mod:`bench.worker.main`. Never talks to a tracking store and never reads a suite. Where to read on: one step
+(forward, loss, backward, update) is in :mod:`bench.worker.step`, what a batch is made of in
+:mod:`bench.worker.data.batches`, the state of a cell in :mod:`bench.worker.state`, the test in
+:mod:`bench.worker.evaluate`, and what a finished cell leaves behind in :mod:`bench.worker.results`.
+
+Every random number is a function of (seed, epoch, step), so that an attempt that resumes from a checkpoint repeats an
 undisturbed run to the bit.
 
-Shapes: N images a batch, C channels, H = W = input size, K classes.
+Shapes: N images per batch, C channels, H = W = input size, K classes, S steps per epoch.
 """
 
-import json
 import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.errors import DivergedError
-from bench.values import Attempt, Cell
-from bench.worker import checkpoint, models
-from bench.worker.data.dataset import Dataset, EpochBatches, load, test_batches, train_batches
+from bench.errors import DivergedError, InterruptedTrainingError
+from bench.values import Attempt
+from bench.worker import results, state
+from bench.worker.data.dataset import EpochBatches, load, train_batches
 from bench.worker.data.stream import nonstandard_images
-from bench.worker.evaluate import (
-    EpochTiming,
-    Evaluator,
-    journal_summary,
-    keep_predictions,
-    keep_weights,
-)
-from bench.worker.measure import measure, trainable
-from bench.worker.optim import build_optimizer, learning_rates
+from bench.worker.evaluate import Evaluator, make_evaluator
+from bench.worker.optim import learning_rates
 from bench.worker.seeds import step_seed
-from bench.worker.step import Step, make_step, memory_format
-from bench.workspace.events import (
-    ArtifactWritten,
-    CostMeasured,
-    DataLoaded,
-    Diverged,
-    Ended,
-    EpochDone,
-    NonstandardImages,
-    Progress,
-    Resumed,
-)
-from bench.workspace.failpoint import failpoint
-from bench.workspace.files import write_atomically
-from bench.workspace.fingerprint import fingerprint
+from bench.worker.state import EpochTiming, Training
+from bench.worker.step import Step, make_step
+from bench.workspace.events import Diverged, EpochDone, NonstandardImages, Progress
 from bench.workspace.journal import Journal
-from bench.workspace.paths import CellFolder
 
-CHECKPOINT_EVERY_S = 1.0
-"""Least training time between checkpoints, so that a cell that is killed loses little."""
-CHECKPOINT_SHARE = 0.01
-"""Largest share of the time spent on saving; a net that takes long to save is saved less often."""
 PROGRESS_EVERY_S = 1.0
+"""Minimum time between two progress events of an epoch."""
 MAX_AHEAD = 64
-"""Steps that a GPU may have in its queue: enough that it never waits for the host, seconds of work for a large net."""
-TEST_BATCH = 500
-"""Images a test batch."""
-
-
-class InterruptedTrainingError(Exception):
-    """The worker was asked to leave; its state is saved."""
-
-
-@dataclass(kw_only=True)
-class Training:
-    """A cell in training: what stays and what changes."""
-
-    attempt: Attempt
-    data: Dataset
-    device: torch.device
-    journal: Journal
-    stop: Callable[[], bool]
-    net: nn.Module
-    optimizer: torch.optim.Optimizer
-    fingerprint: dict[str, str]
-    epochs_done: int = 0
-    steps_done: int = 0
-    """Steps of the epoch after ``epochs_done``."""
-    losses: Tensor = field(default_factory=lambda: torch.zeros(0))
-    """Loss of every step of that epoch, (steps,) float32 on the device."""
-    scores: Tensor | None = None
-    """Scores of the test set (N, K) after the last epoch that was tested."""
-    timings: list[EpochTiming] = field(default_factory=list)
-    save_after: float = 0.0
-    """Clock before which no checkpoint is written."""
-    began: float = field(default_factory=time.monotonic)
-    """Clock at which the cell would have begun, had it trained in one go."""
-
-    @property
-    def cell(self) -> Cell:
-        """What is trained."""
-        return self.attempt.cell
-
-    @property
-    def folder(self) -> CellFolder:
-        """Where it is kept."""
-        return CellFolder(Path(self.attempt.folder))
+"""Maximum number of steps in a GPU's queue: enough that the GPU never waits for the host, seconds of work for a large
+net."""
 
 
 def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
@@ -107,185 +45,138 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
 
     Raises:
         BenchError: The data set or the net cannot be used, or the loss is no longer finite.
-        InterruptedTrainingError: ``stop()`` became true; training goes on from here another time.
+        InterruptedTrainingError: ``stop()`` became true; the state is saved and a later attempt resumes from it.
+        OSError: The cell's folder cannot be written.
     """
     began = time.monotonic()
-    device = prepare_device(attempt)
+    # before anything allocates: the memory share and the choice of algorithms hold for all that follows
+    device = state.prepare_device(attempt.mode, attempt.device, deterministic=attempt.deterministic)
     ready = Path(attempt.data_folder) if attempt.data_folder else None
     data = load(attempt.cell.data_key, Path(attempt.data_home), workers=attempt.mode.threads, folder=ready)
-    training = build(attempt, data, device, journal, stop)
-    journal_inputs(attempt, data, training.net, journal)
-    training.began = began
-    resume(training)
+    training = state.build(attempt, data, device, journal, stop)
+    # before the first step: a cell that fails still has its cost and the digest of its data on record
+    state.journal_inputs(attempt, data, training.net, journal)
+    training.began = began  # loading the data counts as the cell's time
+    state.resume(training)
     train_epochs(training)
-    finish(training)
-
-
-def prepare_device(attempt: Attempt) -> torch.device:
-    """Set threads and numerics of this process and return the device to train on."""
-    torch.set_num_threads(attempt.mode.threads)
-    if attempt.device == "cuda":
-        # TF32 is what published GPU figures are trained with
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = not attempt.deterministic
-        # an operator that has no deterministic form fails the cell: a promise of equal bits is kept or not made
-        torch.use_deterministic_algorithms(attempt.deterministic)
-        torch.cuda.set_per_process_memory_fraction(attempt.mode.memory_share)
-    return torch.device(attempt.device)
-
-
-def journal_inputs(attempt: Attempt, data: Dataset, net: nn.Module, journal: Journal) -> None:
-    """Write down what is trained on, and the params and FLOPs of the very net that is trained."""
-    cell, classes = attempt.cell, data.num_classes
-    journal.write(
-        DataLoaded(
-            dataset=data.name,
-            digest=data.digest,
-            classes=classes,
-            train_images=len(data.train_labels),
-            test_images=len(data.test_labels),
-            fingerprint=fingerprint(cell, data=data.digest, device=attempt.device),
-        )
-    )
-    recipe, cost = cell.recipe, attempt.cost
-    if cost is None or cost.params != trainable(net):
-        cost = measure(cell.model, stem=recipe.stem, input_size=recipe.input_size, num_classes=classes)
-    journal.write(CostMeasured(cost=cost))
-
-
-def build(
-    attempt: Attempt, data: Dataset, device: torch.device, journal: Journal, stop: Callable[[], bool]
-) -> Training:
-    """The net with its initial weights, a function of the seed, and its optimizer."""
-    cell = attempt.cell
-    torch.manual_seed(step_seed(cell.seed, 0, 0))
-    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
-    net = models.place(net, device, memory_format(attempt.mode))
-    return Training(
-        attempt=attempt,
-        data=data,
-        device=device,
-        journal=journal,
-        stop=stop,
-        net=net,
-        optimizer=build_optimizer(net.parameters(), cell.recipe.optimizer),
-        fingerprint=fingerprint(cell, data=data.digest, device=device.type),
-        save_after=time.monotonic() + CHECKPOINT_EVERY_S,
-    )
-
-
-def resume(training: Training) -> None:
-    """Go on from the newest whole checkpoint that fits, if there is one."""
-    state = checkpoint.load(training.folder, training.fingerprint)
-    if state is None:
-        return
-    training.net.load_state_dict(state["net"])
-    training.optimizer.load_state_dict(state["optimizer"])
-    training.epochs_done, training.steps_done = state["epochs_done"], state["steps_done"]
-    training.losses = state["losses"].to(training.device)
-    training.began -= state["elapsed_s"]
-    training.journal.write(Resumed(epochs_done=training.epochs_done, steps_done=training.steps_done))
+    results.finish(training)
 
 
 def train_epochs(training: Training) -> None:
-    """Train and test every epoch that is left."""
-    recipe, device = training.cell.recipe, training.device
-    rates = learning_rates(training.cell.schedule, lr=recipe.optimizer["lr"], epochs=recipe.epochs)
-    workers = training.attempt.mode.threads
-    batches = train_batches(training.data, recipe, seed=training.cell.seed, device=device, workers=workers)
-    test = make_evaluator(training)
+    """Train and test every epoch that is left.
+
+    Raises:
+        DivergedError: A training or test loss is not finite.
+        InterruptedTrainingError: ``stop()`` became true; the state is saved.
+    """
+    cell, mode, device = training.cell, training.attempt.mode, training.device
+    # plain numbers, one per epoch: a resumed attempt looks its rate up and needs no scheduler state
+    rates = learning_rates(cell.schedule, lr=cell.recipe.optimizer["lr"], epochs=cell.recipe.epochs)
+    batches = train_batches(training.data, cell.recipe, seed=cell.seed, device=device, workers=mode.threads)
+    evaluator = make_evaluator(training)
     step = make_step(
         training.net,
         training.optimizer,
         batches.assemble,
-        mode=training.attempt.mode,
+        mode=mode,
         device=device,
-        label_smoothing=recipe.label_smoothing,
+        label_smoothing=cell.recipe.label_smoothing,
     )
-    while (epoch := training.epochs_done) < recipe.epochs:
-        began, first_step = time.monotonic(), training.steps_done
-        try:
-            step.set_rate(rates[epoch])
-            loss = train_epoch(training, batches, step)
-        except DivergedError:
-            training.journal.write(Diverged(epoch=epoch + 1, metrics={"train/loss": math.nan}))
-            raise
-        train_s = time.monotonic() - began
-        metrics, training.scores = test()
-        images = (len(batches) - first_step) * batches.batch_size
-        timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
-        training.timings.append(timing)
-        training.epochs_done, training.steps_done = epoch + 1, 0
-        if odd := nonstandard_images(batches):
-            training.journal.write(NonstandardImages(epoch=epoch + 1, counts=odd))
-        training.journal.write(
-            EpochDone(
-                epoch=epoch + 1,
-                metrics={"train/loss": loss, "train/lr": rates[epoch], **metrics},
-                epoch_s=round(timing.total_s, 4),
-                images_per_s=round(images / train_s, 1),
-            )
+    while training.epochs_done < cell.recipe.epochs:
+        # per epoch and not per step: the curves of the schedules are defined over epochs
+        rate = rates[training.epochs_done]
+        step.set_rate(rate)
+        train_and_test(training, batches, step, evaluator, rate)
+
+
+def train_and_test(training: Training, batches: EpochBatches, step: Step, evaluator: Evaluator, rate: float) -> None:
+    """Train the next epoch at a learning rate that is set, test the net, and journal both.
+
+    Raises:
+        DivergedError: A training or test loss is not finite.
+        InterruptedTrainingError: ``stop()`` became true; the state is saved.
+    """
+    epoch, first_step, began = training.epochs_done, training.steps_done, time.monotonic()
+    try:
+        loss = train_epoch(training, batches, step)
+    except DivergedError:
+        # a point of NaN in the curve shows when it happened; the message alone would not reach the plot
+        training.journal.write(Diverged(epoch=epoch + 1, metrics={"train/loss": math.nan}))
+        raise
+    # honest without a synchronize: train_epoch ends by reading the losses, which waits for the device
+    train_s = time.monotonic() - began
+    # the net of the last epoch is what the table reports, never the best epoch on the test set
+    metrics, training.scores = evaluator()
+    images = (len(batches) - first_step) * batches.batch_size  # of this attempt: a resumed epoch began in the middle
+    timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
+    training.timings.append(timing)
+    # only now: a checkpoint never counts an epoch as done that was not tested
+    training.epochs_done, training.steps_done = epoch + 1, 0
+    if counts := nonstandard_images(batches):
+        training.journal.write(NonstandardImages(epoch=epoch + 1, counts=counts))
+    training.journal.write(
+        EpochDone(
+            epoch=epoch + 1,
+            metrics={"train/loss": loss, "train/lr": rate, **metrics},
+            epoch_s=round(timing.total_s, 4),
+            images_per_s=round(images / train_s, 1),
         )
-        if not math.isfinite(metrics["test/loss"]):
-            raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
-
-
-def make_evaluator(training: Training) -> Evaluator:
-    """What tests the net of a cell."""
-    batches = test_batches(
-        training.data,
-        training.cell.recipe,
-        batch_size=TEST_BATCH,
-        device=training.device,
-        workers=training.attempt.mode.threads,
     )
-    return Evaluator(training.net, batches, mode=training.attempt.mode, beat=training.journal.beat)
+    # after the event, so that the curve keeps the epoch that diverged. A net can pass training and still overflow here:
+    # in eval mode BatchNorm uses its running statistics
+    if not math.isfinite(metrics["test/loss"]):
+        raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
 
 
 def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
-    """Train the epoch after ``epochs_done`` from ``steps_done`` on. Returns the mean loss a step.
+    """Train the epoch after ``epochs_done``, from step ``steps_done`` on. Returns the mean loss per step.
 
     Raises:
-        DivergedError: A loss is not finite; the text names epoch and step.
+        DivergedError: A loss is not finite; the message names the epoch and the step.
         InterruptedTrainingError: ``stop()`` became true; the state is saved.
     """
     device, seed = training.device, training.cell.seed
     epoch, first, steps = training.epochs_done, training.steps_done, len(batches)
-    training.net.train()
-    if first == 0:
+    training.net.train()  # the test of the epoch before left it in eval mode
+    if first == 0:  # a resumed epoch keeps the losses of its checkpoint
+        # on the device: a loss that is copied to the host waits for its step, and the GPU would run dry
         training.losses = torch.zeros(steps, device=device)
-    lead = QueueLimiter(device)
-    clock = shown = time.monotonic()
+    queue = QueueLimiter(device)
+    began = shown = time.monotonic()
     for number, inputs in enumerate(batches.epoch_inputs(epoch, first), start=first):
+        # epoch + 1, because the initial weights were drawn from (seed, 0, 0)
         training.losses[number] = step(inputs, step_seed(seed, epoch + 1, number))
         training.steps_done = number + 1
+        # a CPU has computed the loss already: looking at it is free, and saves the rest of a lost epoch. A GPU has not,
+        # and .item() would wait for it in every step: there mean_loss looks at the end of the epoch
         if device.type == "cpu" and not math.isfinite(training.losses[number].item()):
-            break  # reading a loss would stop a GPU's queue; there it waits for the end of the epoch
-        lead.grows()
+            break  # mean_loss raises
+        queue.limit()
+        # by time and not by steps: steps take from microseconds to seconds
         if (now := time.monotonic()) - shown > PROGRESS_EVERY_S:
             shown = now
-            speed = round((number + 1 - first) * batches.batch_size / (now - clock), 1)
+            speed = round((number + 1 - first) * batches.batch_size / (now - began), 1)
             training.journal.write(Progress(epoch=epoch + 1, step=number + 1, steps=steps, images_per_s=speed))
+        # after the step was counted, or a resumed attempt would train it twice
         save_when_due(training)
     return mean_loss(training.losses, epoch)
 
 
 class QueueLimiter:
-    """How far the host is ahead of a GPU. It never waits for the step before, which would empty the device's queue.
+    """Keeps the host at most :data:`MAX_AHEAD` steps ahead of a GPU. Does nothing on a CPU, which queues nothing.
 
-    It waits for one some steps back: a host that queues a whole epoch at once could neither say how far the cell is nor
-    leave when it is asked to. On the CPU nothing is queued.
+    A host that queued a whole epoch could neither report progress nor stop when asked to. Waiting for the latest step
+    would drain the queue and leave the GPU idle, so it waits for one that lies some steps back.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._queued: deque[torch.cuda.Event] | None = deque() if device.type == "cuda" else None
 
-    def grows(self) -> None:
-        """Another step was queued."""
+    def limit(self) -> None:
+        """Count a step that was just queued, and wait if there are too many."""
         if self._queued is None:
             return
-        # a blocking event lets the core sleep, which cells side by side have better use for
+        # blocking: the thread sleeps instead of spinning, and other cells on this machine get the core
         event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         event.record()
         self._queued.append(event)
@@ -294,30 +185,22 @@ class QueueLimiter:
 
 
 def save_when_due(training: Training) -> None:
-    """Write a checkpoint after enough time, or when asked to leave, which is then done."""
+    """Write a checkpoint if enough time has passed or the worker was asked to end.
+
+    Raises:
+        InterruptedTrainingError: The worker was asked to end; the state is saved.
+        OSError: The disk is full or cannot be written; earlier checkpoints are intact.
+    """
+    # asked once: a signal between two looks would end the attempt without the checkpoint that it promises
     stopping = training.stop()
     if stopping or time.monotonic() > training.save_after:
-        began = time.monotonic()
-        checkpoint.save(
-            training.folder,
-            {
-                "net": training.net.state_dict(),
-                "optimizer": training.optimizer.state_dict(),
-                "epochs_done": training.epochs_done,
-                "steps_done": training.steps_done,
-                "losses": training.losses.cpu(),
-                "elapsed_s": began - training.began,
-                "fingerprint": training.fingerprint,
-            },
-        )
-        cost_s = time.monotonic() - began
-        training.save_after = time.monotonic() + max(CHECKPOINT_EVERY_S, cost_s / CHECKPOINT_SHARE)
+        state.save(training)
     if stopping:
         raise InterruptedTrainingError
 
 
 def mean_loss(losses: Tensor, epoch: int) -> float:
-    """Mean of the losses of an epoch's steps, (steps,) float32.
+    """Mean of the losses of an epoch's steps, (S,) float32; waits for the device.
 
     Raises:
         DivergedError: One of them is not finite.
@@ -325,31 +208,10 @@ def mean_loss(losses: Tensor, epoch: int) -> float:
     values = losses.cpu()
     bad = (~torch.isfinite(values)).nonzero()
     if len(bad):
-        step = int(bad[0])
+        step = int(bad[0])  # the first one: NaN spreads to all that follow
         raise DivergedError(
             f"the training loss became {values[step].item()} in epoch {epoch + 1}, step {step + 1}; "
             "a smaller lr, warm-up or fp32 may help"
         )
+    # in float64, so that the mean of many thousand steps is not rounded at each addition
     return float(values.double().mean())
-
-
-def finish(training: Training) -> None:
-    """Write what the cell leaves behind; the result last, by rename."""
-    folder, journal = training.folder, training.journal
-    if training.scores is None:  # the attempt before died between its last epoch and this line
-        _, training.scores = make_evaluator(training)()
-    keep_predictions(training.scores, training.data.test_labels, folder)
-    journal.write(ArtifactWritten(path=folder.predictions.name))
-    journal.write(ArtifactWritten(path=folder.environment.name))
-    digest = keep_weights(training.net, training.cell, folder)
-    if training.attempt.keep_weights == "last":
-        journal.write(ArtifactWritten(path=folder.weights.name, sha256=digest))
-    else:
-        folder.weights.unlink()
-    journal_summary(training.timings, training.device, time.monotonic() - training.began, journal)
-    failpoint("before-end")
-    journal.write(Ended(state="complete", kind="", reason="", fingerprint=training.fingerprint))
-    result = {"cell": training.cell.id, "fingerprint": training.fingerprint, "weights_sha256": digest}
-    failpoint("before-result")
-    write_atomically(folder.result, json.dumps(result, sort_keys=True))
-    checkpoint.clear(folder)

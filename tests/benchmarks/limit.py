@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
 from bench.scheduler.launcher import SERVER_ENVIRONMENT
 from bench.values import Attempt, Cell, Mode, Recipe
-from bench.worker import models, train
+from bench.worker import models, state, train
 from bench.worker.data.batches import TrainBatches
 from bench.worker.data.pack import pack
 from bench.worker.step import Step, make_step
@@ -54,7 +54,7 @@ def make_cell(model: str, folder: str) -> Cell:
     )
 
 
-def cell_rate(training: train.Training, batches: TrainBatches, step: Step, epochs: int) -> float:
+def cell_rate(training: state.Training, batches: TrainBatches, step: Step, epochs: int) -> float:
     """Images a second of a cell's own training."""
     began = time.perf_counter()
     for _ in range(epochs):
@@ -98,7 +98,7 @@ def main() -> None:
             )  # fmt: skip
             journal_path = CellFolder(Path(attempt.folder)).attempt(1).journal
             with Journal(journal_path) as journal:
-                training = train.build(attempt, data, torch.device("cpu"), journal, stop=lambda: False)
+                training = state.build(attempt, data, torch.device("cpu"), journal, stop=lambda: False)
                 batches = TrainBatches(
                     data, batch_size=128, augment=cell.recipe.augment, seed=0, device=torch.device("cpu")
                 )

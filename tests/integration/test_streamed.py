@@ -35,7 +35,7 @@ from bench.catalog.training import AUGMENTATIONS, with_defaults
 from bench.datasets import prepared
 from bench.datasets.manual import rank
 from bench.datasets.prepared import augmentation_problem, index_folder, look
-from bench.errors import DataError
+from bench.errors import DataError, InterruptedTrainingError
 from bench.report.table import build_tables
 from bench.suite import parse_suite
 from bench.values import Attempt, Cell, Component, DataKey, Mode, Recipe, from_json, to_json
@@ -47,7 +47,6 @@ from bench.worker.data.file_batches import TestFiles, TrainFiles
 from bench.worker.data.index import IndexedDataset, index
 from bench.worker.data.pack import PackedDataset
 from bench.worker.data.stream import StreamedTestBatches, StreamedTrainBatches, nonstandard_images
-from bench.worker.train import InterruptedTrainingError
 from bench.worker.train import run as train
 from bench.workspace.events import DataLoaded, NonstandardImages, Resumed
 from bench.workspace.journal import Journal, read_from

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from bench.values import Suite
     from bench.worker.data.batches import TrainBatches
     from bench.worker.data.pack import PackedDataset
+    from bench.worker.state import Training
     from bench.worker.step import Step, Work
-    from bench.worker.train import Training
 
 NEEDED = ("torch", "torchvision", "numpy", "PIL", "sklearn", "filelock", "safetensors", "fvcore", "simplejpeg")
 NEEDED_FOR_SUITE = ("pydantic", "yaml", "pandas", "jinja2", "tabulate")
@@ -419,7 +419,7 @@ def out_of_memory(setup: Setup) -> Iterator[Finding]:
 @contextmanager
 def in_training(setup: Setup, cell: Cell, mode: Mode) -> "Iterator[tuple[Training, TrainBatches, Step]]":
     """A cell's training in this process, without checkpoints."""
-    from bench.worker import train
+    from bench.worker import state
     from bench.worker.data.batches import TrainBatches
     from bench.worker.data.pack import pack
     from bench.worker.step import make_step as step_of
@@ -430,10 +430,11 @@ def in_training(setup: Setup, cell: Cell, mode: Mode) -> "Iterator[tuple[Trainin
         cell=cell, number=1, folder=str(folder), data_home=str(setup.data), device=setup.device, mode=mode,
         suite="gpu", series="", created_ms=0,
     )  # fmt: skip
-    device, recipe = train.prepare_device(attempt), cell.recipe
+    device = state.prepare_device(mode, setup.device, deterministic=attempt.deterministic)
+    recipe = cell.recipe
     data = pack(cell.dataset, recipe.input_size, setup.data)
     with Journal(CellFolder(folder).attempt(1).journal) as journal:
-        training = train.build(attempt, data, device, journal, stop=lambda: False)
+        training = state.build(attempt, data, device, journal, stop=lambda: False)
         training.save_after = float("inf")
         batches = TrainBatches(data, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device)
         step = step_of(

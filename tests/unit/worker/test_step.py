@@ -18,7 +18,7 @@ from bench.worker.data.pack import PackedDataset
 from bench.worker.evaluate import Evaluator
 from bench.worker.optim import build_optimizer
 from bench.worker.speed import random_dataset
-from bench.worker.step import WARM_UP, CapturedStep, Snapshot, Step, Work, host_randomness
+from bench.worker.step import WARM_UP, CapturedStep, Snapshot, Step, Work, host_rng_state
 from bench.workspace.paths import CellFolder
 
 CPU = torch.device("cpu")
@@ -134,20 +134,20 @@ def test_nothing_is_changed_by_the_warm_up_of_a_step() -> None:
     before = [value.clone() for value in [*side.net.parameters(), *side.net.buffers()]]
     side.step.set_rate(RATE)
     assert isinstance(side.step, CapturedStep)
-    side.step._begin(next(iter(side.batches.epoch_inputs(0))))
+    side.step._capture(next(iter(side.batches.epoch_inputs(0))))
     assert equal(before, [*side.net.parameters(), *side.net.buffers()])
     assert all(parameter.grad is None for parameter in side.net.parameters())
     assert all(not state["momentum_buffer"].any() for state in side.optimizer.state.values())
 
 
-def test_weights_stay_where_they_are_when_they_are_put_back() -> None:
+def test_weights_stay_where_they_are_when_they_are_restore() -> None:
     side = Side(Step, "adamw", {})
     side.train([0])
     places = [value.data_ptr() for value in side.content()]
     before, kept = Snapshot(side.net, side.optimizer), [value.clone() for value in side.content()]
     side.train([1])
     assert not equal(kept, side.content())
-    before.put_back()
+    before.restore()
     assert equal(kept, side.content())
     assert [value.data_ptr() for value in side.content()] == places
 
@@ -198,10 +198,10 @@ def test_a_net_that_draws_on_the_host_is_not_recorded() -> None:
 @pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1)])
 def test_every_draw_on_the_host_shows(draw: Callable[[], object]) -> None:
     gpu = torch.device("cuda")
-    before = host_randomness(gpu)
-    assert host_randomness(gpu) == before
+    before = host_rng_state(gpu)
+    assert host_rng_state(gpu) == before
     draw()
-    assert host_randomness(gpu) != before
+    assert host_rng_state(gpu) != before
 
 
 def test_choices_are_copied_in_place() -> None:

@@ -1,0 +1,106 @@
+"""What a finished cell leaves behind: weights, predictions, speed and memory, and the result file, which is last.
+
+Called by :mod:`bench.worker.train` at the end of a cell. Trains and tests nothing, except for scores that an earlier
+attempt took with it.
+
+Shapes: N images of the test set, K classes.
+"""
+
+import hashlib
+import io
+import json
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from bench.values import Cell
+from bench.worker import checkpoint
+from bench.worker.evaluate import TOP_CLASSES, make_evaluator
+from bench.worker.state import EpochTiming, Training
+from bench.workspace.events import ArtifactWritten, Ended, Summarised
+from bench.workspace.failpoint import failpoint
+from bench.workspace.files import write_atomically
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder
+
+
+def finish(training: Training) -> None:
+    """Write what the cell leaves behind, the result last.
+
+    Each step may be the last one of a process that is killed, so the order matters. A cell is complete when its result
+    file is there: whatever the file promises is on disk before it, and the checkpoint goes after it.
+    """
+    folder, journal = training.folder, training.journal
+    if training.scores is None:  # the attempt before died after its last epoch was tested and saved
+        _, training.scores = make_evaluator(training)()
+    write_predictions(training.scores, training.data.test_labels, folder)
+    journal.write(ArtifactWritten(path=folder.predictions.name))
+    journal.write(ArtifactWritten(path=folder.environment.name))
+    weights = serialise_weights(training.net, training.cell)
+    digest = hashlib.sha256(weights).hexdigest()  # recorded even where the weights are not kept
+    if training.attempt.keep_weights == "last":
+        write_atomically(folder.weights, weights)
+        journal.write(ArtifactWritten(path=folder.weights.name, sha256=digest))
+    else:
+        folder.weights.unlink(missing_ok=True)  # an earlier attempt may have kept them
+    journal_summary(training.timings, training.device, time.monotonic() - training.began, journal)
+    failpoint("before-end")
+    journal.write(Ended(state="complete", kind="", reason="", fingerprint=training.fingerprint))
+    result = {"cell": training.cell.id, "fingerprint": training.fingerprint, "weights_sha256": digest}
+    failpoint("before-result")
+    write_atomically(folder.result, json.dumps(result, sort_keys=True))
+    # last: a process that dies before this line leaves a complete cell and a checkpoint that nothing reads
+    checkpoint.clear(folder)
+
+
+def write_predictions(scores: Tensor, labels: npt.NDArray[np.int64], folder: CellFolder) -> None:
+    """Write the five likeliest classes of each test image, in the order of the test set, with the true ones.
+
+    The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16 and ``probabilities`` (N, 5) float32; fewer columns
+    where there are fewer classes. ``scores`` are (N, K).
+    """
+    top = scores.softmax(dim=1).topk(min(TOP_CLASSES, scores.shape[1]), dim=1)
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        labels=np.asarray(labels),
+        classes=top.indices.cpu().numpy().astype(np.uint16),  # ImageNet's 21,841 classes fit; int64 is four times that
+        probabilities=top.values.cpu().numpy(),
+    )
+    write_atomically(folder.predictions, content.getvalue())
+
+
+def serialise_weights(net: nn.Module, cell: Cell) -> bytes:
+    """The net's parameters and buffers as a safetensors file; equal weights give equal bytes."""
+    # contiguous: safetensors stores no strides, and weights on a device may be in channels_last
+    weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
+    # one key only: safetensors writes several in any order, and equal weights would have different digests
+    content: bytes = save(weights, metadata={"cell": cell.id})
+    return content
+
+
+def journal_summary(timings: list[EpochTiming], device: torch.device, total_s: float, journal: Journal) -> None:
+    """Journal speed and memory."""
+    metrics = {"memory/peak_mb": peak_mb(device), "time/total_s": round(total_s, 3)}
+    # the first epoch warms up caches and kernels, so it counts only where it is the only one
+    if measured := timings[1:] or timings:
+        train_s = sum(timing.train_s for timing in measured)
+        metrics["speed/images_per_s"] = round(sum(timing.images for timing in measured) / train_s, 1)
+        # the median, because one epoch that shared the machine with something else would shift a mean
+        metrics["speed/epoch_s"] = round(statistics.median(timing.total_s for timing in measured), 4)
+    journal.write(Summarised(metrics=metrics))
+
+
+def peak_mb(device: torch.device) -> float:
+    """Peak memory in megabytes: of the GPU's allocator, or resident memory of the process on the CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS and kibibytes on Linux
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)

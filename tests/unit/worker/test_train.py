@@ -1,0 +1,169 @@
+"""The training loop, in this process, on noise."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bench.errors import DivergedError, InterruptedTrainingError
+from bench.values import Attempt, Cell, Mode
+from bench.worker import train
+from bench.worker.data.batches import TestBatches, TrainBatches
+from bench.worker.evaluate import Evaluator
+from bench.worker.speed import random_dataset
+from bench.worker.state import Training
+from bench.worker.step import Step
+from bench.worker.train import QueueLimiter, mean_loss, save_when_due, train_and_test, train_epoch
+from bench.workspace.journal import Journal
+
+CPU = torch.device("cpu")
+MakeCell = Callable[..., Cell]
+Side = tuple[Training, TrainBatches, Step]
+
+
+@contextmanager
+def in_training(
+    cell: Cell, folder: Path, *, device: torch.device = CPU, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Side]:
+    """A net before its first step, on four batches of noise per epoch; no checkpoint falls due."""
+    torch.manual_seed(0)
+    data = random_dataset(images=64, size=8, classes=10)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 6 * 6, 10)).to(device)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    attempt = Attempt(
+        cell=cell, number=1, folder=str(folder), data_home="", device=device.type, mode=Mode(threads=1), suite="",
+        series="", created_ms=0,
+    )  # fmt: skip
+    batches = TrainBatches(data, batch_size=16, augment=(), seed=0, device=device)
+    step = Step(net, optimizer, batches.assemble, mode=attempt.mode, device=device, label_smoothing=0.0)
+    with Journal(folder / "journal.jsonl") as journal:
+        training = Training(
+            attempt=attempt, data=data, device=device, journal=journal, stop=stop, net=net, optimizer=optimizer,
+            fingerprint={}, save_after=math.inf,
+        )  # fmt: skip
+        yield training, batches, step
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+
+
+class TestTrainEpoch:
+    def test_an_epoch_on_a_device_reads_nothing_back_before_its_end(
+        self, make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # tensors on the meta device have no values: whatever asks for one raises
+        monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(train, "mean_loss", lambda losses, epoch: losses)
+        meta = torch.device("meta")
+        with in_training(make_cell(augment=()), tmp_path, device=meta) as (training, batches, step):
+            train_epoch(training, batches, step)
+        assert training.steps_done == 4
+        assert training.losses.device == meta
+
+    def test_it_returns_the_mean_of_the_losses_of_its_steps(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, batches, step):
+            mean = train_epoch(training, batches, step)
+        assert training.losses.shape == (4,)
+        assert mean == pytest.approx(training.losses.double().mean().item())
+
+    def test_a_loss_that_is_not_finite_ends_it_at_once_on_the_cpu(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, batches, step):
+            step.set_rate(math.inf)  # the update of the first step makes every weight infinite or NaN
+            with pytest.raises(DivergedError, match="in epoch 1, step 2; a smaller lr"):
+                train_epoch(training, batches, step)
+        assert training.steps_done == 2
+
+    def test_a_resumed_epoch_gives_the_weights_of_an_undisturbed_one(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        with in_training(make_cell(), tmp_path / "a") as (whole, batches, step):
+            expected = train_epoch(whole, batches, step)
+        asked = iter([False, False, True])
+        with in_training(make_cell(), tmp_path / "b", stop=lambda: next(asked, False)) as (parts, batches, step):
+            with pytest.raises(InterruptedTrainingError):
+                train_epoch(parts, batches, step)
+            assert parts.steps_done == 3
+            assert train_epoch(parts, batches, step) == expected
+        for name, value in whole.net.state_dict().items():
+            assert torch.equal(value, parts.net.state_dict()[name]), name
+
+
+class TestTrainAndTest:
+    def test_it_journals_metrics_and_speed_and_counts_the_epoch(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, batches, step):
+            evaluator = Evaluator(
+                training.net,
+                TestBatches(random_dataset(images=64, size=8, classes=10), batch_size=32, device=CPU),
+                mode=Mode(threads=1),
+                beat=lambda: None,
+            )
+            train_and_test(training, batches, step, evaluator, 0.01)
+        [event] = events(tmp_path)
+        assert (event["event"], event["epoch"], event["metrics"]["train/lr"]) == ("epoch", 1, 0.01)
+        assert event["metrics"].keys() == {"train/loss", "train/lr", "test/loss", "test/top1", "test/top5"}
+        assert (training.epochs_done, training.steps_done) == (1, 0)
+        assert training.timings[0].images == 64
+        assert training.scores is not None
+        assert training.scores.shape == (64, 10)
+
+    def test_a_diverged_epoch_leaves_a_point_of_nan(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, batches, step):
+            step.set_rate(math.inf)
+            with pytest.raises(DivergedError):
+                train_and_test(training, batches, step, evaluator_unused(training), 0.01)
+        [event] = events(tmp_path)
+        assert (event["event"], event["epoch"]) == ("diverged", 1)
+        assert training.epochs_done == 0
+
+
+def evaluator_unused(training: Training) -> Evaluator:
+    data = random_dataset(images=64, size=8, classes=10)
+    return Evaluator(
+        training.net, TestBatches(data, batch_size=32, device=CPU), mode=Mode(threads=1), beat=lambda: None
+    )
+
+
+class TestSaveWhenDue:
+    def test_nothing_is_written_before_its_time(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, _, _):
+            save_when_due(training)
+            assert not training.folder.checkpoints()
+
+    def test_a_checkpoint_that_is_due_is_written_and_the_next_one_waits(
+        self, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
+        with in_training(make_cell(), tmp_path) as (training, _, _):
+            training.save_after = -math.inf
+            save_when_due(training)
+            save_when_due(training)
+            assert len(training.folder.checkpoints()) == 1
+
+    def test_a_worker_that_is_asked_to_end_saves_first(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path, stop=lambda: True) as (training, _, _):
+            with pytest.raises(InterruptedTrainingError):
+                save_when_due(training)
+            assert len(training.folder.checkpoints()) == 1
+
+
+class TestMeanLoss:
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_the_first_loss_that_is_not_finite_is_named(self, value: float) -> None:
+        with pytest.raises(DivergedError, match=f"became {value} in epoch 3, step 2;"):
+            mean_loss(torch.tensor([1.0, value, math.nan]), epoch=2)
+
+    def test_the_mean_is_taken_in_float64(self) -> None:
+        losses = torch.full((100_000,), 0.1)
+        assert mean_loss(losses, epoch=0) == pytest.approx(float(torch.tensor(0.1)), rel=1e-12)
+
+
+def test_queue_limiter_does_nothing_on_a_cpu() -> None:
+    queue = QueueLimiter(CPU)
+    for _ in range(1000):
+        queue.limit()
