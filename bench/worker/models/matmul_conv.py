@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from bench.worker.compat import swap_class
+
 MAX_PIXELS = 512
 """Pixels of a batch up to which a 1x1 convolution was faster as a matrix product, for all channels that were tried."""
 MAX_MULTIPLICATIONS = 5_000_000
@@ -27,8 +29,8 @@ def use_matmul_convs(net: nn.Module) -> None:
     """
     for module in net.modules():
         if type(module) is nn.Conv2d and _is_plain(module):
-            # replacing the module would lose hooks, and references that the net keeps to it
-            module.__class__ = MatmulConv2d
+            # in place: replacing the module would lose hooks, and references that the net keeps to it
+            swap_class(module, MatmulConv2d)
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:
