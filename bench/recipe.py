@@ -229,18 +229,23 @@ def recipe_identity(recipe: Recipe) -> dict[str, Any]:
     return content
 
 
-def recipe_params(recipe: Recipe) -> dict[str, str]:
-    """The recipe as MLflow params. Components add their options by name; keys without a value are left out."""
-    params: dict[str, object] = {}
+def recipe_values(recipe: Recipe) -> dict[str, object]:
+    """The recipe as flat columns. Components add their options; keys without a value are left out."""
+    columns: dict[str, object] = {}
     for name in keys_of(Recipe):
         value = getattr(recipe, name)
         if isinstance(value, Component):
-            params |= {name: value.name, **value.as_dict()}
+            columns |= {name: value.name, **value.as_dict()}
         elif isinstance(value, tuple):
-            params[name] = ", ".join(component.name for component in value) or "none"
+            columns[name] = ", ".join(component.name for component in value) or "none"
         elif value is not None:
-            params[name] = value
-    return {name: str(value) for name, value in params.items()}
+            columns[name] = value
+    return columns
+
+
+def recipe_params(recipe: Recipe) -> dict[str, str]:
+    """The recipe as MLflow params: the text of :func:`recipe_values`."""
+    return {name: str(value) for name, value in recipe_values(recipe).items()}
 
 
 def describe_recipe(recipe: Recipe) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.values import Cell, Component, Outcome, Suite
+from bench.recipe import recipe_values
+from bench.values import Cell, Outcome, Suite
 from bench.workspace.cells import curves
 
 if TYPE_CHECKING:
@@ -65,23 +66,11 @@ def _record(cell: Cell, outcome: Outcome | None) -> dict[str, object]:
         "run_id": run.run_id,
         "stale": run.stale,
         "reason": run.reason,
-        **_recipe(cell),
+        **recipe_values(cell.recipe),
+        "decay": cell.schedule.name,
+        **{f"decay_{key}": value for key, value in cell.schedule.as_dict().items()},
     }
 
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-def _recipe(cell: Cell) -> dict[str, object]:
-    """The recipe keys; a component gives its name and its options, the schedule's with the prefix ``decay_``."""
-    columns: dict[str, object] = {}
-    for key, value in vars(cell.recipe).items():
-        if isinstance(value, Component):
-            columns |= {key: value.name, **value.as_dict()}
-        elif isinstance(value, tuple):
-            columns[key] = ", ".join(component.name for component in value) or "none"
-        else:
-            columns[key] = value
-    options = {f"decay_{key}": value for key, value in cell.schedule.as_dict().items()}
-    return {**columns, "decay": cell.schedule.name, **options}
