@@ -1,63 +1,52 @@
-"""tracking.database."""
+"""The file of a sqlite store: whether it can be used, and how it gets MLflow's tables.
+
+Called by :class:`bench.tracking.client.Connection`. The rows are read by :mod:`bench.tracking.reader` and written by
+MLflow only.
+"""
 
 import os
 import shutil
 import sqlite3
 from contextlib import closing, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 from bench.errors import TrackingError
-from bench.tracking.reader import is_empty
-from bench.tracking.uri import SQLITE, redact
+from bench.tracking.reader import BUSY_S, connect, is_empty
+from bench.tracking.uri import SQLITE
 from bench.workspace.files import write_atomically
 from bench.workspace.paths import empty_store_file
 
-SERVER_TIMEOUT_S = 5.0
 
+def check_writable(database: Path) -> None:
+    """Check that a database can be written, or created where there is none.
 
-def _make_tables(database: Path) -> None:
-    """Fill an empty database with MLflow's tables, whole or not at all.
-
-    MLflow makes them by all migrations of its history, which takes seconds; what comes out is kept in the user's cache
-    folder and copied the next time.
+    Raises:
+        TrackingError: It cannot.
     """
-    import mlflow
-
-    # in a file of its own: a death in the middle would leave tables that MLflow refuses from then on
-    made = database.with_name(f".{database.name}.new")
-    for left_over in (made, made.with_name(f"{made.name}-journal")):
-        left_over.unlink(missing_ok=True)
-    kept = empty_store_file(mlflow.__version__)
-    if not _copied(kept, made):
-        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{made}").search_experiments(max_results=1)
-        with closing(sqlite3.connect(made)) as connection, connection:
-            connection.execute("DELETE FROM experiments")  # the default one names this folder; MLflow makes it again
-        with suppress(OSError):  # a cache that cannot be written is no reason to fail
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(kept, made.read_bytes())
-    made.replace(database)
-
-
-def _copied(kept: Path, made: Path) -> bool:
-    """Copy a database that was kept, if there is one and sqlite finds no fault with it."""
+    if not database.parent.is_dir():
+        raise TrackingError(
+            f"the folder of the MLflow store {database} does not exist; create it, or name another store with "
+            "--tracking-uri"
+        )
+    if database.is_dir():
+        raise TrackingError(f"the MLflow store {database} is a folder, not a database file")
+    if database.exists() and database.stat().st_size and _first_bytes(database) != b"SQLite format 3\x00":
+        raise TrackingError(f"the MLflow store {database} is not a sqlite database; name another with --tracking-uri")
+    for path in (database, database.parent):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise _not_writable(database, f"{path} is read-only for this user")
     try:
-        shutil.copyfile(kept, made)
-        with closing(sqlite3.connect(made)) as connection:
-            if connection.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not is_empty(made):
-                return True
-    except (OSError, sqlite3.Error):
-        pass
-    made.unlink(missing_ok=True)
-    return False
+        # root passes every check of permissions, so only the attempt tells; it changes nothing
+        mode = "rw" if database.exists() else "rwc"
+        with closing(sqlite3.connect(f"file:{database}?mode={mode}", uri=True, timeout=BUSY_S)) as connection:
+            connection.execute("BEGIN IMMEDIATE").connection.rollback()
+    except sqlite3.Error as error:
+        raise _not_writable(database, str(error)) from error
 
 
-def _identity(database: Path | None) -> tuple[int, int] | None:
-    """What tells a file from another of the same name; None where there is none."""
-    try:
-        stat = database.stat() if database else None
-    except OSError:
-        return None
-    return (stat.st_dev, stat.st_ino) if stat else None
+def _not_writable(database: Path, reason: str) -> TrackingError:
+    return TrackingError(f"the MLflow store {database} cannot be written: {reason}; name another with --tracking-uri")
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -65,41 +54,72 @@ def _first_bytes(path: Path) -> bytes:
         return stream.read(16)
 
 
-def _check_sqlite(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise TrackingError(f"the folder of the MLflow store {path} does not exist; make it, or name another store")
-    if path.is_dir():
-        raise TrackingError(f"the MLflow store {path} is a folder, not a database file")
-    if path.exists() and path.stat().st_size and _first_bytes(path) != b"SQLite format 3\x00":
-        raise TrackingError(f"the MLflow store {path} is not a sqlite database; name another with --tracking-uri")
-    for place in (path, path.parent):
-        if place.exists() and not os.access(place, os.W_OK):
-            raise TrackingError(
-                f"the MLflow store {path} cannot be written: {place} is read-only for this user; name another with "
-                "--tracking-uri"
-            )
+def file_identity(database: Path) -> tuple[int, int] | None:
+    """Device and inode, which distinguish a file from its replacement; None for a missing file."""
     try:
-        # root may write read-only files, so only the attempt tells; opening for writing changes nothing
-        connection = sqlite3.connect(f"file:{path}?mode={'rw' if path.exists() else 'rwc'}", uri=True, timeout=20)
-        try:
-            connection.execute("BEGIN IMMEDIATE").connection.rollback()
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise TrackingError(
-            f"the MLflow store {path} cannot be written: {error}; name another with --tracking-uri"
-        ) from error
+        stat = database.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
-def _check_server(uri: str) -> None:
-    import requests
+def create_tables(database: Path) -> None:
+    """Fill an empty database with MLflow's tables, completely or not at all.
 
+    MLflow creates them by running all migrations of its history. That takes seconds, so a copy of the result is kept in
+    the user's cache folder, one per MLflow version, and copied for the next store.
+    """
+    import mlflow
+
+    # in a file of its own: a process that is killed half-way would leave tables that MLflow refuses ever after
+    new = database.with_name(f".{database.name}.new")
+    for leftover in (new, new.with_name(f"{new.name}-journal")):
+        leftover.unlink(missing_ok=True)
+    template = empty_store_file(mlflow.__version__)
+    if not _copy_template(template, new):
+        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{new}").search_experiments(max_results=1)
+        with closing(sqlite3.connect(new)) as connection, connection:
+            connection.execute("DELETE FROM experiments")  # the default one names this folder; MLflow adds it again
+        with suppress(OSError):  # a cache that cannot be written is no reason to fail
+            template.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(template, new.read_bytes())
+    new.replace(database)
+
+
+def _copy_template(template: Path, new: Path) -> bool:
+    """Copy the template; False, without a copy, where it is missing or damaged."""
     try:
-        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
-    except requests.RequestException as error:
-        raise TrackingError(
-            f"the MLflow server {redact(uri)} does not answer ({type(error).__name__}); start it, or use another store "
-            "with --tracking-uri sqlite:///mlflow.db, or run with --offline and bring the runs there with bench sync"
-        ) from error
-    if answer.status_code >= 500:
-        raise TrackingError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")
+        shutil.copyfile(template, new)
+        with closing(sqlite3.connect(new)) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchone() == ("ok",) and not is_empty(new):
+                return True
+    except (OSError, sqlite3.Error):
+        pass
+    new.unlink(missing_ok=True)
+    return False
+
+
+def remember_accepted(database: Path) -> None:
+    """Remember that the installed MLflow accepts databases with the tables of this one."""
+    with suppress(OSError, sqlite3.Error):  # then the next run asks MLflow again
+        path = _accepted_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not is_accepted(database):
+            write_atomically(path, _revision(database).encode())
+
+
+def is_accepted(database: Path) -> bool:
+    """Whether the installed MLflow is known to accept the tables of a database, without importing MLflow."""
+    try:
+        return _accepted_file().read_text() == _revision(database)
+    except (OSError, sqlite3.Error):
+        return False
+
+
+def _accepted_file() -> Path:
+    return empty_store_file(version("mlflow")).with_suffix(".revision")
+
+
+def _revision(database: Path) -> str:
+    with connect(database) as connection:
+        return "\n".join(row[0] for row in connection.execute("SELECT version_num FROM alembic_version"))

@@ -1,4 +1,7 @@
-"""tracking.encoding."""
+"""How cells and outcomes are written as MLflow's params, tags and notes, and read back.
+
+Used by :class:`bench.tracking.runs.Store` and the forwarder. Pure functions: nothing here talks to a store.
+"""
 
 import json
 import re
@@ -9,7 +12,8 @@ from dataclasses import asdict, replace
 from bench.recipe import recipe_params
 from bench.tracking.uri import redact_text
 from bench.values import Cell, Cost, Outcome, from_dict
-from bench.workspace.host import LEASE_S, LEASE_TAG, is_gone, process_tags
+from bench.workspace.cells import GONE
+from bench.workspace.host import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
 
 NOTE_LIMIT = 15_000
 """Characters of an experiment's note; MLflow takes 20,000."""
@@ -18,9 +22,15 @@ NOTE_LIMIT = 15_000
 TAG_LIMIT = 7_500
 """Characters of a tag; MLflow cuts at 8,000."""
 
+OUTCOME_TAGS = ("bench.cell", "bench.superseded", "bench.state", "bench.outcome", "mlflow.source.git.commit")
+"""The tags that :func:`to_outcome` and its callers read."""
+
+ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
+"""The tags that :func:`is_orphan` reads."""
+
 
 def params_of(cell: Cell) -> dict[str, str]:
-    """A cell's axes and recipe as MLflow params with short keys."""
+    """The params of a cell's run: its axes and its recipe, under short keys."""
     params: dict[str, object] = {
         "model": cell.model,
         "dataset": cell.dataset,
@@ -34,7 +44,7 @@ def params_of(cell: Cell) -> dict[str, str]:
 
 
 def first_tags(cell: Cell, suite_name: str, series: str) -> dict[str, str]:
-    """The tags that a cell's run is made with."""
+    """The tags with which a cell's run is created."""
     return {
         "bench.cell": cell.id,
         "bench.suite": suite_name,
@@ -46,7 +56,7 @@ def first_tags(cell: Cell, suite_name: str, series: str) -> dict[str, str]:
 
 
 def outcome_tags(outcome: Outcome) -> dict[str, str]:
-    """What a run's tags say of its outcome; ``bench.state`` is written later than these."""
+    """The tags of an outcome, without ``bench.state``, which is written after them."""
     return {
         "bench.outcome": outcome_tag(outcome),
         "bench.attempt": str(outcome.attempts),
@@ -58,14 +68,14 @@ def outcome_tags(outcome: Outcome) -> dict[str, str]:
 
 
 def outcome_tag(outcome: Outcome) -> str:
-    """An outcome as the JSON of the tag ``bench.outcome``, exact to the last digit; without its run."""
+    """The JSON of the tag ``bench.outcome``, exact to the last digit, without what other tags and the run say."""
     content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
     del content["run_id"], content["commit"], content["cell_id"], content["stale"]
     return json.dumps(content, sort_keys=True)
 
 
 def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
-    """Read an outcome back from a run's tags. The state is that of ``bench.state``, which is written last."""
+    """Read an outcome from the tags of a run. The state is that of ``bench.state``, which is written last."""
     try:
         content = json.loads(tags.get("bench.outcome", "{}"))
     except ValueError:
@@ -77,13 +87,22 @@ def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
     return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})
 
 
+def lost_tags(outcome: Outcome) -> dict[str, str]:
+    """The tags of a run whose process has died, from the outcome that the store has of it; without ``bench.state``."""
+    lost = replace(outcome, state="interrupted", kind="lost", reason=GONE)
+    return {"bench.outcome": outcome_tag(lost), "bench.failure": lost.kind, "bench.reason": lost.reason}
+
+
 def is_orphan(tags: Mapping[str, str]) -> bool:
-    """Whether a run that MLflow calls running is a cell's whose process is gone."""
+    """Whether a run that is still open belongs to a cell whose process has died."""
     return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(tags)
 
 
 def shorten(markdown: str, hint: str) -> str:
-    """A markdown text within the limit of a note: first without its list of runs, then cut at a line."""
+    """Shorten a markdown text to the limit of a note: first drop its list of runs, then cut after a line.
+
+    The hint, appended to a text that was shortened, says where the complete one is.
+    """
     if len(markdown) <= NOTE_LIMIT:
         return markdown
     markdown = re.sub(r"<details>.*?</details>\n?", "", markdown, flags=re.DOTALL)

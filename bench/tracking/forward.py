@@ -10,17 +10,15 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from bench.errors import TrackingError
-from bench.tracking.client import Store
 from bench.tracking.encoding import outcome_tags
+from bench.tracking.runs import Store
 from bench.tracking.uri import redact
 from bench.values import Cell, Outcome
 from bench.workspace.events import (
@@ -37,6 +35,7 @@ from bench.workspace.events import (
 from bench.workspace.files import write_atomically
 from bench.workspace.host import LEASE_S, LEASE_TAG
 from bench.workspace.journal import fold, read_from
+from bench.workspace.locks import hold_lock
 from bench.workspace.paths import AttemptFolder, CellFolder
 
 TICK_S = 0.5
@@ -95,9 +94,14 @@ class Forwarder:
         store: Where they go.
         suite_name: Whose experiment they go to.
         live: Whether the cells run in this process's care, so that their leases are renewed; False for a replay.
+
+    Raises:
+        TrackingError: The store of a replay cannot be opened.
     """
 
     def __init__(self, store: Store, suite_name: str, *, live: bool) -> None:
+        if not live:
+            _ = store.client  # a replay into a store that cannot be opened fails at once, and is not tried again
         self._store, self._suite_name, self._live = store, suite_name, live
         self._key = hashlib.sha256(f"{redact(store.uri)} {suite_name}".encode()).hexdigest()[:16]
         self._feeds: dict[str, Feed] = {}
@@ -184,7 +188,7 @@ class Forwarder:
         if first is None:
             return False
         series, created_ms = _series(attempts, first)
-        with _one_writer(feed.folder):
+        with hold_lock(feed.folder.tracking_lock):  # or two processes would create a run each
             run_id = self._store.begin(feed.cell, self._suite_name, series, created_ms)
         known = _read_state(feed.folder).get(self._key, {})
         if known.get("run_id") == run_id:
@@ -340,21 +344,6 @@ def _series(attempts: Sequence[AttemptFolder], first: Event) -> tuple[str, int]:
         except (OSError, ValueError, KeyError):
             continue  # its scheduler died before it was whole
     return str(first.time_ms), first.time_ms
-
-
-@contextmanager
-def _one_writer(folder: CellFolder) -> Iterator[None]:
-    """Keep other processes of bench from making a run of the same journal."""
-    try:
-        lock = FileLock(folder.tracking_lock)
-        lock.acquire()
-    except OSError:
-        yield  # a folder that cannot be written, on a disk that is full or is not ours
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _dataset_input(event: DataLoaded) -> Any:

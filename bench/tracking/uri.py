@@ -1,4 +1,4 @@
-"""Which store is in use: the URI, made absolute once, and what must be said about it before anything starts."""
+"""Which store is in use: its URI, made absolute once, and how it is shown without credentials."""
 
 import os
 import re
@@ -14,8 +14,8 @@ CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
 def resolve_uri(uri: str | None, folder: Path) -> str:
     """The store to use: the given URI, else MLFLOW_TRACKING_URI, else ``sqlite:///mlflow.db`` in a folder.
 
-    A relative sqlite path is made absolute against the folder, so that no process opens another database by standing
-    elsewhere.
+    A relative sqlite path is resolved against the folder, so that a process with another working directory opens the
+    same database.
 
     Raises:
         TrackingError: The URI names a file store, which MLflow 3 no longer writes, or the folder holds an old one.
@@ -27,8 +27,8 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
     scheme = urlsplit(named).scheme
     if scheme in ("", "file"):
         raise TrackingError(
-            f"the tracking URI {redact(named)} is a folder, which MLflow 3 no longer writes to; use "
-            f"sqlite:///mlflow.db, or a server's http address"
+            f"the tracking URI {redact(named)} is a folder, and MLflow 3 no longer writes to folders; use "
+            "sqlite:///mlflow.db or the http address of a server"
         )
     if named.startswith(SQLITE):
         path = Path(named.removeprefix(SQLITE))
@@ -37,21 +37,21 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
 
 
 def refuse_old_mlruns(folder: Path) -> None:
-    """Refuse a folder in which MLflow itself would fall back to its old file store, and fail.
+    """Refuse a folder that holds a file store of an old MLflow, to which MLflow 3 would fall back and fail.
 
     Raises:
-        TrackingError: There is ``mlruns/NUMBER/meta.yaml`` in it.
+        TrackingError: The folder contains ``mlruns/NUMBER/meta.yaml``.
     """
     if any((folder / "mlruns").glob("[0-9]*/meta.yaml")):
         raise TrackingError(
-            f"{(folder / 'mlruns').absolute()} holds runs of an old MLflow, which MLflow 3 cannot open: migrate them "
-            "with\n  mlflow migrate-filestore --source . --target sqlite:///mlflow.db\nand move mlruns away, or name "
-            "another store with --tracking-uri"
+            f"{(folder / 'mlruns').absolute()} holds runs of an old MLflow, and MLflow 3 cannot open them; migrate "
+            "them with\n  mlflow migrate-filestore --source . --target sqlite:///mlflow.db\n"
+            "and move mlruns away, or name another store with --tracking-uri"
         )
 
 
 def redact(uri: str) -> str:
-    """The URI without user name and password, for messages and files."""
+    """The URI with ``***`` for user name and password, for messages and files."""
     parts = urlsplit(uri)
     if "@" not in parts.netloc:
         return uri
@@ -59,13 +59,18 @@ def redact(uri: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """A foreign error's text without the credentials of any URI in it."""
+    """A text with ``***`` for the credentials of every URI in it."""
     return CREDENTIALS.sub(r"\1***@", text)
 
 
 def sqlite_path(uri: str) -> Path | None:
     """The database file of a sqlite URI, or None for another store."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def is_server(uri: str) -> bool:
+    """Whether the store is reached through an MLflow server."""
+    return uri.startswith(("http://", "https://"))
 
 
 def store_exists(uri: str) -> bool:

@@ -30,6 +30,21 @@ def try_lock(path: Path) -> Iterator[bool]:
         lock.release()
 
 
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file, after waiting for it; without it where the folder cannot be written, by others neither."""
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def is_held(folder: CellFolder) -> bool:
     """Whether a living scheduler or worker has this cell."""
     with try_lock(folder.lock) as free, try_lock(folder.worker_lock) as idle:

@@ -212,7 +212,7 @@ def test_a_cell_that_the_store_has_whole_is_forgotten(
     complete(folder)
     forwarder.watch(cell, folder)
     assert forwarder.drain(30) == []
-    monkeypatch.setattr(store, "_opened", None)
+    monkeypatch.setattr(store, "_client", None)
     monkeypatch.setattr(store, "_open", lambda: pytest.fail("the store was asked again"))
     assert forwarder.drain(30) == []
 
@@ -227,7 +227,9 @@ def test_following_takes_a_hundredth_of_a_core_and_waits_longer_for_a_store_that
     assert pause_after(before_s, busy_s, failed=failed) == pytest.approx(pause_s)
 
 
-def test_a_store_that_cannot_be_opened_soon_says_so_to_who_asks_next(project: Path) -> None:
+def test_a_store_that_cannot_be_client_soon_says_so_to_who_asks_next(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = threading.Event()
     store = Store(f"sqlite:///{project}/mlflow.db")
 
@@ -235,7 +237,7 @@ def test_a_store_that_cannot_be_opened_soon_says_so_to_who_asks_next(project: Pa
         opened.set()
         raise TrackingError("it cannot be opened")
 
-    store._open = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(store, "_open", fail)
     store.open_soon()
     assert opened.wait(10)
     with pytest.raises(TrackingError, match="it cannot be opened"):
@@ -419,16 +421,17 @@ def test_a_kept_database_that_is_damaged_is_made_anew(project: Path) -> None:
 def test_the_table_is_the_experiments_note_and_the_suite_can_be_read_back(store: Store, suite: Suite) -> None:
     for _ in range(2):
         store.publish(suite, markdown="| a table |", files={"suite.yaml": suite.source, "tables.md": "| a table |"})
-    experiment = store.client.get_experiment_by_name(suite.name)
+    experiment = store.client.get_experiment(store.experiment(suite.name))
     assert experiment.tags["mlflow.note.content"] == "| a table |"
     assert store.suites() == [(suite.name, suite.source, suite.path)]
 
 
 def test_a_deleted_experiment_comes_back(store: Store, suite: Suite) -> None:
     store.publish(suite, markdown="x", files={})
-    store.client.delete_experiment(store.client.get_experiment_by_name(suite.name).experiment_id)
+    experiment = store.experiment(suite.name)
+    store.client.delete_experiment(experiment)
     Store(store.uri).publish(suite, markdown="y", files={})
-    assert store.client.get_experiment_by_name(suite.name).lifecycle_stage == "active"
+    assert store.client.get_experiment(experiment).lifecycle_stage == "active"
 
 
 def test_the_default_store_is_made_absolute_in_the_current_folder(project: Path) -> None:
@@ -479,7 +482,7 @@ def test_a_database_of_another_mlflow_names_the_command_that_upgrades_it(project
     connection.execute("UPDATE alembic_version SET version_num = '728d730b5ebd'")
     connection.commit()
     connection.close()
-    script = f"from bench.tracking import Store; Store('sqlite:///{project}/mlflow.db')"
+    script = f"from bench.tracking import Store; Store('sqlite:///{project}/mlflow.db').open_soon()"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert f"mlflow db upgrade sqlite:///{project}/mlflow.db" in done.stderr.splitlines()[-1]
 
@@ -534,18 +537,20 @@ class Clashing:
         return getattr(self._client, name)
 
 
-@pytest.mark.parametrize("call", ["set_tag", "set_experiment_tag"])
-def test_a_table_is_published_though_another_run_inserts_the_same_rows(store: Store, suite: Suite, call: str) -> None:
-    store._opened = Clashing(store.client, call, times=2)
+@pytest.mark.parametrize("call", ["log_batch", "set_experiment_tag"])
+def test_a_table_is_published_though_another_run_inserts_the_same_rows(
+    store: Store, suite: Suite, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_client", Clashing(store.client, call, times=2))
     store.publish(suite, markdown="| a |", files={"tables.md": "| a |"})
     (own,) = store.runs(suite.name)
     assert own.data.tags["mlflow.note.content"] == "| a |"
     assert own.info.status == "FINISHED"
 
 
-def test_a_store_that_goes_on_failing_is_told(store: Store, suite: Suite) -> None:
-    store._opened = Clashing(store.client, "set_tag", times=1_000)
-    with pytest.raises(TrackingError, match="takes no table"):
+def test_a_store_that_goes_on_failing_is_told(store: Store, suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_client", Clashing(store.client, "log_batch", times=1_000))
+    with pytest.raises(TrackingError, match="cannot store the tables"):
         store.publish(suite, markdown="| a |", files={})
 
 

@@ -1,0 +1,66 @@
+"""What MLflow, SQLAlchemy, Alembic, requests and the operating system raise, as one sentence of our own each.
+
+Used by :meth:`bench.tracking.client.Connection.translated` only. Classes are looked up by name along an error's method
+resolution order, so that the most specific one wins and no library is imported to compare with. An error of no class in
+the table is a defect of bench, and is never called the store's fault.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.tracking.uri import redact_text
+
+MAX_LENGTH = 400
+"""Characters of a foreign message that are shown; some contain whole SQL statements."""
+
+URI = "<uri>"
+"""Stands for the store's URI in a sentence."""
+
+
+def describe_error(error: Exception, uri: str) -> str | None:
+    """What is wrong with the store at a URI, without credentials; None for an error that bench does not expect."""
+    for cls in type(error).__mro__:
+        describe = SENTENCES.get(f"{cls.__module__}.{cls.__qualname__}")
+        if describe:
+            return redact_text(describe(error).replace(URI, uri))
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:MAX_LENGTH]
+
+
+def _mlflow(error: Any) -> str:
+    if "mlflow db upgrade" in str(error):
+        return f"its tables were made by another version of MLflow; bring them up to date with: mlflow db upgrade {URI}"
+    return _first_line(error)
+
+
+def _os_error(error: Any) -> str:
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+
+
+SENTENCES: dict[str, Callable[[Exception], str]] = {
+    "mlflow.exceptions.RestException": lambda error: f"the server answers: {_first_line(error)}",
+    "mlflow.exceptions.MlflowException": _mlflow,
+    "alembic.util.exc.CommandError": lambda error: f"its tables are of an unknown version: {_first_line(error)}",
+    "sqlalchemy.exc.SQLAlchemyError": _first_line,
+    "sqlite3.Error": _first_line,
+    "requests.exceptions.Timeout": lambda _: "the server does not answer in time",
+    "requests.exceptions.ConnectionError": lambda error: f"the server cannot be reached ({type(error).__name__})",
+    "requests.exceptions.RequestException": _first_line,
+    "urllib3.exceptions.HTTPError": _first_line,
+    # what the clients of artifact stores raise, none of which bench installs
+    "botocore.exceptions.BotoCoreError": _first_line,
+    "botocore.exceptions.ClientError": _first_line,
+    "boto3.exceptions.Boto3Error": _first_line,
+    "azure.core.exceptions.AzureError": _first_line,
+    "google.api_core.exceptions.GoogleAPIError": _first_line,
+    "google.auth.exceptions.GoogleAuthError": _first_line,
+    # of a suite file that was uploaded by something else
+    "builtins.UnicodeDecodeError": lambda _: "a file in it is not UTF-8 text",
+    # a client of an artifact store that is not installed: MLflow imports it when it is needed
+    "builtins.ImportError": _first_line,
+    "builtins.OSError": _os_error,
+}
+"""By the full name of the foreign class."""

@@ -1,0 +1,252 @@
+"""The runs of a store: an experiment per suite, in it a run per series of attempts at a cell and one for the suite.
+
+:class:`Store` is what the rest of bench uses. What bench trusts is the tag ``bench.state``, which is written last.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.tracking.client import Connection
+from bench.tracking.encoding import (
+    ORPHAN_TAGS,
+    OUTCOME_TAGS,
+    TAG_LIMIT,
+    first_tags,
+    is_orphan,
+    lost_tags,
+    params_of,
+    shorten,
+    to_outcome,
+)
+from bench.tracking.reader import local_folder
+from bench.tracking.uri import sqlite_path
+from bench.values import Cell, Outcome, Suite
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PAGE = 1000
+"""Runs per request."""
+
+
+class Store(Connection):
+    """A usable MLflow store and its runs; see :class:`Connection` for the arguments."""
+
+    def __init__(self, uri: str, *, direct: bool = True) -> None:
+        super().__init__(uri, direct=direct)
+        self._experiments: dict[str, str] = {}
+
+    def experiment(self, name: str) -> str:
+        """The id of a suite's experiment, which is created or restored from the bin where needed.
+
+        Raises:
+            TrackingError: The store cannot be written.
+        """
+        if name not in self._experiments:
+            client = self.client  # opened before the lock is taken, because opening takes it too
+            with self.translated("cannot create the suite's experiment"), self.exclusive():
+                experiment = client.get_experiment_by_name(name)
+                if experiment is None:
+                    self._experiments[name] = self._create_experiment(name)
+                    return self._experiments[name]
+                if experiment.lifecycle_stage == "deleted":
+                    client.restore_experiment(experiment.experiment_id)
+                self._experiments[name] = experiment.experiment_id
+        return self._experiments[name]
+
+    def _create_experiment(self, name: str) -> str:
+        database = sqlite_path(self.uri)
+        location = (database.parent / "mlruns" / name).as_uri() if database else None
+        # the kind makes the UI open with runs and charts instead of traces
+        tags = {"bench.suite": name, "mlflow.experimentKind": "custom_model_development"}
+        return self.client.create_experiment(name, artifact_location=location, tags=tags)
+
+    def runs(self, suite_name: str, filter_string: str = "") -> "Iterator[Run]":
+        """All runs of a suite's experiment that are not deleted, page by page."""
+        experiment = self.client.get_experiment_by_name(suite_name)
+        token = None
+        while experiment is not None:
+            page = self.client.search_runs(
+                [experiment.experiment_id], filter_string=filter_string, max_results=PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def outcomes(self, suite_name: str) -> dict[str, Outcome]:
+        """The outcomes of a suite's cells in the store, by cell id. Superseded runs are left out.
+
+        Raises:
+            TrackingError: The store cannot be read.
+        """
+        outcomes: dict[str, Outcome] = {}
+        with self.translated("cannot be read"):
+            for run_id, tags in self._tags(suite_name, OUTCOME_TAGS):
+                if "bench.cell" in tags and "bench.superseded" not in tags:
+                    outcomes[tags["bench.cell"]] = to_outcome(run_id, tags)
+        return outcomes
+
+    def _tags(self, suite_name: str, keys: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
+        """Ids and tags, at least the named ones, of the runs of a suite, newest first."""
+        rows = self.reader.runs(suite_name, keys) if self.reader else None
+        return ((run.info.run_id, run.data.tags) for run in self.runs(suite_name)) if rows is None else rows
+
+    def suites(self) -> list[tuple[str, str, str]]:
+        """Name, source and file name of every suite that was run into this store, by name.
+
+        Raises:
+            TrackingError: The store cannot be read.
+        """
+        with self.translated("cannot be read"):
+            rows = self.reader.suite_runs() if self.reader else None
+            suite_runs = self._suite_runs() if rows is None else rows
+            return sorted((name, self._source(run_id, uri), file) for name, run_id, uri, file in suite_runs)
+
+    def _suite_runs(self) -> Iterator[tuple[str, str, str, str]]:
+        """Per complete suite run: the suite's name, the run's id, the URI of its artifacts, and the suite's file."""
+        token = None
+        while True:
+            page = self.client.search_experiments(filter_string="tags.`bench.suite` LIKE '%'", page_token=token)
+            for experiment in page:
+                for run in self.runs(experiment.name, "tags.`bench.suite_run` = 'true'"):
+                    if file := run.data.tags.get("bench.suite_file"):
+                        yield experiment.name, run.info.run_id, run.info.artifact_uri, file
+            token = page.token
+            if not token:
+                return
+
+    def _source(self, run_id: str, artifact_uri: str) -> str:
+        """The text of the suite file among a suite run's artifacts; without MLflow where they are on this disk."""
+        folder = local_folder(artifact_uri) if self.reader else None
+        if folder is not None:
+            with suppress(OSError):  # MLflow's message says what is wrong with it
+                return (folder / "suite.yaml").read_text(encoding="utf-8")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        with tempfile.TemporaryDirectory() as download:
+            return Path(self.client.download_artifacts(run_id, "suite.yaml", download)).read_text(encoding="utf-8")
+
+    def steps(self, run_id: str, keys: Iterable[str]) -> dict[str, set[int]]:
+        """The steps at which a run has a point, by metric; at least of the named metrics that it has."""
+        steps = self.reader.steps(run_id) if self.reader else None
+        if steps is not None:
+            return steps
+        return {key: {point.step for point in self.client.get_metric_history(run_id, key)} for key in keys}
+
+    def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
+        """Find or create the run of a series of attempts at a cell. Returns its id.
+
+        The newest series of a cell is its result. Every other run of the same cell (of the attempts before a rerun, or
+        of a BENCH_HOME that was deleted) is labelled ``bench.superseded`` and not touched again, so that two series
+        never mix.
+
+        Args:
+            cell: The cell.
+            suite_name: Whose experiment the run is in.
+            series: What distinguishes series, see :class:`bench.values.Attempt`.
+            created_ms: Unix time in milliseconds at which the series began.
+
+        Raises:
+            TrackingError: The store cannot be written.
+        """
+        with self.translated("cannot create the cell's run"):
+            self.experiment(suite_name)
+            runs = list(self.runs(suite_name, f"tags.`bench.cell` = '{cell.id}'"))
+            own = next((run.info.run_id for run in runs if run.data.tags.get("bench.journal") == series), None)
+            own = own or self._create_run(cell, suite_name, series, created_ms)
+            others = [run for run in runs if run.info.run_id != own]
+            for run in others:
+                if run.info.start_time <= created_ms:
+                    self._supersede(run)
+            if any(run.info.start_time > created_ms for run in others):
+                self.client.set_tag(own, "bench.superseded", "true")
+            return own
+
+    def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
+        from mlflow.entities import Param
+
+        experiment, tags = self.experiment(suite_name), first_tags(cell, suite_name, series)
+        run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=cell.title)
+        run_id: str = run.info.run_id
+        self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
+        self.client.log_dict(run_id, asdict(cell), "cell.json")
+        return run_id
+
+    def _supersede(self, run: "Run") -> None:
+        """Label a run as replaced by a newer series, and end it."""
+        if "bench.superseded" not in run.data.tags:
+            self.client.set_tag(run.info.run_id, "bench.superseded", "true")
+        if run.info.status == "RUNNING":
+            self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Write several tags of a run in one request."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def mark_orphans_lost(self, suite_name: str) -> list[str]:
+        """End the runs of a suite whose process has died. Returns the ids of their cells.
+
+        Raises:
+            TrackingError: The store cannot be read or written.
+        """
+        return self.retry_clashes(lambda: self._mark_orphans_lost(suite_name))
+
+    def _mark_orphans_lost(self, suite_name: str) -> list[str]:
+        lost: list[str] = []
+        with self.translated("cannot end the runs whose process has died"):
+            if not self._has_orphans(suite_name):
+                return lost
+            for run in list(self.runs(suite_name, "attributes.status = 'RUNNING'")):
+                run_id, tags = run.info.run_id, run.data.tags
+                if is_orphan(tags):
+                    self.set_tags(run_id, lost_tags(to_outcome(run_id, tags)))
+                    self.client.set_terminated(run_id, "KILLED")
+                    self.client.set_tag(run_id, "bench.state", "interrupted")
+                    lost.append(tags["bench.cell"])
+        return lost
+
+    def _has_orphans(self, suite_name: str) -> bool:
+        """Whether there may be runs whose process has died, so that MLflow must be asked."""
+        rows = self.reader.runs(suite_name, ORPHAN_TAGS, only_running=True) if self.reader else None
+        return rows is None or any(is_orphan(tags) for _, tags in rows)
+
+    def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str]) -> None:
+        """Write the suite file and the tables into the suite's own run, and the table into the experiment's note.
+
+        Args:
+            suite: The suite.
+            markdown: The table, shortened where it exceeds MLflow's limit.
+            files: Text by artifact name.
+
+        Raises:
+            TrackingError: The store cannot be written.
+        """
+        self.retry_clashes(lambda: self._publish(suite, markdown, files))
+
+    def _publish(self, suite: Suite, markdown: str, files: Mapping[str, str]) -> None:
+        with self.translated("cannot store the tables"):
+            experiment = self.experiment(suite.name)
+            with self.exclusive():
+                run_id = self._suite_run(suite, experiment)
+                for name, text in files.items():
+                    self.client.log_text(run_id, text, name)
+                note = shorten(markdown, f"(the complete table: artifact tables.md of run {run_id})")
+                self.set_tags(run_id, {"bench.suite_file": suite.path, "mlflow.note.content": note[:TAG_LIMIT]})
+                self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
+                self.client.set_terminated(run_id, "FINISHED")
+
+    def _suite_run(self, suite: Suite, experiment: str) -> str:
+        """The id of the suite's own run, which is created where it is missing."""
+        run = next(self.runs(suite.name, "tags.`bench.suite_run` = 'true'"), None)
+        if run is None:
+            tags = {"bench.suite_run": "true", "bench.suite": suite.name}
+            run = self.client.create_run(experiment, tags=tags, run_name=f"suite {suite.name}")
+        run_id: str = run.info.run_id
+        return run_id
