@@ -173,6 +173,23 @@ def tiny_models(project: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def small_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the catalog say that ImageNet was published with the counts of the small trees."""
+    from helpers.tiny_imagenet import TEST, TRAIN, shrink
+
+    shrink(monkeypatch, "imagenet", train=3 * TRAIN, test=3 * TEST, classes=3)
+
+
+@pytest.fixture
+def imagenet_home(tmp_path: Path, small_imagenet: None) -> Path:
+    """A data folder with a complete small ImageNet."""
+    from helpers.tiny_imagenet import write_imagenet
+
+    write_imagenet(tmp_path, "folders")
+    return tmp_path
+
+
 def suite_text(
     models: list[str], *, epochs: int = 2, schedules: str = "cosine", name: str = "tiny", lr: float = 0.05
 ) -> str:
