@@ -9,12 +9,9 @@ Both kinds of process import this module, so it needs nothing but the standard l
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Annotated, Any, Literal, get_type_hints
 
 Scalar = float | int | bool | str
 OptionValue = Scalar | tuple[int, ...] | tuple[float, ...]
@@ -58,7 +55,7 @@ class Key:
     doc: str
     """One or two sentences in markdown."""
     default: object = None
-    """The value if the suite does not give one. None: there is none, or ``derived`` says where the value comes from."""
+    """The value if the suite gives none. A dataclass default of the field takes its place."""
     derived: str = ""
     """Where the default comes from if it depends on other keys, in words."""
     unit: str = ""
@@ -215,9 +212,12 @@ class Execution:
 
 
 @cache
-def keys_of(cls: "type[DataclassInstance]") -> dict[str, Key]:
+def keys_of(cls: "type[Recipe | Execution]") -> dict[str, Key]:
     """The keys of :class:`Recipe` or :class:`Execution`, in the order of their fields."""
-    return {name: hint.__metadata__[0] for name, hint in get_type_hints(cls, include_extras=True).items()}
+    hints = get_type_hints(cls, include_extras=True)
+    keys: dict[str, Key] = {each.name: hints[each.name].__metadata__[0] for each in fields(cls)}
+    defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
+    return {name: replace(key, default=defaults[name]) if name in defaults else key for name, key in keys.items()}
 
 
 def recipe_identity(recipe: Recipe) -> dict[str, Any]:

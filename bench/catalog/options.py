@@ -1,41 +1,45 @@
-"""catalog.options."""
+"""Options of schedules, optimizers and augmentations, and suggestions for misspelt names.
+
+Imported by the rest of :mod:`bench.catalog` and by :mod:`bench.suite`. Knows no option itself.
+"""
 
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.values import OptionValue
+from bench.recipe import Key, OptionValue
 
 
 @dataclass(frozen=True, kw_only=True)
-class Option:
-    """One option of a choice: its type, bounds and default. ``default=None`` means that it must be given."""
+class Option(Key):
+    """One option of a component. ``default=None`` means that it is required."""
 
     type: Literal["float", "int", "bool", "ints", "floats"]
     default: OptionValue | None = None
-    above: float | None = None
-    """Exclusive lower bound."""
-    minimum: float | None = None
-    maximum: float | None = None
-    doc: str = ""
+
+    def convert(self, value: Any) -> OptionValue:
+        """A valid value as the option's type: ``1`` and ``1.0`` are one value of a float, and lists become tuples."""
+        if self.type == "float":
+            return float(value)
+        if self.type in ("ints", "floats"):
+            number = int if self.type == "ints" else float
+            return tuple(number(item) for item in value)
+        checked: OptionValue = value
+        return checked
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The valid name closest to a misspelt one, or None when none is close."""
+    """The valid name closest to a misspelt one, or None if none is close. Case, ``-`` and ``_`` make no difference."""
     names = list(names)
     folded = {name.lower().replace("-", "_"): name for name in names}
     if exact := folded.get(word.lower().replace("-", "_")):
         return exact
-    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
-def _typed(option: Option, value: Any) -> OptionValue:
-    if option.type == "float":
-        return float(value)
-    if option.type in ("ints", "floats"):
-        kind = int if option.type == "ints" else float
-        return tuple(kind(each) for each in value)
-    checked: OptionValue = value
-    return checked
+def suggestion(word: str, names: Iterable[str], otherwise: str) -> str:
+    """``did you mean 'NAME'?`` if a valid name is close, else the given words."""
+    close = nearest(word, names)
+    return f"did you mean {close!r}?" if close else otherwise

@@ -1,9 +1,13 @@
-"""catalog.training."""
+"""Learning-rate schedules, optimizers and augmentations with their options, and the default recipe.
+
+Registries are dicts: an entry names its implementation as ``module:attribute``, which the worker imports. The schema
+and the reference of suite files derive from the entries. Imports nothing that trains.
+"""
 
 from dataclasses import dataclass
 
-from bench.catalog.options import Option, _typed
-from bench.values import Component, OptionValue
+from bench.catalog.options import Option
+from bench.recipe import Component, OptionValue, Recipe, keys_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,7 +15,7 @@ class ScheduleSpec:
     """A kind of learning-rate decay, made from ``target`` in :mod:`bench.worker.optim`."""
 
     target: str
-    """A class of ``torch.optim.lr_scheduler``, stepped once an epoch."""
+    """A class of ``torch.optim.lr_scheduler``, stepped once per epoch."""
     formula: str
     """Learning rate in epoch e = 0, 1, ... without warm-up."""
     options: dict[str, Option]
@@ -25,7 +29,7 @@ class ScheduleSpec:
 WARMUP = {
     "warmup_epochs": Option(type="int", default=0, minimum=0, doc="epochs of linear warm-up before the decay"),
     "warmup_start": Option(
-        type="float", default=0.01, above=0, maximum=1, doc="share of lr in the first epoch of warm-up"
+        type="float", default=0.01, above=0, maximum=1, doc="fraction of lr in the first epoch of warm-up"
     ),
 }
 """Options that every schedule has."""
@@ -35,14 +39,14 @@ SCHEDULES = {
     "exponential": ScheduleSpec(
         target="torch.optim.lr_scheduler:ExponentialLR",
         formula="lr · gamma^e",
-        options={"gamma": Option(type="float", above=0, maximum=1, doc="factor each epoch")},
+        options={"gamma": Option(type="float", above=0, maximum=1, doc="factor per epoch")},
     ),
     "step": ScheduleSpec(
         target="torch.optim.lr_scheduler:StepLR",
         formula="lr · gamma^floor(e / step_size)",
         options={
             "step_size": Option(type="int", minimum=1, doc="epochs between decays"),
-            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor each decay"),
+            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor per decay"),
         },
         absolute=True,
     ),
@@ -50,15 +54,15 @@ SCHEDULES = {
         target="torch.optim.lr_scheduler:MultiStepLR",
         formula="lr · gamma^(number of milestones ≤ e)",
         options={
-            "milestones": Option(type="ints", minimum=1, doc="epochs at which lr decays, rising"),
-            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor each decay"),
+            "milestones": Option(type="ints", minimum=1, doc="epochs at which lr decays, in rising order"),
+            "gamma": Option(type="float", default=0.1, above=0, maximum=1, doc="factor per decay"),
         },
         absolute=True,
     ),
     "cosine": ScheduleSpec(
         target="torch.optim.lr_scheduler:CosineAnnealingLR",
         formula="eta_min + (lr - eta_min) · (1 + cos(π e / epochs)) / 2",
-        options={"eta_min": Option(type="float", default=0.0, minimum=0, doc="lr that the curve ends at")},
+        options={"eta_min": Option(type="float", default=0.0, minimum=0, doc="lr at the end of the curve")},
         epochs_option="T_max",
     ),
 }
@@ -86,9 +90,13 @@ OPTIMIZERS = {
         target="torch.optim:AdamW",
         options={
             "lr": Option(type="float", above=0, default=1e-3, doc="learning rate that the schedule scales"),
-            "betas": Option(type="floats", default=(0.9, 0.999), minimum=0, maximum=1, doc="decay of both moments"),
-            "eps": Option(type="float", default=1e-8, above=0, doc="term in the denominator"),
-            "weight_decay": Option(type="float", default=0.01, minimum=0, doc="decoupled decay of all parameters"),
+            "betas": Option(
+                type="floats", default=(0.9, 0.999), minimum=0, maximum=1, doc="decay rates of the two moments"
+            ),
+            "eps": Option(type="float", default=1e-8, above=0, doc="term added to the denominator"),
+            "weight_decay": Option(
+                type="float", default=0.01, minimum=0, doc="decoupled weight decay of all parameters"
+            ),
         },
     ),
 }
@@ -102,53 +110,70 @@ class AugmentationSpec:
     options: dict[str, Option]
     doc: str
     of_files: bool = False
-    """Whether it decides which part of an image file is decoded: for data sets whose files are read as they are
-    trained on, and the first of a recipe's list."""
+    """Whether it decides which part of an image file is decoded. It then needs a data set whose files are read during
+    training, and must be the first of the recipe's list."""
 
 
 AUGMENTATIONS = {
     "random_resized_crop": AugmentationSpec(
         target="bench.worker.data.crops:random_resized_crop",
         options={
-            "area": Option(type="floats", default=(0.08, 1.0), above=0, maximum=1, doc="range of the part's area"),
+            "area": Option(
+                type="floats",
+                default=(0.08, 1.0),
+                above=0,
+                maximum=1,
+                doc="range of the crop's area, as a fraction of the image",
+            ),
             "ratio": Option(type="floats", default=(3 / 4, 4 / 3), above=0, doc="range of its width / height"),
         },
-        doc="a random part of the image, resized to the input size (Szegedy et al. 2015)",
+        doc="crop a random part of the image and resize it to the input size (Szegedy et al. 2015)",
         of_files=True,
     ),
     "random_crop": AugmentationSpec(
         target="bench.worker.data.augment:RandomCrop",
-        options={"padding": Option(type="int", default=4, minimum=1, doc="pixels of black on each side")},
-        doc="pad with black and crop back at a random place, each image at its own",
+        options={"padding": Option(type="int", default=4, minimum=1, doc="black pixels added on each side")},
+        doc="pad with black and crop back to size at a random place per image",
     ),
     "horizontal_flip": AugmentationSpec(
         target="bench.worker.data.augment:HorizontalFlip",
-        options={"p": Option(type="float", default=0.5, minimum=0, maximum=1, doc="share of images that are mirrored")},
+        options={"p": Option(type="float", default=0.5, minimum=0, maximum=1, doc="probability of mirroring an image")},
         doc="mirror images left to right",
     ),
     "random_erasing": AugmentationSpec(
         target="bench.worker.data.augment:RandomErasing",
         options={
-            "p": Option(type="float", default=0.25, minimum=0, maximum=1, doc="share of images with an erased box"),
-            "area": Option(type="floats", default=(0.02, 0.33), minimum=0, maximum=1, doc="range of the box's area"),
+            "p": Option(
+                type="float", default=0.25, minimum=0, maximum=1, doc="probability of erasing a box of an image"
+            ),
+            "area": Option(
+                type="floats",
+                default=(0.02, 0.33),
+                minimum=0,
+                maximum=1,
+                doc="range of the box's area, as a fraction of the image",
+            ),
         },
         doc="fill a random box with the data set's mean colour (Zhong et al. 2017)",
     ),
 }
 
 
-def with_defaults(name: str, options: dict[str, OptionValue], known: dict[str, Option]) -> Component:
-    """A choice with the given options and the catalog's defaults for the rest; ``lr: 1`` and ``lr: 1.0`` are one."""
-    defaults = {key: option.default for key, option in known.items() if option.default is not None}
-    return Component.of(name, **{key: _typed(known[key], value) for key, value in {**defaults, **options}.items()})
+def with_defaults(name: str, given: dict[str, OptionValue], options: dict[str, Option]) -> Component:
+    """A component with the given options and the catalog's defaults for the rest."""
+    defaults = {key: option.default for key, option in options.items() if option.default is not None}
+    return Component.of(name, **{key: options[key].convert(value) for key, value in {**defaults, **given}.items()})
 
 
-DEFAULT_RECIPE = {
-    "epochs": 200,
-    "batch_size": 128,
-    "optimizer": with_defaults("sgd", {}, OPTIMIZERS["sgd"].options),
-    "augment": (),
-    "label_smoothing": 0.0,
-    "precision": "fp32",
+DEFAULT_OPTIMIZER = str(keys_of(Recipe)["optimizer"].default)
+
+DEFAULT_RECIPE: dict[str, object] = {
+    **{name: key.default for name, key in keys_of(Recipe).items() if not key.derived},
+    "optimizer": with_defaults(DEFAULT_OPTIMIZER, {}, OPTIMIZERS[DEFAULT_OPTIMIZER].options),
 }
-"""Recipe of a cell where the suite says nothing; stem and input size follow from the model and the data set."""
+"""The keys of a recipe that the suite does not give. Stem and input size follow from the model and the data set."""
+
+
+def schedule_options(kind: str) -> dict[str, Option]:
+    """All options of a schedule, those of the warm-up included."""
+    return {**SCHEDULES[kind].options, **WARMUP}

@@ -1,4 +1,9 @@
-"""Suite files: read (``document``), checked (``schema``), resolved to cells (``resolve``), filtered (``filters``)."""
+"""Suite files: YAML -> :class:`bench.values.Suite`, every cell with all defaults spelled out.
+
+A file is read (``document``), validated (``schema``, errors as ``sentences``), resolved to cells (``resolve``) and
+filtered (``filters``); ``reference`` documents it. Every fault of a file is reported at once, each as
+``FILE:LINE:COLUMN: sentence``. Called before anything else happens; imports neither torch nor mlflow.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +12,7 @@ from bench.catalog.options import nearest
 from bench.errors import SuiteError
 from bench.suite.document import read
 from bench.suite.filters import parse_overrides
-from bench.suite.resolve import _Resolver, _validate
+from bench.suite.resolve import Resolver, validate
 from bench.values import Cell, Execution, Suite
 
 
@@ -19,18 +24,18 @@ def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
         overrides: ``recipe.KEY=VALUE`` strings, applied to every cell after everything else.
 
     Raises:
-        SuiteError: The file cannot be read or is wrong; every fault is in it.
-        UsageError: An override is wrong.
+        SuiteError: The file cannot be read or is not valid; it lists every fault.
+        UsageError: An override is not valid.
     """
     file = Path(path)
     if file.is_dir():
-        found = sorted(str(each) for each in file.glob("*.yaml"))
-        hint = f"; it holds {', '.join(found[:3])}" if found else ""
+        suites = sorted(str(suite) for suite in file.glob("*.yaml"))
+        hint = f"; it contains {', '.join(suites[:3])}" if suites else ""
         raise SuiteError([f"{path}: is a folder, not a suite file{hint}"])
     try:
         source = file.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        siblings = [str(each) for each in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
+        siblings = [str(suite) for suite in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
         close = nearest(path, siblings)
         raise SuiteError([f"{path}: there is no such file" + (f" (did you mean {close}?)" if close else "")]) from None
     except OSError as error:
@@ -41,15 +46,15 @@ def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
 
 
 def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Suite:
-    """Read a suite from its text; ``path`` is what faults call it. Raises as :func:`load_suite`."""
+    """Read a suite from its text; faults name it by ``path``. Raises the errors of :func:`load_suite`."""
     document = read(source)
     if not document.faults and not isinstance(document.content, dict):
-        what = "is empty" if document.content is None else "must hold keys and values at its top"
-        document.fault((1, 1), f"the file {what}; README.md shows a suite file")
-    mapping = None if document.faults else _validate(document)
+        what = "is empty" if document.content is None else "must hold keys and values at its top level"
+        document.fault((1, 1), f"the file {what}; suites/README.md describes suite files")
+    mapping = None if document.faults else validate(document)
     cells: list[Cell] = []
     if mapping is not None:
-        cells = _Resolver(document, mapping, parse_overrides(overrides)).cells()
+        cells = Resolver(document, mapping, parse_overrides(overrides)).cells()
     if document.faults or mapping is None:
         faults = sorted(set(document.faults))
         raise SuiteError([f"{path}:{line}:{column}: {text}" for (line, column), text in faults])
@@ -59,5 +64,5 @@ def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Sui
         path=path,
         source=source,
         cells=tuple(cells),
-        execution=Execution(**mapping.execution.model_dump()),
+        execution=Execution(**mapping.execution.given()),
     )

@@ -1,7 +1,8 @@
-"""YAML text -> plain values with the position of every key and value; every fault of the text at once.
+"""Read YAML text into plain values with the position of every key and value, and report every fault at once.
 
-Stricter than YAML: no aliases, no tags, no duplicate keys, one document, bounded size and depth. Scalars follow YAML
-1.2, so ``1e-3`` is a number and ``no`` a word. Nothing here knows what a suite is.
+Called by :mod:`bench.suite` for suite files and by :mod:`bench.suite.filters` for values of ``--set``. Stricter than
+YAML: no aliases, anchors, tags or duplicate keys, one document, bounded size and depth. Scalars follow YAML 1.2, so
+``1e-3`` is a number and ``no`` a word. Knows nothing of suites.
 """
 
 import re
@@ -16,6 +17,7 @@ MAX_DEPTH = 20
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels, which no suite needs"
 
 Path = tuple[str | int, ...]
+"""Keys and list indices that lead to a value."""
 Position = tuple[int, int]
 """Line and column, counted from 1."""
 
@@ -38,7 +40,7 @@ class Document:
     faults: list[tuple[Position, str]] = field(default_factory=list)
 
     def at(self, path: Path) -> Position:
-        """Position of a value, or of the nearest thing around it that is in the text."""
+        """Position of a value, or of the nearest value around it that is in the text."""
         while path not in self.values and path:
             path = path[:-1]
         return self.values.get(path, (1, 1))
@@ -48,117 +50,109 @@ class Document:
         return self.keys.get(path) or self.at(path)
 
     def fault(self, position: Position, sentence: str) -> None:
-        """Note a fault."""
+        """Add a fault."""
         self.faults.append((position, sentence))
 
 
+class _TooDeepError(Exception):
+    """The text is nested too deep; the fault is already in the document."""
+
+
 def read(text: str) -> Document:
-    """Read a YAML text. What is wrong with it is in ``faults``; ``content`` is what could be read."""
+    """Read a YAML text. What is wrong with it is in ``faults``; ``content`` is complete only without faults."""
     document = Document()
     if len(text.encode(errors="replace")) > MAX_BYTES:
         document.fault((1, 1), f"the file is larger than {MAX_BYTES // 1000} kB, which no suite needs")
         return document
     try:
-        _Builder(document).build(_events(text.removeprefix("\ufeff"), document))
+        events = _events(text.removeprefix("\ufeff"), document)
+        for event in events:
+            if isinstance(event, yaml.NodeEvent):
+                document.content = _value(event, (), events, document)
+    except _TooDeepError:
+        pass
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = str(error.problem or error.context)
-        # libyaml has a limit of its own, and reads ahead so far that it may come before the one here
-        document.fault(position, TOO_DEEP if "nesting depth" in problem else f"not valid YAML: {problem}")
+        document.fault(position, _syntax_error(str(error.problem or error.context), text, position))
     except yaml.YAMLError as error:
         document.fault((1, 1), f"not valid YAML: {' '.join(str(error).split())}")
     return document
 
 
-class _DepthError(Exception):
-    """Too deep to go on."""
+def _syntax_error(problem: str, text: str, position: Position) -> str:
+    # libyaml has a limit of its own, and reads ahead so far that it may be reached before the one here
+    if "nesting depth" in problem:
+        return TOO_DEEP
+    lines = text.splitlines()
+    line = lines[position[0] - 1] if position[0] <= len(lines) else ""
+    if line[position[1] - 1 : position[1]] == "\t":
+        return "not valid YAML: tab character; indent with spaces"
+    return f"not valid YAML: {problem}"
+
+
+def _position(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1
 
 
 def _events(text: str, document: Document) -> Iterator[Any]:
+    """The parser's events. Reports what a suite file may not hold; ends before a second document."""
     depth = documents = 0
     event: Any
     for event in yaml.parse(text, Loader=Loader):
-        position = (event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                document.fault(position, "a second document begins here; a suite file holds one")
+                document.fault(_position(event), "a second document begins here; a suite file holds one")
                 return
         if isinstance(event, yaml.AliasEvent):
-            document.fault(position, f"alias *{event.anchor} is not allowed; write the value out")
+            document.fault(_position(event), f"alias *{event.anchor} is not allowed; write the value out")
         elif getattr(event, "anchor", None):
-            document.fault(position, f"anchor &{event.anchor} is not allowed; write values out where they are used")
+            document.fault(_position(event), f"anchor &{event.anchor} is not allowed; write values where they are used")
         if getattr(event, "tag", None) and not isinstance(event, yaml.DocumentStartEvent):
-            document.fault(position, f"tag {event.tag} is not allowed; a suite file is plain data")
+            document.fault(_position(event), f"tag {event.tag} is not allowed; a suite file is plain data")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                document.fault(position, TOO_DEEP)
-                return
+                document.fault(_position(event), TOO_DEEP)
+                raise _TooDeepError
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         yield event
 
 
-class _Builder:
-    """Turns events into values, without recursion."""
-
-    def __init__(self, document: Document) -> None:
-        self.document = document
-        self.stack: list[tuple[Path, Any]] = []
-        self.key: list[str | None] = []
-
-    def build(self, events: Iterator[Any]) -> None:
-        for event in events:
-            position = (event.start_mark.line + 1, event.start_mark.column + 1)
-            if isinstance(event, yaml.CollectionEndEvent):
-                self.stack.pop()
-                self.key.pop()
-            elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-                value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-                path = self._put(value, position)
-                self.stack.append((path, value))
-                self.key.append(None)
-            elif isinstance(event, yaml.ScalarEvent):
-                self._scalar(event, position)
-            elif isinstance(event, yaml.AliasEvent):
-                self._put(None, position)
-
-    def _scalar(self, event: Any, position: Position) -> None:
-        parent = self.stack[-1][1] if self.stack else None
-        if isinstance(parent, dict) and self.key[-1] is None:
-            path = (*self.stack[-1][0], event.value)
-            if event.value in parent:
-                line = self.document.keys[path][0]
-                self.document.fault(position, f"key {event.value!r} stands here a second time (first in line {line})")
-            self.document.keys[path] = position
-            self.key[-1] = event.value
-            return
-        self._put(event.value if event.style else scalar(event.value), position)
-
-    def _put(self, value: Any, position: Position) -> Path:
-        if not self.stack:
-            path: Path = ()
-            self.document.content = value
-        else:
-            above, parent = self.stack[-1]
-            if isinstance(parent, list):
-                path = (*above, len(parent))
-                parent.append(value)
-            elif self.key[-1] is None:
-                path = (*above, "?")
-                self.document.fault(position, "a key must be a word, not a list or mapping")
-                self.key[-1] = "?"
-            else:
-                path = (*above, self.key[-1])
-                parent[self.key[-1]] = value
-                self.key[-1] = None
-        self.document.values[path] = position
-        return path
+def _value(event: Any, path: Path, events: Iterator[Any], document: Document) -> Any:
+    """The value that begins with an event. Recursion is bounded by :data:`MAX_DEPTH`."""
+    document.values[path] = _position(event)
+    if isinstance(event, yaml.MappingStartEvent):
+        return _mapping(path, events, document)
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            items.append(_value(event, (*path, len(items)), events, document))
+        return items
+    if isinstance(event, yaml.ScalarEvent):
+        return event.value if event.style else scalar(event.value)
+    return None  # an alias, reported by _events
 
 
-def scalar(text: str) -> Any:
+def _mapping(path: Path, events: Iterator[Any], document: Document) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        key = event.value if isinstance(event, yaml.ScalarEvent) else "?"
+        place = (*path, key)
+        if not isinstance(event, yaml.ScalarEvent):
+            document.fault(_position(event), "a key must be a word, not a list or mapping")
+            _value(event, place, events, document)
+        elif key in content:
+            line = document.keys[place][0]
+            document.fault(_position(event), f"duplicate key {key!r} (first defined on line {line})")
+        document.keys[place] = _position(event)
+        content[key] = _value(next(events), place, events, document)
+    return content
+
+
+def scalar(text: str) -> int | float | bool | str | None:
     """A plain scalar as YAML 1.2's core schema reads it."""
     lowered = text.lower()
     if lowered in WORDS:

@@ -1,4 +1,7 @@
-"""suite.filters."""
+"""Choose cells of a suite (``--filter AXIS=GLOB``) and change recipe keys of all cells (``--set recipe.KEY=VALUE``).
+
+Called for options of the command line; :func:`axis_values` also serves the ``exclude`` patterns of a suite file.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,16 +9,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
-from bench.catalog.options import nearest
+from bench.catalog.options import suggestion
 from bench.catalog.training import OPTIMIZERS
 from bench.errors import UsageError
 from bench.suite.document import read, scalar
-from bench.suite.schema import (
-    AXES,
-    RecipeMapping,
-    sentence,
-)
+from bench.suite.schema import AXES, RecipeMapping
+from bench.suite.sentences import sentence
 from bench.values import Cell, Suite
 
 FILTER_AXES = (*AXES, "stem", "id")
@@ -30,33 +31,43 @@ def parse_overrides(overrides: Sequence[str]) -> RecipeMapping | None:
     content: dict[str, Any] = {}
     for text in overrides:
         key, equals, value = text.partition("=")
-        parts = key.strip().split(".")
-        if not equals or parts[0] != "recipe" or len(parts) not in (2, 3):
+        keys = key.strip().split(".")
+        if not equals or keys[0] != "recipe" or len(keys) not in (2, 3):
             raise UsageError(f"--set {text}: write recipe.KEY=VALUE, e.g. recipe.epochs=1")
-        place = content
-        for part in parts[1:-1]:
-            place = place.setdefault(part, {})
-        if not isinstance(place, dict):
-            raise UsageError(f"--set {text}: {parts[1]} is set twice")
-        place[parts[-1]] = read(value).content if value.strip()[:1] in "[{" else scalar(value.strip())
+        mapping = content
+        for part in keys[1:-1]:
+            mapping = mapping.setdefault(part, {})
+        if not isinstance(mapping, dict):
+            raise UsageError(f"--set {text}: {keys[1]} is set twice")
+        mapping[keys[-1]] = _parse(text, value.strip())
     if not content:
         return None
     try:
         return TypeAdapter(RecipeMapping).validate_python(content)
     except ValidationError as error:
-        faults = [_override_fault(each, overrides) for each in error.errors()]
+        faults = [_override_fault(details, overrides) for details in error.errors()]
         raise UsageError("\n".join(dict.fromkeys(faults))) from None
 
 
-def _override_fault(error: Any, overrides: Sequence[str]) -> str:
+def _parse(override: str, value: str) -> Any:
+    """The value of an override: a scalar, or a list or mapping in brackets."""
+    if value[:1] not in ("[", "{"):
+        return scalar(value)
+    document = read(value)
+    if document.faults:
+        raise UsageError(f"--set {override}: {document.faults[0][1]}")
+    return document.content
+
+
+def _override_fault(error: ErrorDetails, overrides: Sequence[str]) -> str:
     path = tuple(part for part in error["loc"] if part not in OPTIMIZERS or error["type"] == "extra_forbidden")
-    words = [str(part) for part in path if isinstance(part, str)]
-    option = next((text for text in overrides if text.startswith("recipe." + words[0])), overrides[0])
+    keys = [str(part) for part in path if isinstance(part, str)]
+    option = next((text for text in overrides if text.startswith("recipe." + keys[0])), overrides[0])
     return f"--set {option}: {sentence(error, ('recipe', *path))}"
 
 
 def axis_values(cell: Cell) -> dict[str, str]:
-    """What filters and exclude patterns are matched against."""
+    """The values that filters and exclude patterns match."""
     return {
         "model": cell.model,
         "dataset": cell.dataset,
@@ -68,18 +79,19 @@ def axis_values(cell: Cell) -> dict[str, str]:
 
 
 def filter_cells(suite: Suite, filters: Sequence[str]) -> Suite:
-    """The suite with only the cells that match: globs of one axis are alternatives, axes must all match.
+    """The suite with only the cells that match: any glob of an axis, on every axis.
 
     Raises:
-        UsageError: A filter is not ``AXIS=GLOB``, its axis is unknown, or no cell is left.
+        UsageError: A filter is not ``AXIS=GLOB``, its axis is unknown, or no cell matches.
     """
     wanted: dict[str, list[str]] = {}
     for text in filters:
         axis, equals, glob = text.partition("=")
         if not equals or axis not in FILTER_AXES:
-            hint = nearest(axis, FILTER_AXES)
-            valid = f"did you mean {hint!r}?" if hint and equals else f"axes: {', '.join(FILTER_AXES)}"
-            raise UsageError(f"--filter {text}: write AXIS=GLOB ({valid})")
+            valid = f"axes: {', '.join(FILTER_AXES)}"
+            raise UsageError(
+                f"--filter {text}: write AXIS=GLOB ({suggestion(axis, FILTER_AXES, valid) if equals else valid})"
+            )
         wanted.setdefault(axis, []).append(glob)
     cells = [
         cell

@@ -1,9 +1,10 @@
-"""Suite files: YAML -> :class:`bench.values.Suite`, every cell with all defaults spelled out.
+"""Turn a suite document into cells with all defaults spelled out.
 
-Called by the command line before anything else happens. Imports neither torch nor mlflow; says everything that is wrong
-with a file at once, each as ``FILE:LINE:COLUMN: sentence``.
+Called by :func:`bench.suite.parse_suite`. Adds what is wrong with the file to the document's faults, each at its place.
+Reads no file.
 """
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,189 +12,185 @@ from pydantic import ValidationError
 
 from bench.catalog.datasets import DATASETS, FOLDER_INPUT_SIZE
 from bench.catalog.models import default_stem, model_stems
-from bench.catalog.training import AUGMENTATIONS, DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, with_defaults
-from bench.suite.document import Document
+from bench.catalog.training import (
+    AUGMENTATIONS,
+    DEFAULT_OPTIMIZER,
+    DEFAULT_RECIPE,
+    OPTIMIZERS,
+    schedule_options,
+    with_defaults,
+)
+from bench.recipe import Component, Recipe
+from bench.suite.document import Document, Path
+from bench.suite.fields import Strict
 from bench.suite.filters import axis_values
+from bench.suite.names import Names
 from bench.suite.schema import (
-    CellMapping,
     ExcludeMapping,
     GridMapping,
     ModelMapping,
     RecipeMapping,
     SuiteMapping,
-    sentence,
 )
-from bench.values import Cell, Component, Recipe
+from bench.suite.sentences import sentence
+from bench.values import Cell
 
-PathInFile = tuple[str | int, ...]
 
-
-def _validate(document: Document) -> SuiteMapping | None:
+def validate(document: Document) -> SuiteMapping | None:
+    """The document as a suite mapping, or None if it is not one; the reasons are in ``document.faults``."""
     content = document.content
     schedules = content.get("schedules")
-    context: dict[str, Any] = {"schedules": list(schedules) if isinstance(schedules, dict) else []}
     recipe = content.get("recipe")
     optimizer = recipe.get("optimizer") if isinstance(recipe, dict) else None
     name = optimizer.get("name") if isinstance(optimizer, dict) else optimizer
-    context["optimizer"] = name if isinstance(name, str) and name in OPTIMIZERS else "sgd"
+    names = Names(
+        schedules=tuple(schedules) if isinstance(schedules, dict) else (),
+        optimizer=name if isinstance(name, str) and name in OPTIMIZERS else DEFAULT_OPTIMIZER,
+    )
     try:
-        return SuiteMapping.model_validate(content, context=context)
+        return SuiteMapping.model_validate(content, context=names)
     except ValidationError as error:
-        for each in error.errors():
-            path = _path_in(document, each["loc"])
-            position = document.key_at(path) if each["type"] == "extra_forbidden" else document.at(path)
-            document.fault(position, sentence(each, path))
+        for details in error.errors():
+            path = _path_in(document, details["loc"])
+            position = document.key_at(path) if details["type"] == "extra_forbidden" else document.at(path)
+            document.fault(position, sentence(details, path))
         return None
 
 
-def _path_in(document: Document, loc: tuple[str | int, ...]) -> PathInFile:
+def _path_in(document: Document, location: Path) -> Path:
     """A pydantic location without the steps that only pydantic knows (union branches, lists made of one value)."""
-    path: PathInFile = ()
-    for part in loc:
+    path: Path = ()
+    for part in location:
         if (*path, part) in document.values:
             path = (*path, part)
     return path
 
 
-class _Resolver:
-    """Spells every cell of a valid file out, and finds what only shows across keys."""
+class Resolver:
+    """Makes the cells of a valid mapping and checks what involves several keys."""
 
     def __init__(self, document: Document, mapping: SuiteMapping, overrides: RecipeMapping | None) -> None:
         self.document, self.mapping, self.overrides = document, mapping, overrides
-        self.schedules = {
-            name: _choice(schedule, schedule.kind, "kind", {**SCHEDULES[schedule.kind].options, **WARMUP})
-            for name, schedule in mapping.schedules.items()
-        }
-        self.places: dict[str, PathInFile] = {}
-        self.recipes: dict[tuple[Any, ...], Recipe] = {}
+        self.schedules = {name: _schedule(given) for name, given in mapping.schedules.items()}
 
     def cells(self) -> list[Cell]:
         """All cells in the file's order, each once."""
         self._check_schedules()
-        found: dict[str, Cell] = {}
+        cells: dict[str, Cell] = {}
         for place, grid in self._grids():
             for cell in self._product(place, grid):
-                found.setdefault(cell.id, cell)
-        excluded = self._excluded(list(found.values()))
-        found = {cell_id: cell for cell_id, cell in found.items() if cell_id not in excluded}
+                cells.setdefault(cell.id, cell)
+        for cell_id in self._excluded(cells.values()):
+            del cells[cell_id]
         for index, mapping in enumerate(self.mapping.cells):
-            cell = self._cell(("cells", index), mapping)
-            found.setdefault(cell.id, cell)
-        if not found and not self.document.faults:
-            self.document.fault((1, 1), "the suite has no cell: give it a 'grid:' or 'cells:'")
-        return list(found.values())
+            for cell in self._product(("cells", index), mapping.as_grid()):
+                cells.setdefault(cell.id, cell)
+        if not cells and not self.document.faults:
+            self.document.fault((1, 1), "the suite has no cells; add 'grid:' or 'cells:'")
+        return list(cells.values())
 
-    def _grids(self) -> list[tuple[PathInFile, GridMapping]]:
+    def _grids(self) -> list[tuple[Path, GridMapping]]:
         listed = isinstance(self.document.content.get("grid"), list)
         return [(("grid", index) if listed else ("grid",), grid) for index, grid in enumerate(self.mapping.grid)]
 
-    def _product(self, place: PathInFile, grid: GridMapping) -> list[Cell]:
-        return [
-            self._make(
-                (*place, "model", index), (*place, "schedule", order), model, dataset, schedule, seed, grid.recipe
-            )
-            for dataset in grid.dataset
-            for index, model in enumerate(grid.model)
-            for order, schedule in enumerate(grid.schedule)
-            for seed in grid.seed
-        ]
+    def _product(self, place: Path, grid: GridMapping) -> list[Cell]:
+        cells = []
+        for dataset in grid.dataset:
+            for row, model in enumerate(grid.model):
+                recipe = self._recipe((*place, "model", row), model, dataset, grid.recipe)
+                for column, name in enumerate(grid.schedule):
+                    schedule = self.schedules.get(name) or with_defaults(name, {}, schedule_options(name))
+                    self._check_epochs((*place, "schedule", column), name, schedule, recipe.epochs)
+                    cells += [
+                        Cell(
+                            model=model.name,
+                            dataset=dataset,
+                            schedule=schedule,
+                            schedule_name=name,
+                            recipe=recipe,
+                            seed=seed,
+                        )
+                        for seed in grid.seed
+                    ]
+        return cells
 
-    def _cell(self, place: PathInFile, mapping: CellMapping) -> Cell:
-        where = (*place, "model"), (*place, "schedule")
-        return self._make(*where, mapping.model, mapping.dataset, mapping.schedule, mapping.seed, mapping.recipe)
+    def _recipe(self, place: Path, model: ModelMapping, dataset: str, own: RecipeMapping | None) -> Recipe:
+        """The recipe of a grid's or a cell's combination: suite, grid or cell, model and ``--set``, in this order."""
+        named = RecipeMapping(stem=model.stem) if model.stem else None  # type: ignore[call-arg]
+        layers = [layer.given() for layer in (self.mapping.recipe, own, named, self.overrides) if layer]
+        keys: dict[str, Any] = dict(DEFAULT_RECIPE)
+        keys["input_size"] = DATASETS[dataset].input_size if dataset in DATASETS else FOLDER_INPUT_SIZE
+        for layer in layers:
+            keys |= _components(keys["optimizer"], layer)
+        keys.setdefault("stem", default_stem(model.name, keys["input_size"]))
+        recipe = Recipe(**keys)
+        stems = model_stems(model.name)
+        if recipe.stem not in stems:
+            problem = f"{model.name} has no {recipe.stem} stem, as the recipe demands; only {', '.join(stems)}"
+            self.document.fault(self.document.at(place), problem)
+        return recipe
 
-    def _make(
-        self,
-        model_place: PathInFile,
-        schedule_place: PathInFile,
-        model: ModelMapping,
-        dataset: str,
-        schedule: str,
-        seed: int,
-        recipe: RecipeMapping | None,
-    ) -> Cell:
-        key = (model.name, model.stem, dataset, id(recipe))
-        if key not in self.recipes:
-            self.recipes[key] = self._recipe(model_place, model, dataset, recipe)
-        spelled = self.recipes[key]
-        choice = self.schedules.get(schedule) or _bare(schedule)
-        self._check_epochs(schedule_place, schedule, choice, spelled.epochs)
-        return Cell(
-            model=model.name, dataset=dataset, schedule=choice, schedule_name=schedule, recipe=spelled, seed=seed
-        )
-
-    def _recipe(self, place: PathInFile, model: ModelMapping, dataset: str, recipe: RecipeMapping | None) -> Recipe:
-        named = RecipeMapping(stem=model.stem) if model.stem else None
-        content: dict[str, Any] = dict(DEFAULT_RECIPE)
-        for layer in (self.mapping.recipe, recipe, named, self.overrides):
-            if layer is not None:
-                _overlay(content, layer)
-        size = DATASETS[dataset].input_size if dataset in DATASETS else FOLDER_INPUT_SIZE
-        content.setdefault("input_size", size)
-        content.setdefault("stem", default_stem(model.name, content["input_size"]))
-        if content["stem"] not in model_stems(model.name):
-            forms = ", ".join(model_stems(model.name))
-            self.document.fault(
-                self.document.at(place),
-                f"{model.name} has no {content['stem']} stem, which the recipe asks for; only {forms}",
-            )
-        return Recipe(**content)
-
-    def _check_epochs(self, place: PathInFile, name: str, choice: Component, epochs: int) -> None:
-        if self.overrides and self.overrides.epochs:
-            return  # a shortened trial of the suite never reaches its milestones, on purpose
-        options = choice.as_dict()
+    def _check_epochs(self, place: Path, name: str, schedule: Component, epochs: int) -> None:
+        if self.overrides and "epochs" in self.overrides.given():
+            return  # a trial run of the suite with fewer epochs never reaches its milestones, on purpose
+        options = schedule.as_dict()
         position = self.document.at(place)
         milestones = options.get("milestones")
         if isinstance(milestones, tuple) and milestones[-1] >= epochs:
             where = self.document.values.get(("schedules", name, "milestones"), position)
             self.document.fault(where, f"milestone {milestones[-1]} of {name!r} is never reached in {epochs} epochs")
-        if int(options.get("warmup_epochs", 0)) >= epochs:  # type: ignore[arg-type]
+        if schedule["warmup_epochs"] >= epochs:
             where = self.document.values.get(("schedules", name, "warmup_epochs"), position)
             self.document.fault(where, f"the warm-up of {name!r} lasts all {epochs} epochs")
 
     def _check_schedules(self) -> None:
-        seen: dict[Component, str] = {}
-        for name, choice in self.schedules.items():
-            if choice in seen:
+        names: dict[Component, str] = {}
+        for name, schedule in self.schedules.items():
+            if schedule in names:
                 position = self.document.key_at(("schedules", name))
-                self.document.fault(position, f"schedule {name!r} is the same as {seen[choice]!r}; use one of them")
-            seen.setdefault(choice, name)
+                self.document.fault(position, f"schedule {name!r} is the same as {names[schedule]!r}; use one of them")
+            names.setdefault(schedule, name)
 
-    def _excluded(self, cells: list[Cell]) -> set[str]:
+    def _excluded(self, cells: Iterable[Cell]) -> set[str]:
+        """The ids of cells that a pattern excludes."""
         excluded: set[str] = set()
         for index, pattern in enumerate(self.mapping.exclude):
-            matching = {cell.id for cell in cells if _excludes(pattern, cell)}
-            if not matching:
+            matches = {cell.id for cell in cells if _excludes(pattern, cell)}
+            if not matches:
                 self.document.fault(self.document.at(("exclude", index)), "this pattern matches no cell of the grids")
-            excluded |= matching
+            excluded |= matches
         return excluded
 
 
-def _overlay(content: dict[str, Any], layer: RecipeMapping) -> None:
-    """Put what a layer says over a recipe's content. Options of the same optimizer are kept where it is silent."""
-    for name in layer.model_fields_set:
-        value = getattr(layer, name)
-        if value is None:
-            continue
-        if name == "optimizer":
-            before = content["optimizer"].as_dict() if content["optimizer"].name == value.name else {}
-            given = {key: getattr(value, key) for key in value.model_fields_set - {"name"}}
-            value = with_defaults(value.name, {**before, **given}, OPTIMIZERS[value.name].options)
-        elif name == "augment":
-            value = tuple(_choice(each, each.name, "name", AUGMENTATIONS[each.name].options) for each in value)
-        content[name] = float(value) if name == "label_smoothing" else value
+def _components(optimizer: Component, layer: dict[str, Any]) -> dict[str, Any]:
+    """The keys that a layer gives, with components in place of mappings.
+
+    An optimizer of the same name keeps the options that the layer does not give.
+    """
+    keys = dict(layer)
+    if mapping := layer.get("optimizer"):
+        options = mapping.given()
+        name = options.pop("name")
+        before = optimizer.as_dict() if optimizer.name == name else {}
+        keys["optimizer"] = with_defaults(name, {**before, **options}, OPTIMIZERS[name].options)
+    if "augment" in layer:
+        keys["augment"] = tuple(_augmentation(mapping) for mapping in layer["augment"])
+    return keys
 
 
-def _choice(mapping: Any, name: str, key: str, options: Any) -> Component:
-    return with_defaults(name, {each: getattr(mapping, each) for each in mapping.model_fields_set - {key}}, options)
+def _augmentation(mapping: Strict) -> Component:
+    options = mapping.given()
+    name = options.pop("name")
+    return with_defaults(name, options, AUGMENTATIONS[name].options)
 
 
-def _bare(kind: str) -> Component:
-    return with_defaults(kind, {}, {**SCHEDULES[kind].options, **WARMUP})
+def _schedule(mapping: Strict) -> Component:
+    options = mapping.given()
+    kind = options.pop("kind")
+    return with_defaults(kind, options, schedule_options(kind))
 
 
 def _excludes(pattern: ExcludeMapping, cell: Cell) -> bool:
     axes = axis_values(cell)
-    given = {axis: getattr(pattern, axis) for axis in pattern.model_fields_set}
+    given = pattern.given()
     return bool(given) and all(fnmatchcase(axes[axis], str(value)) for axis, value in given.items())
