@@ -114,15 +114,18 @@ def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
     from bench.workspace.paths import data_home
+    from bench.workspace.requests import Failure, Prepare
 
     home = data_home()
     found = {key: look(key, home) for key in needed}
     missing = [key for key, known in found.items() if known is None]
     if missing:
-        fields = ("dataset", "input_size", "max_images_per_class")
-        requests = [{**dict(zip(fields, key, strict=True)), "data_home": str(home)} for key in missing]
-        answers = call_worker("pack", requests, threads=cpu_cores())
-        if errors := [answer["error"] for answer in answers if "error" in answer]:
+        requests = [
+            Prepare(dataset=name, input_size=size, max_images_per_class=limit, data_home=str(home))
+            for name, size, limit in missing
+        ]
+        answers = call_worker(requests, threads=cpu_cores())
+        if errors := [answer.error for answer in answers if isinstance(answer, Failure)]:
             raise DataError("\n".join(errors))
         found.update({key: look(key, home) for key in missing})
     if changed := [key[0] for key, known in found.items() if known is None]:

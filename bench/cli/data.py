@@ -127,6 +127,7 @@ def adopt(names: Sequence[str], path: Path) -> None:
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
     from bench.workspace.paths import data_home
+    from bench.workspace.requests import Failure, Import
 
     if len(names) > 1:
         raise UsageError(f"--from brings one data set; name one of {', '.join(names)}")
@@ -135,11 +136,11 @@ def adopt(names: Sequence[str], path: Path) -> None:
         raise UsageError(f"--from brings {', '.join(LAYOUTS)}; {name} is not among them")
     if not path.exists():
         raise DataError(f"there is no {path}; --from names the folder or archive that has {name}")
-    request = {"dataset": name, "path": str(path), "data_home": str(data_home())}
-    [answer] = call_worker("adopt", [request], threads=cpu_cores())
-    if "error" in answer:
-        raise DataError(answer["error"])
-    card = answer["card"]
+    request = Import(dataset=name, path=str(path), data_home=str(data_home()))
+    [answer] = call_worker([request], threads=cpu_cores())
+    if isinstance(answer, Failure):
+        raise DataError(answer.error)
+    card = answer.card
     click.echo(f"{name}: ready, read from the {card['form']}")
     click.echo(f"  {card['train_images']:,} training and {card['test_images']:,} test images, digest {card['digest']}")
 
@@ -204,13 +205,15 @@ def inspected(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
     from bench.workspace.paths import data_home
+    from bench.workspace.requests import Failure, Inspect
 
     if not names:
         return {}
-    requests = [{"dataset": name, "data_home": str(data_home())} for name in names]
-    answers = call_worker("inspect", requests, threads=cpu_cores())
-    kept = [{key: value for key, value in each.items() if key not in ("dataset", "data_home")} for each in answers]
-    return dict(zip(names, kept, strict=True))
+    answers = call_worker([Inspect(dataset=name, data_home=str(data_home())) for name in names], threads=cpu_cores())
+    return {
+        name: {"error": answer.error} if isinstance(answer, Failure) else dict(answer.contents)
+        for name, answer in zip(names, answers, strict=True)
+    }
 
 
 def content_lines(content: dict[str, Any]) -> list[str]:

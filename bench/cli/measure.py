@@ -1,7 +1,7 @@
 """cli.measure."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,10 @@ from bench.catalog.models import default_stem, model_problem, model_stems
 from bench.cli.options import complete_datasets, complete_models, json_option
 from bench.cli.output import columns, print_json
 from bench.errors import ModelError, UsageError
+from bench.values import Cost
+
+if TYPE_CHECKING:
+    from bench.workspace.requests import Measure
 
 
 @click.command()
@@ -33,27 +37,29 @@ def measure(
     """
     from bench.scheduler.costs import measure_all
     from bench.workspace.paths import bench_home
+    from bench.workspace.requests import Failure
 
     size, classes = shape(dataset, input_size, num_classes)
     requests = [request(name, stem, size, classes) for name in names]
     answers = measure_all(requests, bench_home())
-    if errors := [answer["error"] for answer in answers if "error" in answer]:
+    if errors := [answer.error for answer in answers if isinstance(answer, Failure)]:
         raise ModelError("\n".join(errors))
+    costs = [(asked, answer) for asked, answer in zip(requests, answers, strict=True) if isinstance(answer, Cost)]
     if as_json:
-        print_json({"models": [entry(answer) for answer in answers]})
+        print_json({"models": [entry(asked, cost) for asked, cost in costs]})
         return
     rows = [
         (
-            answer["model"],
-            answer["stem"],
+            asked.model,
+            asked.stem,
             f"{size}x{size}",
             classes,
-            f"{answer['params'] / 1e6:.3f}",
-            f"{answer['flops'] / 1e6:.3f}",
-            f"{answer['conv_linear_macs'] / 1e6:.3f}",
-            remark(answer),
+            f"{cost.params / 1e6:.3f}",
+            f"{cost.flops / 1e6:.3f}",
+            f"{cost.conv_linear_macs / 1e6:.3f}",
+            remark(cost),
         )
-        for answer in answers
+        for asked, cost in costs
     ]
     headers = ("model", "stem", "input", "classes", "params(M)", "flops(M)", "conv+linear(M)", "")
     click.echo(columns(headers, rows))
@@ -80,7 +86,7 @@ def shape(dataset: str | None, input_size: int | None, num_classes: int | None) 
     return input_size or default, classes_of(dataset, data_home())
 
 
-def request(name: str, stem: str | None, size: int, classes: int) -> dict[str, Any]:
+def request(name: str, stem: str | None, size: int, classes: int) -> "Measure":
     """What a worker is asked about one model.
 
     Raises:
@@ -90,20 +96,19 @@ def request(name: str, stem: str | None, size: int, classes: int) -> dict[str, A
         raise UsageError(problem)
     if stem and stem not in model_stems(name):
         raise UsageError(f"{name} has no {stem} stem; leave --stem out")
-    return {"model": name, "stem": stem or default_stem(name, size), "input_size": size, "num_classes": classes}
+    from bench.workspace.requests import Measure
+
+    return Measure(model=name, stem=stem or default_stem(name, size), input_size=size, num_classes=classes)
 
 
-def entry(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer as ``measure --json`` shows it."""
-    fields = ("model", "stem", "input_size", "num_classes", "params", "flops", "conv_linear_macs", "uncounted")
-    return {field: answer[field] for field in fields}
+def entry(asked: "Measure", cost: Cost) -> dict[str, object]:
+    """A measurement as ``measure --json`` shows it."""
+    counts = {"params": cost.params, "flops": cost.flops, "conv_linear_macs": cost.conv_linear_macs}
+    return {**vars(asked), **counts, "uncounted": list(cost.uncounted)}
 
 
-def remark(answer: dict[str, Any]) -> str:
+def remark(cost: Cost) -> str:
     """What a reader must know of a measurement."""
-    from bench.scheduler.costs import to_cost
-
-    cost = to_cost(answer)
     remarks = []
     if not cost.agrees:
         remarks.append(f"torch's counter says {cost.torch_macs / 1e6:.3f} M conv+linear")

@@ -350,7 +350,7 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
     from bench.scheduler.devices import find_slots
     from bench.scheduler.estimates import with_estimates
     from bench.scheduler.modes import MAX_ON_A_GPU
-    from bench.scheduler.tuning import choose
+    from bench.scheduler.tuning import TuningRequest, tune
     from bench.workspace.paths import speeds_file
 
     waiting = session.plan.to_run
@@ -366,18 +366,18 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
         slots_per_device = 1
     whole = find_slots(device, per_device=1, cells=len(cells))
     default = find_slots(device, per_device=slots_per_device, cells=len(cells))
-    allocation = choose(
-        cells,
-        images,
-        {cell.id: session.data[cell.data_key].num_classes for cell in cells},
+    request = TuningRequest(
+        cells=cells,
+        images=images,
+        classes={cell.id: session.data[cell.data_key].num_classes for cell in cells},
         slot=whole[0],
         devices=len(whole),
         execution=session.suite.execution,
         cache=speeds_file(),
-        most=len(default) if whole[0].device == "cpu" else min(MAX_ON_A_GPU, -(-len(cells) // len(whole))),
+        max_concurrency=len(default) if whole[0].device == "cpu" else min(MAX_ON_A_GPU, -(-len(cells) // len(whole))),
         concurrency=slots_per_device,
-        note=note,
     )
+    allocation = tune(request, note=note)
     if allocation is None:
         return default, {}
     session.plan = with_estimates(session.plan, allocation.seconds)

@@ -81,12 +81,12 @@ def candidates(cell: Cell, slot: Slot, execution: Execution) -> list[Mode]:
     return sorted(made, key=lambda mode: mode != default)
 
 
-def levels(device: str, *, most: int) -> list[int]:
+def levels(device: str, *, max_concurrency: int) -> list[int]:
     """Numbers of cells side by side that are worth measuring, powers of two; the default first.
 
     The default is one a GPU, and on the CPU as many as can be: a thread alone waits for no other.
     """
-    powers = [2**power for power in range(max(1, most).bit_length())]
+    powers = [2**power for power in range(max(1, max_concurrency).bit_length())]
     return powers if device == "cuda" else powers[::-1]
 
 

@@ -1,98 +1,163 @@
-"""SpeedCache of a suite's nets on the control side: asked of workers once, then kept for this machine.
+"""Choose how many cells run at a time and in which mode each, from short trials on this machine.
 
-The key of a kept figure is everything that decides it: the hardware, the versions of the libraries, the net, its input,
-the batch, how the cell is computed and how many are computed beside it. Kept in the user's cache folder, since it is
-the machine's and not the project's.
+Called once per run, before cells start. :mod:`bench.scheduler.modes` decides, :mod:`bench.scheduler.speeds` measures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.scheduler.calls import call_workers_together
 from bench.scheduler.devices import GPU_USABLE, Slot, gpu_memory_mb
 from bench.scheduler.modes import MIN_COMPILE_S, Allocation, Measurement, allocate, candidates, fits, levels
-from bench.scheduler.speeds import SpeedCache, workload
+from bench.scheduler.speeds import Ask, SpeedCache, workload
 from bench.values import Cell, Execution, Mode
 
 MIN_IMAGES = 100_000
-"""Training images that the cells of a net must have left together before its speed is measured: to measure takes a few
-thousand images, which must stay a small share. A count and no time, so that the same suite is treated alike always."""
+"""Training images that the cells of a net must have left together before its speed is measured: measuring takes a few
+thousand images, which must stay a small share. A count and not a time, so that the same suite is always treated alike.
+"""
 
 
-def choose(
-    cells: Sequence[Cell],
-    images: Mapping[str, float],
-    classes: Mapping[str, int],
-    *,
-    slot: Slot,
-    devices: int,
-    execution: Execution,
-    cache: Path,
-    most: int,
-    concurrency: int | None = None,
-    note: Callable[[str], None] = lambda _: None,
+@dataclass(frozen=True, kw_only=True)
+class TuningRequest:
+    """What will run, and where."""
+
+    cells: Sequence[Cell]
+    images: Mapping[str, float]
+    """Training images left, by cell id."""
+    classes: Mapping[str, int]
+    """Outputs of the head, by cell id."""
+    slot: Slot
+    """A slot of the kind that the cells will get, with the whole device."""
+    devices: int
+    """Number of devices."""
+    execution: Execution
+    cache: Path
+    """The file of measured speeds."""
+    max_concurrency: int
+    """Maximum number of cells per device."""
+    concurrency: int | None = None
+    """Cells per device, where the user has decided it."""
+
+    @property
+    def levels(self) -> list[int]:
+        """The numbers of cells per device that are compared, the default first."""
+        if self.concurrency:
+            return [self.concurrency]
+        return levels(self.slot.device, max_concurrency=1 if self.execution.timed else self.max_concurrency)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """A mode to measure for a group of cells."""
+
+    group: str
+    """The workload of the group."""
+    cell: Cell
+    """One of them: they train equally fast."""
+    classes: int
+    mode: Mode
+    concurrency: int
+
+
+def tune(
+    request: TuningRequest, *, note: Callable[[str], None] = lambda _: None, ask: Ask = call_workers_together
 ) -> Allocation | None:
-    """Choose how many cells run side by side and how each is computed, from speeds that are measured now or known.
+    """Choose the concurrency and the modes, from speeds that are measured now or were before.
 
     Args:
-        cells: What will run.
-        images: Training images left, by cell id.
-        classes: Outputs of the head, by cell id.
-        slot: A slot of the kind that the cells will get, with the whole device.
-        devices: Devices that there are.
-        execution: What the suite says of it.
-        cache: The file of speeds that are known.
-        most: Cells side by side on a device, at most.
-        beside: Cells side by side on a device, where that is decided already.
+        request: What will run, and where.
         note: Called with a sentence before measuring.
+        ask: What runs the trials; by default worker processes.
 
-    Returns None where there is too little to train to make measuring worth its time.
+    Returns None if there is too little to train to make measuring worth its time.
     """
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(workload(cell, classes[cell.id]), []).append(cell)
-    long = {key: group for key, group in groups.items() if sum(images[cell.id] for cell in group) >= MIN_IMAGES}
-    if not long:
+    groups = group_by_workload(request)
+    if not groups:
         return None
-    speeds = SpeedCache(cache, slot, deterministic=execution.deterministic)
-    choices = [concurrency] if concurrency else levels(slot.device, most=1 if execution.timed else most)
-    asked = [
-        (group[0], classes[group[0].id], mode, count)
-        for group in long.values()
-        for count in choices
-        for mode in candidates(group[0], shared(slot, count), execution)
+    speeds = SpeedCache(request.cache, request.slot, deterministic=request.execution.deterministic, ask=ask)
+    trials = trials_for(request, groups)
+    if missing := sum(not speeds.has(trial.cell, trial.classes, trial.mode, trial.concurrency) for trial in trials):
+        note(
+            f"measuring how {len(groups)} nets run fastest on this machine ({missing} short trials, kept for next time)"
+        )
+    measured = run_trials(request, trials, speeds)
+    work = {cell.id: (request.images[cell.id], measured[group]) for group, cells in groups.items() for cell in cells}
+    allocation = allocate(work, choices=request.levels, devices=request.devices)
+    if allocation is None or request.execution.compile != "auto":
+        return allocation
+    for group, cells in groups.items():
+        if speed := try_compile(request, allocation, cells, speeds, note):
+            measured[group].append(speed)
+    return allocate(work, choices=[allocation.concurrency], devices=request.devices)
+
+
+def group_by_workload(request: TuningRequest) -> dict[str, list[Cell]]:
+    """The cells by what decides their speed, without groups that have too few images left to train on."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in request.cells:
+        groups.setdefault(workload(cell, request.classes[cell.id]), []).append(cell)
+    return {
+        group: cells for group, cells in groups.items() if sum(request.images[cell.id] for cell in cells) >= MIN_IMAGES
+    }
+
+
+def trials_for(request: TuningRequest, groups: Mapping[str, Sequence[Cell]]) -> list[PlannedTrial]:
+    """Every mode that is worth measuring of every group, at every concurrency, defaults first."""
+    return [
+        PlannedTrial(
+            group=group, cell=cells[0], classes=request.classes[cells[0].id], mode=mode, concurrency=concurrency
+        )
+        for group, cells in groups.items()
+        for concurrency in request.levels
+        for mode in candidates(cells[0], shared(request.slot, concurrency), request.execution)
     ]
-    if unknown := sum(not speeds.knows(*each) for each in asked):
-        note(f"measuring how {len(long)} nets run fastest on this machine ({unknown} short trials, kept for next time)")
-    found: dict[str, list[Measurement]] = {key: [] for key in long}
-    for cell, count_classes, mode, count in asked:
-        key = workload(cell, count_classes)
-        alone = next((each for each in found[key] if each.concurrency == 1 and _alike(each.mode, mode)), None)
-        if slot.device == "cuda" and alone and not fits(count, alone.peak_mb, gpu_memory_mb(slot.visible)):
-            continue
-        if speed := speeds.of(cell, count_classes, mode, count):
-            found[key].append(speed)
-    work = {cell.id: (images[cell.id], found[key]) for key, group in long.items() for cell in group}
-    allocated = allocate(work, choices=choices, devices=devices)
-    if allocated is None or execution.compile != "auto":
-        return allocated
-    for key, group in long.items():
-        longest = max(group, key=lambda cell: images[cell.id])
-        if allocated.seconds[longest.id] >= MIN_COMPILE_S:
-            note(f"trying torch.compile on {longest.model}")
-            mode = replace(allocated.modes[longest.id], compiled=True)
-            if speed := speeds.of(longest, classes[longest.id], mode, allocated.concurrency):
-                found[key].append(speed)
-    return allocate(work, choices=[allocated.concurrency], devices=devices)
 
 
-def _alike(mode: Mode, other: Mode) -> bool:
-    """Whether two modes differ in no more than in their share of the machine, so that they need the same memory."""
+def run_trials(
+    request: TuningRequest, trials: Sequence[PlannedTrial], speeds: SpeedCache
+) -> dict[str, list[Measurement]]:
+    """Measure, by group; on a GPU only what fits into its memory, as the same mode alone tells."""
+    measured: dict[str, list[Measurement]] = {trial.group: [] for trial in trials}
+    for trial in trials:
+        if request.slot.device == "cuda":
+            alone = [
+                speed
+                for speed in measured[trial.group]
+                if speed.concurrency == 1 and _needs_equal_memory(speed.mode, trial.mode)
+            ]
+            total_mb = gpu_memory_mb(request.slot.visible)
+            if alone and not fits(trial.concurrency, alone[0].peak_mb, total_mb):
+                continue
+        if speed := speeds.get_or_measure(trial.cell, trial.classes, trial.mode, trial.concurrency):
+            measured[trial.group].append(speed)
+    return measured
+
+
+def try_compile(
+    request: TuningRequest,
+    allocation: Allocation,
+    cells: Sequence[Cell],
+    speeds: SpeedCache,
+    note: Callable[[str], None],
+) -> Measurement | None:
+    """The speed of the longest cell of a group when it is compiled; None where it is too short to try, or fails."""
+    longest = max(cells, key=lambda cell: request.images[cell.id])
+    if allocation.seconds[longest.id] < MIN_COMPILE_S:
+        return None
+    note(f"trying torch.compile on {longest.model}")
+    mode = replace(allocation.modes[longest.id], compiled=True)
+    return speeds.get_or_measure(longest, request.classes[longest.id], mode, allocation.concurrency)
+
+
+def _needs_equal_memory(mode: Mode, other: Mode) -> bool:
+    """Whether two modes differ at most in their share of the machine."""
     return replace(mode, threads=other.threads, memory_share=other.memory_share) == other
 
 
 def shared(slot: Slot, concurrency: int) -> Slot:
-    """A slot's part where so many cells share its device."""
+    """A slot's share where several cells run on its device."""
     return replace(
         slot,
         threads=max(1, slot.threads // concurrency),

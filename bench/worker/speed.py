@@ -6,61 +6,114 @@ take from each other (cores, caches, memory bandwidth) is in the figure.
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from bench.catalog.training import AUGMENTATIONS
-from bench.values import Cell, Mode, from_dict
+from bench.values import Mode
 from bench.worker import models
-from bench.worker.data.batches import TestBatches, TrainBatches
+from bench.worker.data.batches import StepInputs, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
 from bench.worker.evaluate import TEST_BATCH, Evaluator
+from bench.worker.failures import first_line
 from bench.worker.optim import build_optimizer
 from bench.worker.results import peak_mb
 from bench.worker.state import prepare_device
-from bench.worker.step import make_step, memory_format
+from bench.worker.step import Step, make_step, memory_format
+from bench.workspace.requests import Failure, Trial, TrialSpeed
 
 WINDOW_S = 0.5
-"""Least time that is measured."""
+"""Minimum measured time, in seconds."""
 MIN_STEPS = 2
-"""Least number of steps that are measured."""
+"""Minimum number of measured steps."""
 WARM_UP_S, WARM_UP_STEPS = 0.2, 2
-"""What goes before: at least so long or so many steps."""
+"""Minimum time, in seconds, and minimum number of steps before the measurement."""
 BARRIER_S = 300.0
-"""How long a process waits for the others to be warm; to compile a large net takes minutes."""
+"""How long a process waits for the others to be warm, in seconds; compiling a large net takes minutes."""
 
 
-def measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> dict[str, Any]:
-    """Answer ``{"cell", "num_classes", "mode", "device", "deterministic"}`` with what was measured, or an ``error``.
+def measure(request: Trial, barrier: "threading.Barrier | None" = None) -> TrialSpeed | Failure:
+    """Time real training steps on random images.
 
-    The answer holds ``images_per_s``, ``warm_up_s`` and ``peak_mb``; see :class:`bench.scheduler.modes.Measurement`.
-    ``meet`` is passed
-    by all processes that are measured together when they are warm. What fails here is no reason to fail a cell: a mode
-    that cannot be used, or that has too little memory, is one that is not chosen.
+    A failure here does not fail a cell: a mode that cannot be used, or that needs too much memory, is not chosen.
+
+    Args:
+        request: What to train and how.
+        barrier: Passed by all processes that are measured together when they are warm.
     """
     try:
         return _measure(request, barrier)
     except Exception as error:
         if barrier is not None:
             barrier.abort()
-        return {"error": f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0][:300]}"}
+        return Failure(error=f"{type(error).__name__}: {first_line(error)}")
 
 
-def _measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") -> dict[str, Any]:
+def _measure(request: Trial, barrier: "threading.Barrier | None") -> TrialSpeed:
     began = time.perf_counter()
-    cell, mode = from_dict(Cell, request["cell"]), from_dict(Mode, request["mode"])
-    device = prepare_device(mode, request["device"], deterministic=request["deterministic"])
+    trial = build_trial(request)
+    trial.timed_steps(WARM_UP_S, WARM_UP_STEPS)
+    warm_up_s = time.perf_counter() - began
+    if trial.device.type == "cuda":
+        trial.start_memory_count()
+    if barrier is not None:
+        barrier.wait(BARRIER_S)
+    steps, elapsed_s = trial.timed_steps(WINDOW_S, MIN_STEPS)
+    return TrialSpeed(
+        images_per_s=steps * request.cell.recipe.batch_size / elapsed_s,
+        warm_up_s=warm_up_s,
+        peak_mb=reserved_mb(trial.device),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTrial:
+    """A net in training on one batch of random images."""
+
+    net: nn.Module
+    data: PackedDataset
+    step: Step
+    inputs: StepInputs
+    """Of the one step that is repeated."""
+    mode: Mode
+    device: torch.device
+
+    def timed_steps(self, min_s: float, min_steps: int) -> tuple[int, float]:
+        """Train until both minimums are reached. Returns steps and seconds."""
+        start, count = time.perf_counter(), 0
+        while count < min_steps or time.perf_counter() - start < min_s:
+            self.step(self.inputs, count)
+            count += 1
+            if self.device.type == "cuda" and count % 10 == 0:
+                torch.cuda.synchronize()  # or the host would count steps that the device has not begun
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return count, time.perf_counter() - start
+
+    def start_memory_count(self) -> None:
+        """Begin to count the device's peak memory: of training and of testing, which takes memory of its own."""
+        Evaluator(
+            self.net, TestBatches(self.data, batch_size=TEST_BATCH, device=self.device), mode=self.mode, beat=_no_beat
+        )()
+        self.net.train()
+        torch.cuda.empty_cache()  # what cuDNN tried its kernels in, which training does not need
+        torch.cuda.reset_peak_memory_stats()
+
+
+def build_trial(request: Trial) -> RunningTrial:
+    """Build what a cell would train with, on random images."""
+    cell, mode, recipe = request.cell, request.mode, request.cell.recipe
+    device = prepare_device(mode, request.device, deterministic=request.deterministic)
     torch.manual_seed(0)
-    recipe, classes = cell.recipe, int(request["num_classes"])
-    net = models.build(cell.model, stem=recipe.stem, num_classes=classes)
+    net = models.build(cell.model, stem=recipe.stem, num_classes=request.num_classes)
     net = models.place(net, device, memory_format(mode)).train()
     images = max(recipe.batch_size, TEST_BATCH) if device.type == "cuda" else recipe.batch_size
-    data = random_dataset(images=images, size=recipe.input_size, classes=classes)
-    # which part of a file is decoded is no work of the device's, and has no form for batches
-    augment = [choice for choice in recipe.augment if not AUGMENTATIONS[choice.name].of_files]
+    data = random_dataset(images=images, size=recipe.input_size, classes=request.num_classes)
+    # which part of a file is decoded is not the device's work, and does not exist for batches
+    augment = [component for component in recipe.augment if not AUGMENTATIONS[component.name].of_files]
     batches = TrainBatches(data, batch_size=recipe.batch_size, augment=augment, seed=0, device=device)
     step = make_step(
         net,
@@ -72,41 +125,17 @@ def _measure(request: Mapping[str, Any], barrier: "threading.Barrier | None") ->
     )
     step.set_rate(1e-4)
     inputs = next(iter(batches.epoch_inputs(0)))
+    return RunningTrial(net=net, data=data, step=step, inputs=inputs, mode=mode, device=device)
 
-    def steps(least_s: float, least: int) -> tuple[int, float]:
-        """Train until both are reached. Returns steps and seconds."""
-        start, count = time.perf_counter(), 0
-        while count < least or time.perf_counter() - start < least_s:
-            step(inputs, count)
-            count += 1
-            if device.type == "cuda" and count % 10 == 0:
-                torch.cuda.synchronize()  # or the host would count steps that the device has not begun
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return count, time.perf_counter() - start
 
-    steps(WARM_UP_S, WARM_UP_STEPS)
-    warm_up_s = time.perf_counter() - began
-    if device.type == "cuda":
-        # testing takes memory of its own, which must fit too
-        Evaluator(net, TestBatches(data, batch_size=TEST_BATCH, device=device), mode=mode, beat=lambda: None)()
-        net.train()
-        torch.cuda.empty_cache()  # what cuDNN tried its kernels in, which training does not need
-        torch.cuda.reset_peak_memory_stats()
-    if barrier is not None:
-        barrier.wait(BARRIER_S)
-    count, elapsed_s = steps(WINDOW_S, MIN_STEPS)
-    return {
-        "images_per_s": count * recipe.batch_size / elapsed_s,
-        "warm_up_s": warm_up_s,
-        "peak_mb": reserved_mb(device),
-    }
+def _no_beat() -> None:
+    """A trial has no journal."""
 
 
 def reserved_mb(device: torch.device) -> float:
-    """Most memory that is taken from others, in megabytes.
+    """Peak memory that other processes cannot use, in MB (10**6 bytes).
 
-    More than what tensors take: a CUDA graph keeps its own memory between replays, and the allocator whole blocks.
+    More than the tensors take: a CUDA graph keeps its own memory between replays, and the allocator whole blocks.
     """
     return torch.cuda.max_memory_reserved() / 1e6 if device.type == "cuda" else peak_mb(device)
 

@@ -22,8 +22,13 @@ def empty_store_file(version: str) -> Path:
     return _cache_home() / f"mlflow-{version}.db"
 
 
+def costs_file(home: Path) -> Path:
+    """Measured params and FLOPs of nets below a BENCH_HOME."""
+    return home / "costs.json"
+
+
 def speeds_file() -> Path:
-    """Where measured speeds of nets are kept for this machine, in the user's cache folder."""
+    """Measured speeds of nets on this machine, in the user's cache folder."""
     return _cache_home() / "speeds.json"
 
 

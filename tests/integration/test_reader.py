@@ -298,7 +298,8 @@ def test_a_command_that_reads_a_sqlite_store_does_not_import_mlflow(database: Pa
     fill(database, suite.name, [*runs, fill_suite_run(database, suite)])
     script = (
         "import sys, json\nfrom bench.scheduler import costs\nfrom bench.cli import cli\n"
-        "costs.call_worker = lambda kind, requests, **_: [{'error': 'not here'} for _ in requests]\n"
+        "from bench.workspace.requests import Failure\n"
+        "costs.call_worker = lambda requests, **_: [Failure(error='not here') for _ in requests]\n"
         f"try: cli({arguments.split()!r})\nexcept SystemExit as done: assert not done.code, done.code\n"
         "print(json.dumps([name for name in ('mlflow', 'sqlalchemy', 'torch') if name in sys.modules]))"
     )

@@ -41,6 +41,7 @@ from bench.workspace.events import EpochDone, Resumed  # noqa: E402
 from bench.workspace.files import write_atomically  # noqa: E402
 from bench.workspace.journal import fold, read_cell  # noqa: E402
 from bench.workspace.paths import CellFolder  # noqa: E402
+from bench.workspace.requests import Failure, Trial, TrialSpeed  # noqa: E402
 
 if TYPE_CHECKING:
     from threading import Barrier
@@ -555,16 +556,13 @@ def accuracy(setup: Setup) -> Iterator[Finding]:
     )
 
 
-def probe_request(setup: Setup, model: str, **options: Any) -> dict[str, Any]:
+def trial_request(setup: Setup, model: str, **options: Any) -> Trial:
     """What a worker is asked to measure the speed of a net in a mode."""
     cell = make_cell(model, dataset="noise", precision="bf16", fast=True)
     size = 8 if setup.dry else 32
     cell = replace(cell, recipe=replace(cell.recipe, batch_size=16 if setup.dry else 128, input_size=size))
     mode = make_mode(setup, cell, **options)
-    return {
-        "cell": json.loads(to_json(cell)), "num_classes": 10, "mode": asdict(mode), "device": setup.device,
-        "deterministic": False,
-    }  # fmt: skip
+    return Trial(cell=cell, num_classes=10, mode=mode, device=setup.device, deterministic=False)
 
 
 def forms(setup: Setup) -> Iterator[Finding]:
@@ -577,10 +575,12 @@ def forms(setup: Setup) -> Iterator[Finding]:
     for model in SMALL_NETS[2:3] if setup.dry else SMALL_NETS:
         found, failed = [], False
         for kind, options in kinds.items():
-            answer = measure(probe_request(setup, model, **options), None)
-            failed |= "error" in answer
-            speed = answer.get("error") or f"{answer['images_per_s']:,.0f} (warm after {answer['warm_up_s']:.0f} s)"
-            found.append(f"{kind} {speed}")
+            answer = measure(trial_request(setup, model, **options), None)
+            if isinstance(answer, Failure):
+                failed = True
+                found.append(f"{kind} {answer.error}")
+            else:
+                found.append(f"{kind} {answer.images_per_s:,.0f} (warm after {answer.warm_up_s:.0f} s)")
         yield Finding(name=f"{model} bf16, images/s", value=", ".join(found), target="all work", holds=not failed)
 
 
@@ -593,7 +593,7 @@ def beside(setup: Setup) -> Iterator[Finding]:
         found, peaks, failed = [], [], False
         for count in (1, 2) if setup.dry else (1, 2, 4):
             share = 1.0 if count == 1 else round(0.95 / count, 3)
-            request = probe_request(setup, model, memory_share=share)
+            request = trial_request(setup, model, memory_share=share)
             meet, answers = context.Barrier(count), context.SimpleQueue()
             workers = [context.Process(target=probe_beside, args=(request, meet, answers)) for _ in range(count)]
             for worker in workers:
@@ -601,10 +601,10 @@ def beside(setup: Setup) -> Iterator[Finding]:
             told = [answers.get() for _ in workers]
             for worker in workers:
                 worker.join()
-            failed |= any("error" in answer for answer in told)
-            speed = sum(answer.get("images_per_s", 0.0) for answer in told)
-            found.append(f"{count}: {speed:,.0f}")
-            peaks.append(max(answer.get("peak_mb", 0.0) for answer in told))
+            speeds = [answer for answer in told if isinstance(answer, TrialSpeed)]
+            failed |= len(speeds) < len(told)
+            found.append(f"{count}: {sum(speed.images_per_s for speed in speeds):,.0f}")
+            peaks.append(max((speed.peak_mb for speed in speeds), default=0.0))
         yield Finding(
             name=f"{model} bf16 side by side, images/s together",
             value=f"{', '.join(found)}; peak {peaks[0]:,.0f} MB",
@@ -613,7 +613,7 @@ def beside(setup: Setup) -> Iterator[Finding]:
         )
 
 
-def probe_beside(request: dict[str, Any], meet: "Barrier", answers: Any) -> None:
+def probe_beside(request: Trial, meet: "Barrier", answers: Any) -> None:
     """Measure in a process of its own, and answer."""
     from bench.worker.speed import measure
 

@@ -1,43 +1,58 @@
-"""Workers forked from one process that has imported torch."""
+"""The launcher's processes: their variables, and threads that start them at the same time."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
+import threading
+from collections.abc import Iterator
 
 import pytest
 
-from bench.errors import BenchError
-from bench.scheduler.calls import call_worker
+from bench.scheduler.launcher import SERVER_ENVIRONMENT, prepare, worker_environment
 
 
-def test_a_worker_answers_and_the_scheduler_has_not_imported_torch() -> None:
-    script = (
-        "import sys; from bench.scheduler.calls import call_worker\n"
-        "if __name__ == '__main__':\n"
-        "    request = dict(model='shufflenet_v2_x0_5', stem='standard', input_size=32, num_classes=10)\n"
-        "    print(call_worker('measure', [request], threads=1)[0]['params'], 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.split() == ["352042", "False"]
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Threads that take turns so often that what one leaves half done another one sees."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
 
 
-def test_what_a_worker_dies_of_is_told_in_a_sentence() -> None:
-    with pytest.raises(BenchError, match=r"the worker for 'nonsense' ended with exit code 1: KeyError: 'nonsense'"):
-        call_worker("nonsense", [], threads=1)
+@pytest.mark.usefixtures("quick_switches")
+def test_threads_that_prepare_at_the_same_time_leave_the_variables_as_they_were() -> None:
+    before, problems, leaked = dict(os.environ), [], set[str]()
+
+    def work() -> None:
+        try:
+            for _ in range(300):
+                prepare()
+                leaked.update(SERVER_ENVIRONMENT.keys() & worker_environment(visible="", threads=1).keys())
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert leaked == set()
+    assert dict(os.environ) == before
 
 
-def test_variables_of_the_scheduler_and_of_its_fork_server_do_not_mix(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (project / "nets.py").write_text(
-        "import os\ndef net(num_classes):\n"
-        "    raise ValueError(os.environ['NOTED'] + str(os.environ.get('MLFLOW_X')))\n"
-    )
-    request = {"model": "nets.py:net", "stem": "standard", "input_size": 8, "num_classes": 10}
-    monkeypatch.setenv("MLFLOW_X", "secret")
-    for value in ("one", "two"):  # the fork server has started by the second
-        monkeypatch.setenv("NOTED", value)
-        [answer] = call_worker("measure", [request], threads=1)
-        assert f"{value}None" in answer["error"]
-    assert "OPENBLAS_NUM_THREADS" not in os.environ
+class TestWorkerEnvironment:
+    def test_it_has_the_slot_and_nothing_of_mlflow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "secret")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        environment = worker_environment(visible="MIG-1", threads=3)
+        assert not [name for name in environment if name.startswith("MLFLOW")]
+        assert (environment["CUDA_VISIBLE_DEVICES"], environment["OMP_NUM_THREADS"]) == ("MIG-1", "3")
+        assert environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+
+    def test_the_order_of_devices_is_left_alone_where_the_user_names_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+        assert "CUDA_DEVICE_ORDER" not in worker_environment(visible="0", threads=1)

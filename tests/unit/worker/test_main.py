@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bench.worker.main import classify
+from bench.worker.failures import classify
 
 
 def raised(error: Exception, before: Exception | None = None) -> Exception:

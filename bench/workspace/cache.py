@@ -1,0 +1,36 @@
+"""Figures that were measured once and are kept in a JSON file: costs of nets in BENCH_HOME, speeds per machine.
+
+The files are caches: one that is missing or damaged is measured again. Several processes may add to one file.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from bench.workspace.files import write_atomically
+
+Entries = dict[str, dict[str, Any]]
+"""Figures by key; the key holds everything that decides them."""
+
+
+def read_cache(path: Path) -> Entries:
+    """The entries of a cache file; empty if it is missing or damaged."""
+    try:
+        entries = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
+def add_to_cache(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add entries to a cache file, beside those that other processes added.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        write_atomically(path, json.dumps({**read_cache(path), **entries}, sort_keys=True))

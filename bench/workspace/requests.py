@@ -1,0 +1,172 @@
+"""What a worker process can be asked besides training, and what it answers: one dataclass each, JSON on the wire.
+
+:mod:`bench.scheduler.calls` sends requests, :mod:`bench.worker.main` answers them. A request that fails with a
+:class:`bench.errors.BenchError` is answered with a :class:`Failure`; anything else ends the worker.
+
+========= ================ =============================================================================
+command   request          answer
+========= ================ =============================================================================
+measure   Measure          :class:`bench.values.Cost`
+prepare   Prepare          :class:`Prepared`: the data set is packed or indexed
+import    Import           :class:`Imported`: a copy that lies elsewhere was imported
+inspect   Inspect          :class:`Inspected`: classes, repeated and contradicting images of a data set
+trial     Trial            :class:`TrialSpeed`: how fast a net trains in a mode
+========= ================ =============================================================================
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from bench.values import Cell, Cost, Mode, Stem, from_dict
+
+AnswerT = TypeVar("AnswerT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Generic[AnswerT]):
+    """Something to ask a worker."""
+
+    command: ClassVar[str]
+    answer: ClassVar[type[Any]]
+    """The class of its answer, the argument of ``Request[...]``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """The answer to a request that failed."""
+
+    error: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(Request[Cost]):
+    """Count params and FLOPs of a net."""
+
+    command = "measure"
+    answer = Cost
+
+    model: str
+    stem: Stem
+    input_size: int
+    """Height and width in pixels."""
+    num_classes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The data set is ready; :mod:`bench.datasets.prepared` finds it."""
+
+    digest: str
+    """SHA-256 of its pixels and labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare(Request[Prepared]):
+    """Pack or index a data set, so that all cells share it."""
+
+    command = "prepare"
+    answer = Prepared
+
+    dataset: str
+    input_size: int
+    max_images_per_class: int | None = None
+    data_home: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A data set was imported."""
+
+    card: Mapping[str, Any]
+    """What was recorded of it: format, numbers of images, digest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Request[Imported]):
+    """Import an existing copy of a data set."""
+
+    command = "import"
+    answer = Imported
+
+    dataset: str
+    path: str
+    """Folder or archive."""
+    data_home: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """What a data set contains."""
+
+    contents: Mapping[str, Any]
+    """See :func:`bench.worker.data.contents.inspect`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect(Request[Inspected]):
+    """Count classes, repeated and contradicting images of a data set."""
+
+    command = "inspect"
+    answer = Inspected
+
+    dataset: str
+    data_home: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpeed:
+    """How fast a net trained in a trial."""
+
+    images_per_s: float
+    """Training images per second."""
+    warm_up_s: float
+    """From building the net to the first step that counts."""
+    peak_mb: float
+    """Peak memory, of the GPU's allocator or of the process on the CPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial(Request[TrialSpeed]):
+    """Train a net on random images for a moment, as a cell would in this mode."""
+
+    command = "trial"
+    answer = TrialSpeed
+
+    cell: Cell
+    num_classes: int
+    mode: Mode
+    device: str
+    """``cpu`` or ``cuda``."""
+    deterministic: bool
+
+
+REQUESTS: dict[str, type[Request[Any]]] = {cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial)}
+
+
+def encode_all(values: Sequence[Any]) -> bytes:
+    """Requests of one class, or answers, as JSON."""
+    return json.dumps([asdict(value) for value in values], sort_keys=True).encode()
+
+
+def decode_requests(command: str, content: bytes) -> list[Request[Any]]:
+    """The requests of a command.
+
+    Raises:
+        ValueError: The command is unknown, or the content is not a list of its requests.
+    """
+    if command not in REQUESTS:
+        raise ValueError(f"unknown command {command!r}; known: {', '.join(REQUESTS)}")
+    return [from_dict(REQUESTS[command], fields) for fields in json.loads(content)]
+
+
+def decode_answers(command: str, content: bytes) -> list[Any]:
+    """The answers to the requests of a command, each of its class or a :class:`Failure`.
+
+    Raises:
+        ValueError: The content is not a list of such answers.
+    """
+    answer = REQUESTS[command].answer
+    return [from_dict(Failure if "error" in fields else answer, fields) for fields in json.loads(content)]

@@ -1,0 +1,29 @@
+"""Enter a worker process: leave the scheduler's terminal and variables, then call a function by its name.
+
+The scheduler hands :func:`enter` to the fork server, which pickles it by name. It lives on both sides of the wall,
+so that a worker process never imports :mod:`bench.scheduler` and the scheduler never imports :mod:`bench.worker`.
+"""
+
+import importlib
+import os
+from collections.abc import Mapping
+
+
+def enter(target: str, log: str, environment: Mapping[str, str], *arguments: object) -> None:
+    """Run ``module:function`` in this process, which becomes the leader of a session of its own.
+
+    Args:
+        target: What to call, imported only now.
+        log: File that standard output and error are appended to.
+        environment: Replaces this process's variables.
+        arguments: Passed on to the function.
+    """
+    os.setsid()  # so that signals reach all that the worker starts, and no terminal's Ctrl-C does
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    module, _, function = target.partition(":")
+    getattr(importlib.import_module(module), function)(*arguments)

@@ -1,0 +1,86 @@
+"""Calls: typed requests to worker processes forked from one process that has imported torch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import MakeCell
+
+from bench.errors import BenchError
+from bench.scheduler.calls import call_worker, call_workers_together
+from bench.values import Cost, Mode
+from bench.workspace.requests import Failure, Measure, Request, Trial
+
+
+def measure_of(model: str) -> Measure:
+    return Measure(model=model, stem="standard", input_size=8, num_classes=10)
+
+
+class TestCallWorker:
+    def test_the_answer_is_typed_and_the_scheduler_has_not_imported_torch(self) -> None:
+        script = (
+            "import sys\n"
+            "from bench.scheduler.calls import call_worker\n"
+            "from bench.workspace.requests import Measure\n"
+            "if __name__ == '__main__':\n"
+            "    request = Measure(model='shufflenet_v2_x0_5', stem='standard', input_size=32, num_classes=10)\n"
+            "    print(call_worker([request], threads=1)[0].params, 'torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+        assert done.stdout.split() == ["352042", "False"]
+
+    def test_nothing_is_started_for_no_requests(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delattr("bench.scheduler.calls.WorkerCall")
+        assert call_worker([], threads=1) == []
+
+    def test_a_request_that_fails_costs_no_other_its_answer(self, project: Path) -> None:
+        (project / "nets.py").write_text("import torch\ndef net(num_classes): return torch.nn.Flatten()\n")
+        broken, whole = call_worker([measure_of("nets.py:absent"), measure_of("nets.py:net")], threads=1)
+        assert isinstance(broken, Failure)
+        assert "absent" in broken.error
+        assert isinstance(whole, Cost)
+
+    def test_what_a_worker_dies_of_is_reported_in_a_sentence(self) -> None:
+        class Nonsense(Request[Cost]):
+            command = "nonsense"
+
+        with pytest.raises(
+            BenchError,
+            match=r"the worker for 'nonsense' ended with exit code 1: ValueError: unknown command 'nonsense'",
+        ):
+            call_worker([Nonsense()], threads=1)
+
+    def test_variables_of_the_scheduler_and_of_its_fork_server_do_not_mix(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (project / "nets.py").write_text(
+            "import os\ndef net(num_classes):\n"
+            "    raise ValueError(os.environ['NOTED'] + str(os.environ.get('MLFLOW_X')))\n"
+        )
+        monkeypatch.setenv("MLFLOW_X", "secret")
+        for value in ("one", "two"):  # the fork server has started by the second
+            monkeypatch.setenv("NOTED", value)
+            [answer] = call_worker([measure_of("nets.py:net")], threads=1)
+            assert isinstance(answer, Failure)
+            assert f"{value}None" in answer.error
+        assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+class TestCallWorkersTogether:
+    def test_a_worker_that_dies_leaves_no_other_waiting(self, project: Path, make_cell: MakeCell) -> None:
+        (project / "nets.py").write_text(
+            "import os, pathlib\ndef net(num_classes):\n"
+            "    try: pathlib.Path('first').touch(exist_ok=False)\n"
+            "    except FileExistsError: os._exit(7)\n"
+            "    import torch\n"
+            "    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(num_classes))\n"
+        )
+        trial = Trial(
+            cell=make_cell("nets.py:net"), num_classes=10, mode=Mode(threads=1), device="cpu", deterministic=False
+        )
+        answers = call_workers_together(trial, concurrency=2, threads=1, visible="")
+        failures = [answer for answer in answers if isinstance(answer, Failure)]
+        assert len(failures) == 2
+        assert any("exit code 7" in failure.error for failure in failures)
