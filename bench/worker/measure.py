@@ -8,7 +8,6 @@ import inspect
 import logging
 import warnings
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import flop_counter
 
-from bench.errors import BenchError, ModelError
+from bench.errors import ModelError
 from bench.values import Cost, Stem
 from bench.worker import models
 from bench.worker.compat import unwrap_dynamo_disable
@@ -123,16 +122,3 @@ def _torch_macs(net: nn.Module, image: torch.Tensor) -> int:
 def _uncounted(skipped: Counter[str]) -> tuple[str, ...]:
     names = {name: times for name, times in skipped.items() if name.removeprefix("aten::") not in CHEAP_OPERATORS}
     return tuple(f"{name} x {times}" for name, times in sorted(names.items()))
-
-
-def main(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Answer each ``{"model", "stem", "input_size", "num_classes"}`` with the fields of its Cost, or an ``error``."""
-    answers = []
-    for request in requests:
-        try:
-            cost = measure(**request)
-        except BenchError as error:
-            answers.append({**request, "error": str(error)})
-            continue
-        answers.append({**request, **asdict(cost)})
-    return answers
