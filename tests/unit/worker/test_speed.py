@@ -1,7 +1,5 @@
 """Measuring the speed of a cell."""
 
-from dataclasses import asdict
-
 import pytest
 from conftest import MakeCell
 from helpers.streaming import FLIP, RESIZED_CROP
