@@ -4,7 +4,6 @@ Called by :mod:`bench.report.table` with one cell per row. Labels are part of th
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from bench.catalog.models import SMALL_INPUT, model_stems
 from bench.values import Cell
@@ -35,7 +34,7 @@ def _name(cell: Cell) -> str:
     return f"{cell.model} (standard stem)" if surprising else cell.model
 
 
-def _keys(cell: Cell) -> dict[str, Any]:
+def _keys(cell: Cell) -> dict[str, object]:
     return {**vars(cell.recipe), "schedule": cell.schedule}
 
 
@@ -49,5 +48,5 @@ def _describe_keys(cell: Cell, keys: Sequence[str]) -> str:
     return ", ".join(f"{key}={_short(values[key])}" for key in keys)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return "+".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
