@@ -1,6 +1,7 @@
 """The documents: links lead somewhere, commands exist, the changelog announces what decides results and caches."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_commands_that_documents_show_exist(document: Path) -> None:
     code = " ".join(re.findall(r"`+[^`]*`+", document.read_text()))
     assert set(re.findall(r"\bbench ([a-z]+)\b", code)) <= set(COMMANDS)
+
+
+def test_the_guide_for_contributors_shows_the_layers_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if "layers" in contract)
+    chain = " > ".join(f"({layer})" if "|" in layer else layer for layer in layers)
+    assert chain in (ROOT / "CONTRIBUTING.md").read_text()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
