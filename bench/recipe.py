@@ -212,7 +212,7 @@ class Execution:
 
 
 @cache
-def keys_of(cls: "type[Recipe | Execution]") -> dict[str, Key]:
+def keys_of(cls: type) -> dict[str, Key]:
     """The keys of :class:`Recipe` or :class:`Execution`, in the order of their fields."""
     hints = get_type_hints(cls, include_extras=True)
     keys: dict[str, Key] = {each.name: hints[each.name].__metadata__[0] for each in fields(cls)}

@@ -23,6 +23,7 @@ COMMANDS = {
     "models": "bench.cli.listings:models",
     "datasets": "bench.cli.listings:datasets",
     "schedules": "bench.cli.listings:schedules",
+    "schema": "bench.cli.schema:schema",
     "ui": "bench.cli.ui:ui",
     "doctor": "bench.cli.doctor:doctor",
 }
@@ -39,6 +40,7 @@ SUMMARIES = {
     "models": "List the models that a suite can name.",
     "datasets": "List the data sets that a suite can name.",
     "schedules": "List the learning-rate schedules that a suite can name.",
+    "schema": "Print the JSON schema of suite files, or their reference page.",
     "ui": "Open the MLflow UI on the store in use.",
     "doctor": "Check devices, libraries, data, disk and store.",
 }

@@ -194,7 +194,7 @@ class SuiteMapping(Strict):
     """A suite file."""
 
     suite: SuiteName = Field(description="Name of the suite and of its MLflow experiment.")
-    description: str = Field("", description="One line that stands above the tables.")
+    description: str = Field("", description="One line that reports show with the suite's name.")
     execution: ExecutionMapping = Field(default_factory=ExecutionMapping, description="How cells are run.")
     recipe: RecipeMapping | None = Field(None, description="The recipe of all cells; grids and cells may change keys.")
     schedules: dict[str, ScheduleMapping] = Field({}, description="Learning-rate schedules by the name you give them.")
