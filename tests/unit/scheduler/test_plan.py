@@ -56,7 +56,7 @@ def test_a_result_is_stale_when_data_protocol_or_torch_have_changed_and_says_whi
 
     assert stale() == ""
     assert stale(torch=now["torch"] + "+cu130") == ""
-    assert stale(torch="2.11.0") == f"torch changed from 2.11.0 to {now['torch']}"
+    assert stale(torch="2.1.0") == f"torch changed from 2.1.0 to {now['torch']}"
     assert stale(protocol="0", data="e" * 64) == "the data changed, bench's training protocol changed from 0 to 1"
 
 
