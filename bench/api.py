@@ -88,17 +88,16 @@ def current_digests(
     suite: "Suite", outcomes: "dict[str, Outcome]", data: "Mapping[DataKey, Prepared]"
 ) -> "dict[DataKey, str]":
     """Digests of the data of cells that have a result, as the data is now; images that changed are decoded for it."""
-    from bench.catalog.datasets import FOLDER_PREFIX
-    from bench.datasets.prepared import look
-    from bench.datasets.status import status
+    from bench.datasets.prepared import data_key, look
+    from bench.datasets.source import open_source
     from bench.workspace.paths import data_home
 
     home = data_home()
     complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
     digests = {}
-    for key in dict.fromkeys(cell.data_key for cell in complete):
+    for key in dict.fromkeys(data_key(cell) for cell in complete):
         found = data.get(key) or look(key, home)
-        if not found and key[0].startswith(FOLDER_PREFIX) and status(key[0], home).state == "ready":
+        if not found and (source := open_source(key.dataset)).mutable and source.status(home).state == "ready":
             found = packed([key])[key]
         digests[key] = found.digest if found else ""
     return digests
@@ -120,15 +119,12 @@ def packed(needed: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
     found = {key: look(key, home) for key in needed}
     missing = [key for key, known in found.items() if known is None]
     if missing:
-        requests = [
-            Prepare(dataset=name, input_size=size, max_images_per_class=limit, data_home=str(home))
-            for name, size, limit in missing
-        ]
+        requests = [Prepare(**key._asdict(), data_home=str(home)) for key in missing]
         answers = call_worker(requests, threads=cpu_cores())
         if errors := [answer.error for answer in answers if isinstance(answer, Failure)]:
             raise DataError("\n".join(errors))
         found.update({key: look(key, home) for key in missing})
-    if changed := [key[0] for key, known in found.items() if known is None]:
+    if changed := [key.dataset for key, known in found.items() if known is None]:
         raise DataError(f"{', '.join(changed)} changed while it was made ready; run again when nothing writes to it")
     return {key: known for key, known in found.items() if known is not None}
 
@@ -181,11 +177,10 @@ def history() -> "list[tuple[Cell, Outcome]]":
 
 def classes_of(dataset: str) -> int | None:
     """Number of classes of a data set; None for a folder that is not here."""
-    from bench.datasets.status import num_classes
-    from bench.workspace.paths import data_home
+    from bench.datasets.source import open_source
 
     try:
-        return num_classes(dataset, data_home())
+        return open_source(dataset).num_classes
     except DataError:
         return None
 

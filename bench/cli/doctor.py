@@ -104,11 +104,10 @@ def disk() -> list[Finding]:
 
 def data() -> list[Finding]:
     """Data sets that can be used now."""
-    from bench.catalog.datasets import DATASETS
-    from bench.datasets.status import status
+    from bench.datasets.source import published_sources
     from bench.workspace.paths import data_home
 
-    found = [status(name, data_home()) for name in DATASETS]
+    found = [source.status(data_home()) for source in published_sources()]
     ready = [each.name for each in found if each.state == "ready"]
     findings = [Finding("data sets", "ok", f"here: {', '.join(ready)}; bench data get NAME fetches others")]
     damaged = [each for each in found if each.state in ("incomplete", "corrupt")]

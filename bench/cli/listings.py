@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from bench.catalog.datasets import DATASETS
 from bench.catalog.models import MODELS, model_stems, timm_names
 from bench.catalog.options import Option
 from bench.catalog.training import SCHEDULES, WARMUP
 from bench.cli.options import json_option
 from bench.cli.output import columns, print_json
+from bench.datasets.source import published_sources
 
 
 @click.command()
@@ -33,13 +33,23 @@ def models(pattern: str, timm: bool, as_json: bool) -> None:
 def datasets(as_json: bool) -> None:
     """List the data sets that a suite can name."""
     if as_json:
-        fields = ("title", "num_classes", "input_size", "channels", "train_images", "test_images", "licence", "source")
-        content = [{"dataset": name, **{f: getattr(spec, f) for f in fields}} for name, spec in DATASETS.items()]
+        fields = ("num_classes", "input_size", "channels", "train_images", "test_images", "licence", "source")
+        content = [
+            {"dataset": source.name, "title": source.title, **{field: source.facts()[field] for field in fields}}
+            for source in published_sources()
+        ]
         print_json({"datasets": content})
         return
     rows = [
-        (name, spec.title, spec.num_classes, spec.input_size, f"{spec.train_images:,}", f"{spec.test_images:,}")
-        for name, spec in DATASETS.items()
+        (
+            source.name,
+            source.title,
+            source.num_classes,
+            source.input_size,
+            f"{source.train_images:,}",
+            f"{source.test_images:,}",
+        )
+        for source in published_sources()
     ]
     click.echo(columns(("dataset", "title", "classes", "pixels", "train", "test"), rows))
     click.echo("\nalso folder:PATH, a tree of train/CLASS/*.jpg and val/ or test/; bench data list says what is here")

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.catalog.datasets import DATASETS, dataset_problem
 from bench.catalog.models import default_stem, model_problem, model_stems
 from bench.cli.options import complete_datasets, complete_models, json_option
 from bench.cli.output import columns, print_json
+from bench.datasets.source import dataset_problem, open_source
 from bench.errors import ModelError, UsageError
 from bench.values import Cost
 
@@ -78,12 +78,8 @@ def shape(dataset: str | None, input_size: int | None, num_classes: int | None) 
         raise UsageError("--dataset already says how many classes there are; leave --num-classes out")
     if problem := dataset_problem(dataset):
         raise UsageError(problem)
-    from bench.catalog.datasets import FOLDER_INPUT_SIZE
-    from bench.datasets.status import num_classes as classes_of
-    from bench.workspace.paths import data_home
-
-    default = DATASETS[dataset].input_size if dataset in DATASETS else FOLDER_INPUT_SIZE
-    return input_size or default, classes_of(dataset, data_home())
+    source = open_source(dataset)
+    return input_size or source.input_size, source.num_classes
 
 
 def request(name: str, stem: str | None, size: int, classes: int) -> "Measure":

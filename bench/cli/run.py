@@ -314,6 +314,7 @@ def open_session(
         TrackingError: The store cannot be used.
         DataError: Data that the cells need is not here and cannot be fetched.
     """
+    from bench.datasets.prepared import data_key
     from bench.scheduler.launcher import end_workers, prepare
     from bench.scheduler.plan import make_plan
     from bench.workspace.paths import bench_home
@@ -334,7 +335,7 @@ def open_session(
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measured, waiting)
         try:
-            data = packed(dict.fromkeys(cell.data_key for cell in waiting.cells))
+            data = packed(dict.fromkeys(data_key(cell) for cell in waiting.cells))
             costs, errors = measuring.result()
         except BaseException:
             end_workers()  # or the pool would wait for an answer that nobody wants
@@ -347,6 +348,7 @@ def open_session(
 
 def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tuple[list[Slot], Mapping[str, Mode]]":
     """Divide the machine for the cells that will run: the slots, and how each cell is computed, by cell id."""
+    from bench.datasets.prepared import data_key
     from bench.scheduler.devices import find_slots
     from bench.scheduler.estimates import with_estimates
     from bench.scheduler.modes import MAX_ON_A_GPU
@@ -359,7 +361,7 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
     cells = [task.cell for task in waiting]
     images = {
         task.cell.id: max(0, task.cell.recipe.epochs - task.outcome.epochs_done)
-        * session.data[task.cell.data_key].train_images
+        * session.data[data_key(task.cell)].train_images
         for task in waiting
     }
     if session.suite.execution.timed:
@@ -369,7 +371,7 @@ def lay_out(session: Session, device: str, slots_per_device: int | None) -> "tup
     request = TuningRequest(
         cells=cells,
         images=images,
-        classes={cell.id: session.data[cell.data_key].num_classes for cell in cells},
+        classes={cell.id: session.data[data_key(cell)].num_classes for cell in cells},
         slot=whole[0],
         devices=len(whole),
         execution=session.suite.execution,
@@ -414,7 +416,7 @@ def fetch_data(suite: "Suite", *, download: bool) -> None:
         DataError: Something cannot be had; every such data set is named.
     """
     from bench.cli.data import show_progress
-    from bench.datasets.download import require
+    from bench.datasets.source import require
     from bench.workspace.paths import data_home
 
     names = list(dict.fromkeys(cell.dataset for cell in suite.cells))

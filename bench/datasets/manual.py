@@ -1,11 +1,10 @@
-"""Data sets that people bring by hand: found in the forms that they really have, and compared with what was published.
+"""Manually downloaded data sets (ImageNet, Clothing1M): locate them in any common format and check the counts.
 
-Called by :mod:`bench.datasets.download` to say what is here and by the worker to index what it trains on. Nothing
-here decodes
-pixels, unpacks an archive or writes, but for the list of imagenet300 (:mod:`bench.datasets.imagenet300`).
+Called through :mod:`bench.datasets.source`; the sampling rule is also used by the worker. Never decodes an image,
+extracts an archive or writes a file, except for the list of imagenet300 (:mod:`bench.datasets.imagenet300`).
 
-A :class:`Layout` gives a data set's images as :class:`Entry` values, in an order that does not depend on the form that
-the data set has, and needs no more memory than one class's names for its training set.
+Images are :class:`bench.datasets.splits.ImageRecord` values in an order that does not depend on the format. Iterating
+over a training set holds no more than the names of one class in memory.
 """
 
 import hashlib
@@ -15,116 +14,111 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from bench.catalog.datasets import DATASETS, DatasetSpec
-from bench.datasets.splits import Entry, Layout
+from bench.catalog.datasets import DatasetSpec
+from bench.datasets.published import PublishedSource
+from bench.datasets.splits import SPLITS, ImageFiles, ImageRecord, SplitName
+from bench.datasets.status import Status
 from bench.errors import DataError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Survey:
-    """What was found of a data set that is brought by hand."""
+@dataclass(frozen=True)
+class ManualSource(PublishedSource):
+    """A data set that must be downloaded manually and whose files are read during training."""
 
-    state: Literal["ready", "absent", "incomplete"]
-    folder: Path
-    sentence: str
+    has_files = True
+    always_streamed = True
 
+    def locate(self, home: Path) -> ImageFiles:
+        """The data set in the format in which it lies in ``home/NAME``; it may be incomplete.
 
-def find(name: str, home: Path) -> Layout:
-    """The data set in the form in which it lies in ``home/NAME``; it may be incomplete.
+        Raises:
+            DataError: Nothing usable is there; the text says what was looked for, and where.
+        """
+        module, _, function = self.spec.finder.partition(":")
+        files: ImageFiles = getattr(importlib.import_module(module), function)(home)
+        return files
 
-    Raises:
-        DataError: There is nothing that can be used; the text says what was looked for, and where.
-    """
-    target = DATASETS[name].layout
-    assert target is not None
-    module, _, function = target.partition(":")
-    layout: Layout = getattr(importlib.import_module(module), function)(home)
-    return layout
+    def status(self, home: Path, *, deep: bool = False) -> Status:
+        """Count the images and compare with the published counts. No image is opened.
 
+        Args:
+            home: The data folder.
+            deep: Walk through archives, stat every file and run :meth:`ImageFiles.verify`; without it an archive of
+                the published size counts as complete.
+        """
+        try:
+            files = self.locate(home)
+        except DataError as error:
+            return Status(self.name, "absent", home / self.name, str(error), 0)
+        try:
+            problems = self._problems(files, deep=deep)
+        except DataError as error:
+            return Status(self.name, "incomplete", files.root, f"{self.name} is not complete: {error}", 0)
+        if problems:
+            sentence = (
+                f"{self.name} is not complete in {files.root}: {'; '.join(problems)}; to train on the images that are "
+                f"here, use --max-images-per-class N. {self.remedy(home)}"
+            )
+            return Status(self.name, "incomplete", files.root, sentence, 0)
+        spec = self.spec
+        content = f"{spec.train_images:,} training and {spec.test_images:,} test images of {spec.num_classes:,} classes"
+        return Status(self.name, "ready", files.root, f"{files.root} holds {content} ({files.format})", 0)
 
-def survey(name: str, home: Path, *, thorough: bool = False) -> Survey:
-    """Count what is here of a data set and compare it with what was published. No image is opened.
+    def _problems(self, files: ImageFiles, *, deep: bool) -> list[str]:
+        if not deep:
+            return self.shortfalls(files, files.quick_counts())
+        counts = {split: count_images(files.records(split)) for split in SPLITS}
+        return self.shortfalls(files, counts) + files.verify()
 
-    Args:
-        name: The data set.
-        home: The data folder.
-        thorough: Walk through archives and look at every file, and check what :meth:`Layout.verify` checks; else an
-            archive of the published size counts as whole.
-    """
-    spec, folder = DATASETS[name], home / name
-    try:
-        layout = find(name, home)
-    except DataError as error:
-        return Survey(state="absent", folder=folder, sentence=str(error))
-    try:
-        if thorough:
-            counts = {split: count(entries) for split, entries in (("train", layout.train()), ("test", layout.test()))}
-        else:
-            counts = layout.quick_counts()
-        problems = shortfalls(spec, layout, counts) + (layout.verify() if thorough else [])
-    except DataError as error:
-        return Survey(state="incomplete", folder=layout.root, sentence=f"{name} is not complete: {error}")
-    if problems:
-        hint = f"; --max-images-per-class N trains on what is here. {spec.by_hand}"
-        sentence = f"{name} is not complete in {layout.root}: {'; '.join(problems)}{hint}"
-        return Survey(state="incomplete", folder=layout.root, sentence=sentence)
-    held = f"{spec.train_images:,} training and {spec.test_images:,} test images of {spec.num_classes:,} classes"
-    return Survey(state="ready", folder=layout.root, sentence=f"{layout.root} holds {held} ({layout.form})")
-
-
-def count(entries: Iterable[Entry]) -> dict[str, int]:
-    """Images of each class; a file without a byte is none."""
-    return Counter(entry.category for entry in entries if entry.size)
-
-
-def shortfalls(spec: DatasetSpec, layout: Layout, counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """What a data set lacks, a sentence a split; empty where it holds exactly what was published."""
-    problems = []
-    for split, published in (("train", spec.train_images), ("test", spec.test_images)):
-        if split not in counts:
-            continue
-        held = {name: number for name, number in counts[split].items() if number}
-        images = sum(held.values())
-        if len(held) == spec.num_classes and images == published:
-            continue
-        text = (
-            f"{layout.splits[split]} has {len(held):,} of {spec.num_classes:,} classes and {images:,} of "
-            f"{published:,} images"
+    def shortfalls(self, files: ImageFiles, counts: Mapping[SplitName, Mapping[str, int]]) -> list[str]:
+        """How counts differ from the published ones, one sentence per split; empty if they are equal."""
+        problems = (
+            _shortfall(self.spec, split, files.split_names[split], counts[split]) for split in SPLITS if split in counts
         )
-        if held and len(held) == spec.num_classes:
-            fewest = min(held, key=lambda name: (held[name], name))
-            text += f" (the fewest, {held[fewest]:,}, in {fewest})"
-        problems.append(text)
-    return problems
+        return [problem for problem in problems if problem]
 
 
-def rank(dataset: str, category: str, name: str) -> bytes:
-    """Where an image stands among those of its class, whatever machine or file system it is on.
+def _shortfall(spec: DatasetSpec, split: SplitName, name: str, counts: Mapping[str, int]) -> str:
+    published = spec.train_images if split == "train" else spec.test_images
+    present = {category: number for category, number in counts.items() if number}
+    images = sum(present.values())
+    if len(present) == spec.num_classes and images == published:
+        return ""
+    text = f"{name} has {len(present):,} of {spec.num_classes:,} classes and {images:,} of {published:,} images"
+    if present and len(present) == spec.num_classes:
+        smallest = min(present, key=lambda category: (present[category], category))
+        text += f" (fewest: {present[smallest]:,}, in {smallest})"
+    return text
 
-    The SHA-256 of ``DATASET:CLASS/NAME`` in UTF-8. The first 300 training images of each ImageNet class by it, with
-    DATASET imagenet300, are imagenet300's, and ``--max-images-per-class N`` takes the first N.
+
+def count_images(records: Iterable[ImageRecord]) -> dict[str, int]:
+    """Images per class, without empty files."""
+    return Counter(record.category for record in records if record.size)
+
+
+def sampling_key(dataset: str, category: str, name: str) -> bytes:
+    """Sort key of an image among those of its class, the same on every machine and file system.
+
+    The SHA-256 of ``DATASET:CLASS/NAME`` in UTF-8. The first 300 training images of each ImageNet class by this key,
+    with DATASET imagenet300, are imagenet300's; ``--max-images-per-class N`` takes the first N.
     """
     return hashlib.sha256(f"{dataset}:{category}/{name}".encode("utf-8", "surrogateescape")).digest()
 
 
-def first_by_rank(entries: Iterable[Entry], dataset: str, limit: int) -> Iterator[Entry]:
-    """The first ``limit`` images of each class by :func:`rank`, in the order in which they came."""
-    kept: dict[str, list[tuple[int, int, Entry]]] = {}
-    for number, entry in enumerate(entries):
-        if entry.size == 0:
+def take_per_class(records: Iterable[ImageRecord], dataset: str, limit: int) -> Iterator[ImageRecord]:
+    """The first ``limit`` images of each class by :func:`sampling_key`, in the order of ``records``."""
+    heaps: dict[str, list[tuple[int, int, ImageRecord]]] = {}
+    for position, record in enumerate(records):
+        if record.size == 0:
             continue
-        # the greatest rank lies on top of the heap, so that it is the one that gives way
-        item = (-int.from_bytes(rank(dataset, entry.category, entry.name), "big"), number, entry)
-        heap = kept.setdefault(entry.category, [])
+        # negated, so that the image with the greatest key is on top of the heap and is replaced first
+        key = -int.from_bytes(sampling_key(dataset, record.category, record.name), "big")
+        heap = heaps.setdefault(record.category, [])
         if len(heap) < limit:
-            heapq.heappush(heap, item)
+            heapq.heappush(heap, (key, position, record))
         else:
-            heapq.heappushpop(heap, item)
-    chosen = [(number, entry) for heap in kept.values() for _, number, entry in heap]
-    for _, entry in sorted(chosen, key=lambda pair: pair[0]):
-        yield entry
-
-
-__all__ = ["Entry", "Layout", "Survey", "count", "find", "first_by_rank", "rank", "shortfalls", "survey"]
+            heapq.heappushpop(heap, (key, position, record))
+    sample = [(position, record) for heap in heaps.values() for _, position, record in heap]
+    for _, record in sorted(sample, key=lambda pair: pair[0]):
+        yield record

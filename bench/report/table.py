@@ -7,7 +7,7 @@ renders.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.catalog.datasets import dataset_title
+from bench.datasets.source import dataset_title
 from bench.report.labels import row_labels
 from bench.report.model import Row, RunReference, Statistic, Table
 from bench.values import Cell, Cost, Outcome, Suite

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from filelock import FileLock, Timeout
 
+from bench.datasets.prepared import data_key
 from bench.scheduler.devices import Slot
 from bench.scheduler.launcher import Handle, Launcher
 from bench.scheduler.modes import default_mode
@@ -115,7 +116,7 @@ class RunContext:
     home: Path
     data_home: Path
     digests: Mapping[DataKey, str] = field(default_factory=dict)
-    """Digest of the data that will be trained on, by :attr:`bench.values.Cell.data_key`."""
+    """Digest of the data that will be trained on, by :func:`bench.datasets.prepared.data_key`."""
     data_folders: Mapping[DataKey, Path] = field(default_factory=dict)
     """Where it lies ready."""
     context: Mapping[str, str] = field(default_factory=dict)
@@ -200,7 +201,7 @@ def start(
         number=number,
         folder=str(folder.root),
         data_home=str(setting.data_home),
-        data_folder=str(setting.data_folders.get(task.cell.data_key, "")),
+        data_folder=str(setting.data_folders.get(data_key(task.cell), "")),
         device=slot.device,
         mode=replace(mode, memory_share=1.0 if alone else slot.memory_share),
         suite=setting.suite,
@@ -222,7 +223,7 @@ def start(
 
 def has_changed(folder: CellFolder, cell: Cell, slot: Slot, setting: RunContext) -> bool:
     """Whether the cell's attempts so far were made under another fingerprint, so that nothing can go on from them."""
-    data = setting.digests.get(cell.data_key, "")
+    data = setting.digests.get(data_key(cell), "")
     recorded = fold(cell.id, read_cell(folder)).fingerprint
     return bool(changes(recorded, fingerprint(cell, data=data, device=slot.device)))
 

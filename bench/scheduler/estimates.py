@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench.catalog.datasets import DATASETS
+from bench.datasets.prepared import data_key
+from bench.datasets.source import dataset_problem, open_source
 from bench.values import Cell, Cost, Outcome, Plan
 
 
@@ -88,13 +89,13 @@ class SpeedHistory:
 
 
 def _train_images(cell: Cell) -> int | None:
-    """Training images of an epoch, as published; None for a folder, which nobody has counted."""
-    if cell.dataset not in DATASETS:
+    """Training images per epoch, as published; None for a folder, which has not been counted."""
+    if dataset_problem(cell.dataset) or (images := (source := open_source(cell.dataset)).train_images) is None:
         return None
-    spec, limit = DATASETS[cell.dataset], cell.recipe.max_images_per_class
-    return spec.train_images if limit is None else min(spec.train_images, limit * spec.num_classes)
+    limit = cell.recipe.max_images_per_class
+    return images if limit is None else min(images, limit * source.num_classes)
 
 
 def _workload(cell: Cell) -> tuple[object, ...]:
     recipe = cell.recipe
-    return (cell.model, *cell.data_key, recipe.stem, recipe.batch_size, recipe.precision)
+    return (cell.model, *data_key(cell), recipe.stem, recipe.batch_size, recipe.precision)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
+from bench.datasets.prepared import data_key
 from bench.scheduler.estimates import SpeedHistory
 from bench.values import Cell, Cost, DataKey, Outcome, Plan, Suite, Task
 from bench.workspace.fingerprint import changes, fingerprint
@@ -81,8 +82,8 @@ def mark_stale(
     Args:
         cells: The cells they are of.
         outcomes: By cell id.
-        digests: Digest of the data that is here now, by :attr:`bench.values.Cell.data_key`; what is not here has not
-            changed.
+        digests: Digest of the data that is here now, by :func:`bench.datasets.prepared.data_key`; missing data has
+            not changed.
     """
     marked = dict(outcomes)
     current: dict[tuple[str, str], Mapping[str, str]] = {}
@@ -90,7 +91,7 @@ def mark_stale(
         outcome = outcomes.get(cell.id)
         if outcome is None or outcome.state != "complete":
             continue
-        data = digests.get(cell.data_key, "")
+        data = digests.get(data_key(cell), "")
         if (cell.model, data) not in current:  # ten thousand cells ask the same few questions
             # the kind of device is not asked for: a result from a GPU does not rot by being looked at on a laptop
             current[cell.model, data] = fingerprint(cell, data=data, device="")

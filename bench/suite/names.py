@@ -4,16 +4,16 @@ Called by :mod:`bench.suite.schema` only.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 
-from bench.catalog.datasets import DATASETS, FOLDER_PREFIX, dataset_problem
 from bench.catalog.models import MODELS, model_problem
 from bench.catalog.options import suggestion
 from bench.catalog.training import DEFAULT_OPTIMIZER, SCHEDULES
+from bench.datasets.source import FOLDER_PREFIX, dataset_problem, published_sources
 from bench.suite.fields import refuse
 
 SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -56,7 +56,7 @@ def _suite_name_problem(name: str) -> str | None:
     )
 
 
-def _name_schema(names: Mapping[str, object], patterns: Mapping[str, str]) -> WithJsonSchema:
+def _name_schema(names: Iterable[str], patterns: Mapping[str, str]) -> WithJsonSchema:
     """The JSON schema of a name: one of those known, which editors complete, or of a pattern with its meaning."""
     listed = [{"pattern": pattern, "description": meaning} for pattern, meaning in patterns.items()]
     return WithJsonSchema({"type": "string", "anyOf": [{"enum": list(names)}, *listed]})
@@ -78,7 +78,9 @@ ModelName = Annotated[
 DatasetName = Annotated[
     str,
     _checked(dataset_problem),
-    _name_schema(DATASETS, {f"^{FOLDER_PREFIX}.": "a folder of train/CLASS/IMAGE files"}),
+    _name_schema(
+        [source.name for source in published_sources()], {f"^{FOLDER_PREFIX}.": "a folder of train/CLASS/IMAGE files"}
+    ),
 ]
 ScheduleName = Annotated[str, AfterValidator(_check_schedule)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

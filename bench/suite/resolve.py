@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.catalog.datasets import DATASETS, FOLDER_INPUT_SIZE
 from bench.catalog.models import default_stem, model_stems
 from bench.catalog.training import (
     AUGMENTATIONS,
@@ -20,6 +19,7 @@ from bench.catalog.training import (
     schedule_options,
     with_defaults,
 )
+from bench.datasets.source import open_source
 from bench.recipe import Component, Recipe
 from bench.suite.document import Document, Path
 from bench.suite.fields import Strict
@@ -119,7 +119,7 @@ class Resolver:
         named = RecipeMapping(stem=model.stem) if model.stem else None  # type: ignore[call-arg]
         layers = [layer.given() for layer in (self.mapping.recipe, own, named, self.overrides) if layer]
         keys: dict[str, Any] = dict(DEFAULT_RECIPE)
-        keys["input_size"] = DATASETS[dataset].input_size if dataset in DATASETS else FOLDER_INPUT_SIZE
+        keys["input_size"] = open_source(dataset).input_size
         for layer in layers:
             keys |= _components(keys["optimizer"], layer)
         keys.setdefault("stem", default_stem(model.name, keys["input_size"]))

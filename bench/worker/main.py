@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench.errors import DISK_ERRORS, BenchError, InterruptedTrainingError
-from bench.values import Attempt, Cost, from_json
+from bench.values import Attempt, Cost, DataKey, from_json
 from bench.worker.failures import classify, write_traceback
 from bench.workspace.events import ArtifactWritten, Ended, Started
 from bench.workspace.files import write_atomically
@@ -193,7 +193,7 @@ def _prepare(request: Prepare) -> Prepared:
 
     from bench.worker.data.dataset import load
 
-    key = request.dataset, request.input_size, request.max_images_per_class
+    key = DataKey(request.dataset, request.input_size, request.max_images_per_class, request.streamed)
     return Prepared(digest=load(key, Path(request.data_home), workers=torch.get_num_threads()).digest)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bench.datasets.prepared import data_key
 from bench.errors import DivergedError, InterruptedTrainingError
 from bench.values import Attempt
 from bench.worker import results, state
@@ -52,7 +53,7 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
     # before anything allocates: the memory share and the choice of algorithms hold for all that follows
     device = state.prepare_device(attempt.mode, attempt.device, deterministic=attempt.deterministic)
     ready = Path(attempt.data_folder) if attempt.data_folder else None
-    data = load(attempt.cell.data_key, Path(attempt.data_home), workers=attempt.mode.threads, folder=ready)
+    data = load(data_key(attempt.cell), Path(attempt.data_home), workers=attempt.mode.threads, folder=ready)
     training = state.build(attempt, data, device, journal, stop)
     # before the first step: a cell that fails still has its cost and the digest of its data on record
     state.journal_inputs(attempt, data, training.net, journal)

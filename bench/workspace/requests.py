@@ -73,6 +73,8 @@ class Prepare(Request[Prepared]):
     dataset: str
     input_size: int
     max_images_per_class: int | None = None
+    streamed: bool = False
+    """See :class:`bench.values.DataKey`, whose fields these are."""
     data_home: str
 
 

@@ -63,7 +63,7 @@ def small(name: str, monkeypatch: pytest.MonkeyPatch, *, train: int = 20, test: 
         spec,
         archives=tuple(replace(each, urls=()) for each in spec.archives),
         alternatives=tuple(tuple(replace(each, urls=()) for each in group) for group in spec.alternatives),
-        parts={},
+        file_md5s={},
         train_images=train,
         test_images=test,
         mean=tuple(mean),

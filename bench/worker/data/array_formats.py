@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.catalog.datasets import DATASETS
-from bench.datasets.formats import Form
+from bench.datasets.formats import StoredFormat
 from bench.errors import DataError
 from bench.worker.data import pickles
 from bench.worker.data.raw import Images, Labels
 
 Read = Callable[[str], bytes]
-"""From the name of a file in a :class:`bench.datasets.formats.Form` to its content."""
+"""From the name of a file in a :class:`bench.datasets.formats.StoredFormat` to its content."""
 
 MAX_BYTES = 1_000_000_000
 """Bytes that a data set may unpack to; the CIFARs have 185 MB. A bomb is refused before it fills the memory."""
@@ -102,19 +102,20 @@ def _idx_array(data: bytes, path: Path) -> Images:
     return pixels.reshape(shape)
 
 
-def check_class_names(name: str, form: Form, content: bytes, path: Path) -> None:
+def check_class_names(name: str, form: StoredFormat, content: bytes, path: Path) -> None:
     """Refuse files whose own list of classes differs: their labels would mean other classes.
 
     Raises:
         DataError: It differs.
     """
     if form.kind == "pickle":
-        listed = pickles.read(content, path / form.names)
+        listed = pickles.read(content, path / form.class_names_file)
         values = listed.get("label_names" if name == "cifar10" else "fine_label_names", [])
         classes = [value.decode("latin1") if isinstance(value, bytes) else str(value) for value in values]
     else:
         classes = content.decode("utf-8", "replace").split()
     if classes != list(DATASETS[name].classes):
         raise DataError(
-            f"{path / form.names} names other classes than {name} has: {', '.join(classes[:5]) or 'none'}, ..."
+            f"{path / form.class_names_file} names other classes than {name} has: "
+            f"{', '.join(classes[:5]) or 'none'}, ..."
         )

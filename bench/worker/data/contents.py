@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.catalog.datasets import DATASETS, FOLDER_PREFIX, dataset_problem
-from bench.datasets.image_folder import folder_layout, folder_path, image_files
+from bench.datasets.source import Source, open_source
+from bench.datasets.splits import SPLITS, ImageFiles, SplitName
 from bench.errors import DataError
 from bench.worker.data.decode import BrokenImageError, Member, pixels_of
 from bench.worker.data.image_folder import decoder_threads
@@ -34,7 +34,6 @@ PORTION = 1000
 """Images that are queued for threads at a time."""
 FILES_PER_TASK = 256
 """Images of a folder that a thread reads at once."""
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,27 +151,23 @@ def inspect(dataset: str, home: Path) -> dict[str, Any]:
     Raises:
         DataError: The data set is missing or broken, or this version cannot read it.
     """
-    if dataset.startswith(FOLDER_PREFIX):
-        contents = _of_folder(dataset)
-    elif dataset in DATASETS and DATASETS[dataset].layout:
+    source = open_source(dataset)
+    if source.always_streamed:
         contents = _of_index(dataset, home)
+    elif source.has_files:
+        contents = _of_files(source.locate(home))
     else:
-        contents = _of_loader(dataset, home)
+        contents = _of_loader(source, home)
     return contents.as_json(dataset)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def _of_loader(dataset: str, home: Path) -> Contents:
-    if problem := dataset_problem(dataset):
-        raise DataError(problem)
-    loader = DATASETS[dataset].loader
-    if loader is None:
-        raise DataError(f"this version cannot read the images of {dataset}")
-    module, _, function = loader.partition(":")
+def _of_loader(source: Source, home: Path) -> Contents:
+    module, _, function = source.loader.partition(":")
     raw: RawDataset = getattr(importlib.import_module(module), function)(home)
-    splits = {}
+    splits: dict[str, list[Image]] = {}
     for split in SPLITS:
         labelled = zip(getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels"), strict=True)
         splits[split] = [
@@ -205,17 +200,15 @@ def _of_index(dataset: str, home: Path) -> Contents:
     return Contents.of(data.classes, splits)
 
 
-def _of_folder(dataset: str) -> Contents:
-    path = folder_path(dataset)
-    tree = folder_layout(path)
-    folders = {"train": tree.train, "test": tree.test}
-    return Contents.of(
-        tree.classes, {split: list(_read_split(path, folder, tree.classes)) for split, folder in folders.items()}
-    )
+def _of_files(files: ImageFiles) -> Contents:
+    splits: dict[str, list[Image]] = {split: list(_read_split(files, split)) for split in SPLITS}
+    return Contents.of(files.classes(), splits)
 
 
-def _read_split(root: Path, folder: Path, classes: Sequence[str]) -> Iterator[Image]:
-    labelled = [(file, label) for label, name in enumerate(classes) for file in image_files(folder / name)]
+def _read_split(files: ImageFiles, split: SplitName) -> Iterator[Image]:
+    root = files.root
+    label_of = {name: label for label, name in enumerate(files.classes())}
+    labelled = [(root / record.file, label_of[record.category]) for record in files.records(split)]
 
     def read(first: int) -> list[Image]:
         return [_read(root, file, label) for file, label in labelled[first : first + FILES_PER_TASK]]

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.datasets.manual import rank
-from bench.datasets.prepared import limited_digest, streams
+from bench.datasets.manual import sampling_key
+from bench.datasets.prepared import is_streamed, limited_digest
 from bench.values import DataKey, Recipe
 from bench.worker.data.batches import Batch, StepInputs, TestBatches, TrainBatches
 from bench.worker.data.index import IndexedDataset, index, open_index
@@ -77,17 +77,17 @@ def load(key: DataKey, home: Path, *, workers: int, folder: Path | None = None) 
     Raises:
         DataError: It is missing, incomplete or broken, or a disk error.
     """
-    dataset, input_size, limit = key
+    dataset, input_size, limit, _ = key
     if folder is not None and (prepared := open_index(folder, dataset) or open_pack(folder, dataset)):
         return prepared if limit is None or isinstance(prepared, IndexedDataset) else limited(prepared, limit)
-    if streams(dataset, input_size):
+    if is_streamed(key):
         return index(dataset, limit, home, workers=workers)
     packed = pack(dataset, input_size, home)
     return packed if limit is None else limited(packed, limit)
 
 
 def limited(packed: PackedDataset, limit: int) -> PackedDataset:
-    """The first ``limit`` images of each class and split by :func:`bench.datasets.manual.rank`, copied.
+    """The first ``limit`` images of each class and split by :func:`bench.datasets.manual.sampling_key`, copied.
 
     Packed images have no names: their index in the split, in decimal, stands in for one.
     """
@@ -108,7 +108,7 @@ def _first_per_class(packed: PackedDataset, split: str, limit: int) -> Labels:
     taken: list[int] = []
     for label, name in enumerate(packed.classes):
         indices = np.flatnonzero(labels == label).tolist()
-        taken += sorted(indices, key=lambda number: rank(split, name, str(number)))[:limit]
+        taken += sorted(indices, key=lambda number: sampling_key(split, name, str(number)))[:limit]
     return np.array(sorted(taken), dtype=np.int64)
 
 

@@ -4,14 +4,13 @@ Shapes: N images, S = input size.
 """
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from bench.datasets.image_folder import folder_layout, image_names
+from bench.datasets.splits import ImageFiles, SplitName
 from bench.errors import DataError
 from bench.worker.data.decode import pixels_of
 from bench.worker.data.raw import Images, Labels, RawDataset
@@ -22,34 +21,36 @@ PORTION = 256
 """Images per task of a thread."""
 
 
-def folder(path: Path, input_size: int) -> RawDataset:
-    """Decode an image folder: RGB, EXIF orientation ignored, classes and files in sorted order.
+def folder(files: ImageFiles, input_size: int) -> RawDataset:
+    """Decode image files: RGB, EXIF orientation ignored, classes and files in sorted order.
 
     An image of another size is resized until its shorter side is ``input_size`` (bilinear, with antialiasing), then its
     centre is cropped.
 
     Raises:
-        DataError: The folder has another structure, or an image cannot be read; the text names it.
+        DataError: An image cannot be read; the text names it.
     """
-    tree = folder_layout(path)
-    train_images, train_labels = _decode_split(tree.train, tree.classes, input_size)
-    test_images, test_labels = _decode_split(tree.test, tree.classes, input_size)
+    train_images, train_labels = _decode_split(files, "train", input_size)
+    test_images, test_labels = _decode_split(files, "test", input_size)
     return RawDataset(
         train_images=train_images,
         train_labels=train_labels,
         test_images=test_images,
         test_labels=test_labels,
-        classes=tree.classes,
+        classes=tuple(files.classes()),
     )
 
 
-def _decode_split(split: Path, classes: Sequence[str], size: int) -> tuple[Images, Labels]:
-    labelled = [(file, label) for label, name in enumerate(classes) for file in image_names(str(split / name))]
+def _decode_split(files: ImageFiles, split: SplitName, size: int) -> tuple[Images, Labels]:
+    root = f"{files.root}/"
+    label_of = {name: label for label, name in enumerate(files.classes())}
+    labelled = [(root + record.file, label_of[record.category]) for record in files.records(split)]
     try:
         images = np.empty((len(labelled), 3, size, size), dtype=np.uint8)
     except MemoryError:
         gigabytes = len(labelled) * 3 * size**2 / 1e9
-        raise DataError(f"{split} needs {gigabytes:,.0f} GB of memory at {size} pixels; less is available") from None
+        where = files.root / files.split_names[split]
+        raise DataError(f"{where} needs {gigabytes:,.0f} GB of memory at {size} pixels; less is available") from None
 
     def decode(first: int) -> None:
         for number in range(first, min(first + PORTION, len(labelled))):

@@ -8,8 +8,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from bench.datasets import formats
-from bench.datasets.status import ADOPTED
+from bench.datasets.stored import IMPORTED, find_copy
 from bench.errors import DataError
 from bench.worker.data.pack import content_digest, write_whole
 from bench.worker.data.readers import read
@@ -21,11 +20,11 @@ def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
     Raises:
         DataError: What is there is not the data set, or a disk error; then nothing is kept.
     """
-    place = formats.find(name, path)
+    place = find_copy(name, path)
     raw = read(name, place)
     card = {
         "name": name,
-        "form": place.words,
+        "form": place.description,
         "origin": str(path),
         "digest": content_digest(raw),
         "train_images": len(raw.train_labels),
@@ -34,7 +33,7 @@ def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
     try:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / f".{name}.lock"):
-            return write_whole(home / name / ADOPTED, raw, card, hashed=True)
+            return write_whole(home / name / IMPORTED, raw, card, hashed=True)
     except OSError as error:
         raise DataError(
             f"{name} cannot be written to {home / name}: {error.strerror or error}; set BENCH_DATA to another folder"

@@ -27,11 +27,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from bench.catalog.datasets import DATASETS, FOLDER_PREFIX
-from bench.datasets.image_folder import folder_layout, folder_path
-from bench.datasets.manual import Entry, find, first_by_rank, shortfalls
-from bench.datasets.prepared import folder_entries, index_folder
-from bench.datasets.splits import WHOLE
+from bench.datasets.manual import take_per_class
+from bench.datasets.prepared import index_folder
+from bench.datasets.source import open_source
+from bench.datasets.splits import SPLITS, WHOLE, ImageRecord, SplitName
 from bench.errors import DataError
 from bench.worker.data.cache import get_or_create, os_errors_as
 from bench.worker.data.decode import Member
@@ -46,8 +45,6 @@ PLACE = np.dtype(
 FILES = ("train.bin", "test.bin", "names.bin")
 CHUNK = 10_000
 """Images held in memory at a time while an index is written."""
-SAMPLED_AS = {"imagenet": "imagenet300"}
-"""Data sets whose first images per class are those of another."""
 
 
 class IndexedFiles(Sequence[tuple[Path | Member, int]]):
@@ -141,26 +138,6 @@ def open_index(folder: Path, dataset: str) -> IndexedDataset | None:
 # --- Writing ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Images:
-    """What an index is made of."""
-
-    root: Path
-    classes: tuple[str, ...]
-    train: Iterator[Entry]
-    test: Iterator[Entry]
-
-
-def _images(dataset: str, home: Path) -> _Images:
-    if not dataset.startswith(FOLDER_PREFIX):
-        layout = find(dataset, home)
-        return _Images(layout.root, tuple(layout.classes()), layout.train(), layout.test())
-    path = folder_path(dataset)
-    tree = folder_layout(path)
-    train, test = (folder_entries(path, split, tree.classes) for split in (tree.train, tree.test))
-    return _Images(path, tree.classes, train, test)
-
-
 def _write(folder: Path, dataset: str, limit: int | None, home: Path, workers: int) -> None:
     with replacing(folder) as temporary:
         card = _write_files(temporary, dataset, limit, home)
@@ -176,32 +153,32 @@ def _write(folder: Path, dataset: str, limit: int | None, home: Path, workers: i
 
 def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> dict[str, Any]:
     """Write the places and the names. Returns the card without what is measured on pixels."""
-    images, spec = _images(dataset, home), DATASETS.get(dataset)
+    source = open_source(dataset)
+    images = source.locate(home)
+    classes = tuple(images.classes())
     with (folder / "names.bin").open("wb") as names:
-        writer = _Writer(folder, images.classes, names)
-        for split, entries in (("train", images.train), ("test", images.test)):
-            if limit is not None:
-                sampled_as = SAMPLED_AS.get(dataset, dataset.partition(":")[0])
-                entries = first_by_rank(entries, sampled_as, limit)  # noqa: PLW2901
-            writer.write_split(split, entries)
+        writer = _Writer(folder, classes, names)
+        for split in SPLITS:
+            records = images.records(split)
+            writer.write_split(split, records if limit is None else take_per_class(records, source.sampled_as, limit))
             if not writer.counts[split]:
                 raise DataError(f"{dataset} has no {split} image in {images.root}")
         _sync(names)
-    if spec is not None and limit is None and (problems := shortfalls(spec, find(dataset, home), writer.counts)):
+    if limit is None and (problems := source.shortfalls(images, writer.counts)):
         raise DataError(
-            f"{dataset} is not complete in {images.root}: {'; '.join(problems)}; --max-images-per-class N trains on "
-            f"what is here. {spec.by_hand}"
+            f"{dataset} is not complete in {images.root}: {'; '.join(problems)}; to train on the images that are here, "
+            f"use --max-images-per-class N. {source.remedy(home)}"
         )
     return {
         "name": dataset,
         "root": str(images.root),
         "archives": list(writer.archives),
-        "classes": images.classes,
-        "num_classes": spec.num_classes if spec else len(images.classes),
+        "classes": classes,
+        "num_classes": source.num_classes,
         "train_images": sum(writer.counts["train"].values()),
         "test_images": sum(writer.counts["test"].values()),
-        "mean": spec.mean if spec else (),
-        "std": spec.std if spec else (),
+        "mean": source.mean,
+        "std": source.std,
         "digest": writer.digest.hexdigest(),
     }
 
@@ -214,11 +191,11 @@ class _Writer:
         self._labels = {name: label for label, name in enumerate(classes)}
         self.archives: dict[str, int] = {}
         """Numbers of the archives that hold images, by path, in their order."""
-        self.counts: dict[str, Counter[str]] = {}
+        self.counts: dict[SplitName, Counter[str]] = {}
         """Images of each class, by split."""
         self.digest = hashlib.sha256(b"bench index 1\n")
 
-    def write_split(self, split: str, entries: Iterator[Entry]) -> None:
+    def write_split(self, split: SplitName, records: Iterator[ImageRecord]) -> None:
         """Write one split in chunks, so that memory does not grow with the data set.
 
         Raises:
@@ -226,28 +203,28 @@ class _Writer:
         """
         self.counts[split] = Counter()
         with (self._folder / f"{split}.bin").open("wb") as places:
-            while chunk := list(islice(entries, CHUNK)):
+            while chunk := list(islice(records, CHUNK)):
                 rows = np.empty(len(chunk), dtype=PLACE)
-                for number, entry in enumerate(chunk):
-                    rows[number] = self._record(split, entry)
+                for number, record in enumerate(chunk):
+                    rows[number] = self._record(split, record)
                 places.write(rows.tobytes())
-                self.counts[split].update(entry.category for entry in chunk)
+                self.counts[split].update(record.category for record in chunk)
             _sync(places)
 
-    def _record(self, split: str, entry: Entry) -> tuple[int, int, int, int, int, int]:
+    def _record(self, split: str, record: ImageRecord) -> tuple[int, int, int, int, int, int]:
         """Write one name; returns the image's ``PLACE``."""
-        if entry.size == 0:
-            raise DataError(f"{entry.file}, {entry.name} is empty; download it again")
-        if entry.category not in self._labels:
-            raise DataError(f"{entry.file} ({entry.name}) is of {entry.category}, a class without training images")
-        whole = entry.offset == WHOLE
-        name = os.fsencode(entry.file if whole else entry.name)
-        archive = -1 if whole else self.archives.setdefault(entry.file, len(self.archives))
+        if record.size == 0:
+            raise DataError(f"{record.file}, {record.name} is empty; download it again")
+        if record.category not in self._labels:
+            raise DataError(f"{record.file} ({record.name}) is of {record.category}, a class without training images")
+        whole = record.offset == WHOLE
+        name = os.fsencode(record.file if whole else record.name)
+        archive = -1 if whole else self.archives.setdefault(record.file, len(self.archives))
         begins = self._names.tell()
         self._names.write(name)
-        line = f"{split}\0{entry.category}\0{entry.name}\0{entry.size}\n"
+        line = f"{split}\0{record.category}\0{record.name}\0{record.size}\n"
         self.digest.update(line.encode("utf-8", "surrogateescape"))
-        return begins, len(name), archive, entry.offset, entry.size, self._labels[entry.category]
+        return begins, len(name), archive, record.offset, record.size, self._labels[record.category]
 
 
 def _sync(stream: IO[bytes]) -> None:

@@ -21,10 +21,9 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from bench.catalog.datasets import DATASETS, FOLDER_PREFIX
 from bench.datasets.checksums import file_digest
-from bench.datasets.image_folder import folder_path
 from bench.datasets.prepared import pack_folder
+from bench.datasets.source import open_source
 from bench.errors import DataError
 from bench.worker.data import image_folder
 from bench.worker.data.cache import get_or_create, os_errors_as
@@ -133,8 +132,8 @@ def _save(file: Path, array: Images | Labels) -> None:
 
 def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:
     mean, std = channel_statistics(raw.train_images)
-    if dataset in DATASETS and DATASETS[dataset].mean:  # the published ones, which are rounded
-        mean, std = DATASETS[dataset].mean, DATASETS[dataset].std
+    if (source := open_source(dataset)).mean:  # the published ones, which are rounded
+        mean, std = source.mean, source.std
     return {
         "name": dataset,
         "classes": raw.classes,
@@ -149,12 +148,10 @@ def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:
 
 
 def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
-    if dataset.startswith(FOLDER_PREFIX):
-        return image_folder.folder(folder_path(dataset), input_size)
-    loader = DATASETS[dataset].loader
-    if loader is None:
-        raise DataError(f"{dataset} is read from its files and cannot be packed")
-    module, _, function = loader.partition(":")
+    source = open_source(dataset)
+    if source.has_files:
+        return image_folder.folder(source.locate(home), input_size)
+    module, _, function = source.loader.partition(":")
     raw: RawDataset = getattr(importlib.import_module(module), function)(home)
     if raw.train_images.shape[-2:] == (input_size, input_size):
         return raw

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.catalog.datasets import DATASETS, Archive
-from bench.datasets.checksums import archive_problem, part_problem
-from bench.datasets.formats import Place
-from bench.datasets.status import groups
+from bench.datasets.checksums import archive_problem, file_problem
+from bench.datasets.stored import StoredCopy
 from bench.errors import DataError
 from bench.worker.data.pack import channel_statistics
 from bench.worker.data.raw import RawDataset
@@ -18,13 +17,13 @@ TOLERANCE = 1e-4
 """Of mean and deviation, which are published rounded to four digits."""
 
 
-def compare_checksums(name: str, place: Place) -> bool:
+def compare_checksums(name: str, place: StoredCopy) -> bool:
     """Compare files with published checksums. Returns whether that covers all of them.
 
     Raises:
         DataError: One differs.
     """
-    published = {archive.name: archive for group in groups(DATASETS[name]) for archive in group}
+    published = {archive.name: archive for archives in DATASETS[name].archive_sets for archive in archives}
     problems = _checksum_problems(name, place, published)
     if problems is None:
         return False
@@ -33,17 +32,17 @@ def compare_checksums(name: str, place: Place) -> bool:
     return True
 
 
-def _checksum_problems(name: str, place: Place, published: Mapping[str, Archive]) -> list[str | None] | None:
+def _checksum_problems(name: str, place: StoredCopy, published: Mapping[str, Archive]) -> list[str | None] | None:
     """What is wrong with each file; None if some file has no published checksum."""
-    if place.form is None:
+    if place.format is None:
         archive = published.get(place.path.name)
         return [archive_problem(place.path, archive)] if archive else None
-    if place.checked:
-        return [archive_problem(place.path / file, published[file]) for file in place.form.files]
-    if place.form.kind == "pickle":
-        parts = DATASETS[name].parts
-        files = [place.path / file for file in (*place.form.train, *place.form.test)]
-        return [part_problem(file, parts) for file in files] if all(file.name in parts for file in files) else None
+    if place.published:
+        return [archive_problem(place.path / file, published[file]) for file in place.format.files]
+    if place.format.kind == "pickle":
+        md5s = DATASETS[name].file_md5s
+        files = [place.path / file for file in (*place.format.train, *place.format.test)]
+        return [file_problem(file, md5s) for file in files] if all(file.name in md5s for file in files) else None
     return None
 
 

@@ -24,8 +24,9 @@ import numpy as np
 
 from bench.catalog.datasets import DATASETS
 from bench.datasets import formats
-from bench.datasets.formats import Form, Place
-from bench.datasets.status import ADOPTED, adopted_card, locate
+from bench.datasets.formats import StoredFormat
+from bench.datasets.reading import os_error_sentence
+from bench.datasets.stored import IMPORTED, StoredCopy, find_import, locate
 from bench.errors import DataError
 from bench.worker.data import array_formats, encoded_formats
 from bench.worker.data.array_formats import MAX_BYTES, Read
@@ -79,12 +80,12 @@ def load(name: str, home: Path) -> RawDataset:
     place = locate(name, home)
     if place is None:
         raise DataError(f"{name} is not in {home / name}; get it with: bench data get {name}")
-    if place.path == home / name / ADOPTED:
+    if place.imported:
         return _read_imported(name, home)
     return read(name, place)
 
 
-def read(name: str, place: Place) -> RawDataset:
+def read(name: str, place: StoredCopy) -> RawDataset:
     """A data set from a folder or an archive, checked and in canonical order.
 
     Raises:
@@ -95,8 +96,7 @@ def read(name: str, place: Place) -> RawDataset:
         form, content = _open(name, place)
         raw = _decode(name, form, content, place.path)
     except OSError as error:
-        hint = "; allow it with: chmod -R u+rX" if isinstance(error, PermissionError) else ""
-        raise DataError(f"{error.filename or place.path} cannot be read: {error.strerror or error}{hint}") from error
+        raise DataError(os_error_sentence(error, place.path)) from error
     except MemoryError:
         raise DataError(f"{place.path} needs more memory than is available") from None
     check_counts(name, raw, place.path)
@@ -112,13 +112,14 @@ def _read_imported(name: str, home: Path) -> RawDataset:
     Raises:
         DataError: They are damaged.
     """
-    folder, card = home / name / ADOPTED, adopted_card(name, home)
+    copy = find_import(name, home)
+    folder = copy.folder if copy else home / name / IMPORTED
     again = f"delete {folder} and get {name} again with: bench data get {name}"
     try:
         arrays = {array: np.load(folder / f"{array}.npy", allow_pickle=False) for array in ARRAYS}
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} cannot be read ({error}); {again}") from error
-    if card is None or any(len(array) == 0 for array in arrays.values()):
+    if copy is None or any(len(array) == 0 for array in arrays.values()):
         raise DataError(f"{folder} is incomplete; {again}")
     return RawDataset(**arrays, classes=DATASETS[name].classes)
 
@@ -126,17 +127,17 @@ def _read_imported(name: str, home: Path) -> RawDataset:
 # --- Opening and decoding --------------------------------------------------------------------------------------------
 
 
-def _open(name: str, place: Place) -> tuple[Form, Read]:
+def _open(name: str, place: StoredCopy) -> tuple[StoredFormat, Read]:
     """The format at a place, and how to read its files."""
-    if place.form:
-        return place.form, lambda file: _read_bounded(place.path / file)
+    if place.format:
+        return place.format, lambda file: _read_bounded(place.path / file)
     content = _unpacked(name, place.path)
-    found = formats.recognise(name, sorted(content))
-    if found.form is None:
+    found = formats.detect_format(name, sorted(content))
+    if found.format is None:
         held = ", ".join(sorted({file.rpartition("/")[2] for file in content})[:6]) or "nothing"
         why = f"{found.problem}; {found.remedy}" if found.problem else f"it contains {held}"
         raise DataError(f"{place.path} is missing files of {name}: {why}")
-    return found.form, content.__getitem__
+    return found.format, content.__getitem__
 
 
 def _read_bounded(path: Path) -> bytes:
@@ -163,12 +164,12 @@ def _unpacked(name: str, path: Path) -> dict[str, bytes]:
     return content
 
 
-def _decode(name: str, form: Form, content: Read, path: Path) -> RawDataset:
+def _decode(name: str, form: StoredFormat, content: Read, path: Path) -> RawDataset:
     decode = DECODERS[form.kind]
     train_images, train_labels = decode(name, form.train, content, path)
     test_images, test_labels = decode(name, form.test, content, path)
-    if form.names:
-        array_formats.check_class_names(name, form, content(form.names), path)
+    if form.class_names_file:
+        array_formats.check_class_names(name, form, content(form.class_names_file), path)
     return RawDataset(
         train_images=train_images,
         train_labels=train_labels,

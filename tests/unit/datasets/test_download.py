@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from bench.catalog.datasets import DATASETS, Archive, DatasetSpec
-from bench.datasets import download, image_folder, status
+from bench.datasets.image_folder import open_image_folder
+from bench.datasets.source import open_source, require
 from bench.errors import DataError
 
 CONTENT = bytes(range(256)) * 800
@@ -85,64 +86,66 @@ def small(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 def test_an_archive_is_fetched_whole_and_progress_is_told(small: Site, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    folder = download.fetch("cifar10", tmp_path, on_progress=lambda *event: told.append(event))
-    assert (folder / "small.bin").read_bytes() == CONTENT
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    open_source("cifar10").fetch(tmp_path, lambda *event: told.append(event))
+    assert (tmp_path / "cifar10" / "small.bin").read_bytes() == CONTENT
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
     assert told[-1] == ("small.bin", len(CONTENT), len(CONTENT))
 
 
 def test_what_is_there_is_not_fetched_again(small: Site, tmp_path: Path) -> None:
-    download.fetch("cifar10", tmp_path)
-    download.fetch("cifar10", tmp_path)
-    download.require(["cifar10", "cifar10"], tmp_path, download=True)
+    open_source("cifar10").fetch(tmp_path)
+    open_source("cifar10").fetch(tmp_path)
+    require(["cifar10", "cifar10"], tmp_path, download=True)
     assert len(small.asked) == 1
 
 
 def test_a_cut_connection_goes_on_where_it_broke(small: Site, tmp_path: Path) -> None:
     small.cuts = [50_000, 70_000]
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     ranges = [wanted for _, wanted in small.asked]
     assert ranges == ["", "bytes=49152-", "bytes=114688-"]  # whole chunks are kept
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 def test_a_part_of_an_earlier_process_is_continued(small: Site, tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "small.bin.part").write_bytes(CONTENT[:1000])
-    assert status.status("cifar10", tmp_path).state == "incomplete"
-    download.fetch("cifar10", tmp_path)
+    assert open_source("cifar10").status(tmp_path).state == "incomplete"
+    open_source("cifar10").fetch(tmp_path)
     assert small.asked == [("/small.bin", "bytes=1000-")]
 
 
 def test_a_part_with_wrong_bytes_is_thrown_away_and_fetched_anew(small: Site, tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "small.bin.part").write_bytes(b"x" * 1000)
-    download.fetch("cifar10", tmp_path)
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    open_source("cifar10").fetch(tmp_path)
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 @pytest.mark.parametrize("wrong", [CONTENT[::-1], CONTENT + b"more", b"<html>sign in</html>"])
 def test_wrong_bytes_are_refused_and_nothing_counts_as_ready(small: Site, tmp_path: Path, wrong: bytes) -> None:
     small.files["/small.bin"] = wrong
-    with pytest.raises(DataError, match="wrong bytes") as caught:
-        download.fetch("cifar10", tmp_path)
+    with pytest.raises(DataError, match="checksum mismatch") as caught:
+        open_source("cifar10").fetch(tmp_path)
     assert "bench data get cifar10" in str(caught.value)
-    assert status.status("cifar10", tmp_path).state == "absent"
+    assert open_source("cifar10").status(tmp_path).state == "absent"
     assert list((tmp_path / "cifar10").iterdir()) == []
 
 
 def test_a_damaged_archive_is_found_by_verify_and_mended_by_fetch(small: Site, tmp_path: Path) -> None:
-    path = download.fetch("cifar10", tmp_path) / "small.bin"
+    open_source("cifar10").fetch(tmp_path)
+    path = tmp_path / "cifar10" / "small.bin"
     path.write_bytes(CONTENT[:-1] + b"?")
-    assert status.verify("cifar10", tmp_path).state == "corrupt"
-    download.fetch("cifar10", tmp_path)
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "corrupt"
+    open_source("cifar10").fetch(tmp_path)
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 def test_a_truncated_archive_is_seen_at_a_quick_look(small: Site, tmp_path: Path) -> None:
-    path = download.fetch("cifar10", tmp_path) / "small.bin"
+    open_source("cifar10").fetch(tmp_path)
+    path = tmp_path / "cifar10" / "small.bin"
     path.write_bytes(CONTENT[:-1])
-    found = status.status("cifar10", tmp_path)
+    found = open_source("cifar10").status(tmp_path)
     assert (found.state, f"instead of {len(CONTENT):,}" in found.sentence) == ("corrupt", True)
 
 
@@ -152,7 +155,7 @@ def test_every_source_is_tried_and_named_with_its_reason(
     dead, gone = "http://127.0.0.1:9/small.bin", f"{small.url}/gone.bin"
     monkeypatch.setitem(DATASETS, "cifar10", spec_of(dead, gone))
     with pytest.raises(DataError) as caught:
-        download.fetch("cifar10", tmp_path)
+        open_source("cifar10").fetch(tmp_path)
     text = str(caught.value)
     assert f"{dead}: " in text
     assert "refused" in text
@@ -163,30 +166,30 @@ def test_every_source_is_tried_and_named_with_its_reason(
 
 def test_a_dead_source_is_followed_by_the_next(small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DATASETS, "cifar10", spec_of("http://127.0.0.1:9/small.bin", f"{small.url}/small.bin"))
-    download.fetch("cifar10", tmp_path)
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    open_source("cifar10").fetch(tmp_path)
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 def test_the_mirror_is_asked_first(small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small.files["/mirror/cifar10/small.bin"] = CONTENT
     monkeypatch.setenv("BENCH_MIRROR", f"{small.url}/mirror/")
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert [path for path, _ in small.asked] == ["/mirror/cifar10/small.bin"]
 
 
 def test_offline_touches_no_network(small: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_OFFLINE", "1")
     with pytest.raises(DataError, match="bench data get cifar10"):
-        download.fetch("cifar10", tmp_path)
-    with pytest.raises(DataError, match="switched off"):
-        download.require(["cifar10"], tmp_path, download=True)
+        open_source("cifar10").fetch(tmp_path)
+    with pytest.raises(DataError, match="downloads are disabled"):
+        require(["cifar10"], tmp_path, download=True)
     assert small.asked == []
 
 
 def test_no_download_names_all_missing_sets_at_once(small: Site, tmp_path: Path) -> None:
     names = ["digits", "cifar10", "cifar100", f"folder:{tmp_path / 'flowers'}"]
     with pytest.raises(DataError) as caught:
-        download.require(names, tmp_path, download=False)
+        require(names, tmp_path, download=False)
     text = str(caught.value)
     for part in ("bench data get cifar10\n", "bench data get cifar100", str(tmp_path / "cifar100"), "flowers", "val/"):
         assert part in text
@@ -195,25 +198,25 @@ def test_no_download_names_all_missing_sets_at_once(small: Site, tmp_path: Path)
 
 def test_nothing_is_fetched_when_another_set_cannot_be_had(small: Site, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="imagenet is not here"):
-        download.require(["cifar10", "imagenet"], tmp_path, download=True)
+        require(["cifar10", "imagenet"], tmp_path, download=True)
     assert small.asked == []
 
 
 def test_sets_that_are_brought_by_hand_are_refused_with_a_way_out() -> None:
     for name in ("imagenet", "imagenet300", "clothing1m"):
-        assert status.status(name, Path("nowhere")).state == "absent"
+        assert open_source(name).status(Path("nowhere")).state == "absent"
         with pytest.raises(DataError, match=r"https://|bench data get imagenet300 --from imagenet"):
-            download.require([name], Path("nowhere"), download=True)
+            require([name], Path("nowhere"), download=True)
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did you mean 'cifar10'"):
-        download.fetch("cifar_10", tmp_path)
+        open_source("cifar_10").fetch(tmp_path)
 
 
 def test_digits_are_always_ready(tmp_path: Path) -> None:
-    assert status.status("digits", tmp_path).state == "ready"
-    download.require(["digits"], tmp_path, download=False)
+    assert open_source("digits").status(tmp_path).state == "ready"
+    require(["digits"], tmp_path, download=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,25 +225,25 @@ def test_a_full_disk_is_told_before_the_download(small: Site, tmp_path: Path, mo
     huge = replace(spec, archives=(replace(spec.archives[0], size=10**18),))
     monkeypatch.setitem(DATASETS, "cifar10", huge)
     with pytest.raises(DataError, match="MB are free"):
-        download.fetch("cifar10", tmp_path)
+        open_source("cifar10").fetch(tmp_path)
     assert small.asked == []
 
 
 def test_a_data_folder_that_is_a_file_is_told(small: Site, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(DataError, match="BENCH_DATA"):
-        download.fetch("cifar10", tmp_path / "home")
+        open_source("cifar10").fetch(tmp_path / "home")
 
 
 def test_two_processes_fetch_once(small: Site, tmp_path: Path) -> None:
     code = (
         "import dataclasses, hashlib, pathlib, sys\n"
-        "from bench.catalog import datasets as catalog; from bench.datasets import download\n"
+        "from bench.catalog import datasets as catalog; from bench.datasets.source import open_source\n"
         "url, md5, size, home = sys.argv[1:]\n"
         "archive = catalog.Archive(name='small.bin', urls=(url,), md5=md5, size=int(size))\n"
         "spec = dataclasses.replace(catalog.DATASETS['cifar10'], archives=(archive,))\n"
         "catalog.DATASETS['cifar10'] = spec\n"
-        "download.fetch('cifar10', pathlib.Path(home))\n"
+        "open_source('cifar10').fetch(pathlib.Path(home))\n"
     )
     arguments = [f"{small.url}/small.bin", hashlib.md5(CONTENT).hexdigest(), str(len(CONTENT)), str(tmp_path)]
     processes = [subprocess.Popen([sys.executable, "-c", code, *arguments]) for _ in range(2)]
@@ -263,32 +266,32 @@ def tree(root: Path, *, parts: tuple[str, ...] = ("train", "test"), classes: tup
 @pytest.mark.parametrize("part", ["test", "val"])
 def test_a_folder_with_test_or_val_is_ready(tmp_path: Path, part: str) -> None:
     root = tree(tmp_path / "pets", parts=("train", part))
-    found = status.verify(f"folder:{root}", tmp_path)
+    found = open_source(f"folder:{root}").status(tmp_path, deep=True)
     assert found.state == "ready"
-    assert f"{part}/ 6 images (3 to 3 a class)" in found.sentence
-    assert image_folder.folder_classes(root) == ["cat", "dog"]
-    assert status.num_classes(f"folder:{root}", tmp_path) == 2
+    assert f"{part}/ 6 images (3 per class)" in found.sentence
+    assert open_image_folder(root).class_names == ("cat", "dog")
+    assert open_source(f"folder:{root}").num_classes == 2
 
 
 def test_test_is_taken_before_val(tmp_path: Path) -> None:
-    assert image_folder.folder_layout(tree(tmp_path, parts=("train", "test", "val"))).test.name == "test"
+    assert open_image_folder(tree(tmp_path, parts=("train", "test", "val"))).test.name == "test"
 
 
 def test_a_folder_without_a_test_part_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no val/ or test/"):
-        image_folder.folder_classes(tree(tmp_path, parts=("train",)))
+        open_image_folder(tree(tmp_path, parts=("train",)))
 
 
 def test_a_folder_without_a_train_part_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no train/"):
-        image_folder.folder_classes(tree(tmp_path, parts=("test",)))
+        open_image_folder(tree(tmp_path, parts=("test",)))
 
 
 def test_classes_that_differ_are_named(tmp_path: Path) -> None:
     tree(tmp_path, parts=("train",), classes=("cat", "dog", "cow"))
     tree(tmp_path, parts=("test",), classes=("cat", "dog", "owl"))
     with pytest.raises(DataError, match=r"cow \(only in train/\), owl \(only in test/\)"):
-        image_folder.folder_classes(tmp_path)
+        open_image_folder(tmp_path)
 
 
 def test_a_class_without_images_is_named(tmp_path: Path) -> None:
@@ -296,28 +299,28 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     for file in (root / "test" / "dog").iterdir():
         file.unlink()
     with pytest.raises(DataError, match="test/dog holds no image"):
-        image_folder.folder_classes(root)
+        open_image_folder(root)
 
 
 def test_one_class_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 2"):
-        image_folder.folder_classes(tree(tmp_path, classes=("cat",)))
+        open_image_folder(tree(tmp_path, classes=("cat",)))
 
 
 def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="there is no folder"):
-        status.num_classes(f"folder:{tmp_path / 'missing'}", tmp_path)
+        _ = open_source(f"folder:{tmp_path / 'missing'}").num_classes
     with pytest.raises(DataError, match="is not a folder"):
-        status.num_classes(f"folder:{tmp_path / 'file'}", tmp_path)
+        _ = open_source(f"folder:{tmp_path / 'file'}").num_classes
 
 
 def test_a_corrupt_image_is_named_by_verify(tmp_path: Path) -> None:
     (tree(tmp_path) / "train" / "cat" / "1.png").write_bytes(b"not an image")
-    found = status.verify(f"folder:{tmp_path}", tmp_path)
+    found = open_source(f"folder:{tmp_path}").status(tmp_path, deep=True)
     assert found.state == "corrupt"
     assert "train/cat/1.png" in found.sentence
-    assert "train/ 5 images (2 to 3 a class)" in found.sentence
+    assert "train/ 6 images (3 per class)" in found.sentence
 
 
 def test_a_folder_that_may_not_be_read_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -328,7 +331,7 @@ def test_a_folder_that_may_not_be_read_is_told_in_a_sentence(tmp_path: Path) -> 
         os.seteuid(65534)
     try:
         with pytest.raises(DataError, match="may not be read by this user"):
-            image_folder.folder_classes(root)
+            open_image_folder(root)
     finally:
         if is_root:
             os.seteuid(0)
@@ -336,6 +339,6 @@ def test_a_folder_that_may_not_be_read_is_told_in_a_sentence(tmp_path: Path) -> 
 
 
 def test_looking_imports_neither_torch_nor_requests() -> None:
-    code = "import sys, bench.datasets.download; print({'torch', 'requests', 'numpy', 'PIL'} & set(sys.modules))"
+    code = "import sys, bench.datasets.source; print({'torch', 'requests', 'numpy', 'PIL'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"

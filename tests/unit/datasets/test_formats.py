@@ -37,7 +37,8 @@ from PIL import Image
 
 from bench.catalog.datasets import DATASETS
 from bench.cli import cli
-from bench.datasets import download, formats, status
+from bench.datasets.source import open_source, require
+from bench.datasets.stored import find_copy, locate
 from bench.errors import DataError
 from bench.worker.data import array_formats, encoded_formats, readers
 from bench.worker.data.imported import import_dataset
@@ -61,7 +62,7 @@ def expected(data: Small) -> set[tuple[int, bytes]]:
 
 
 def digest_at(name: str, path: Path) -> str:
-    return content_digest(readers.read(name, formats.find(name, path)))
+    return content_digest(readers.read(name, find_copy(name, path)))
 
 
 # --- One identity ----------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def test_every_form_of_a_data_set_gives_its_images_and_labels(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, form: str
 ) -> None:
     data = small(name, monkeypatch)
-    raw = readers.read(name, formats.find(name, lay(FORMS[name][form](data), tmp_path)))
+    raw = readers.read(name, find_copy(name, lay(FORMS[name][form](data), tmp_path)))
     found = [(raw.train_images, raw.train_labels), (raw.test_images, raw.test_labels)]
     assert {(int(label), image.tobytes()) for part in found for image, label in zip(*part, strict=True)} == expected(
         data
@@ -136,11 +137,11 @@ def test_torchvision_reads_the_small_pickles_too(cifar: Small, monkeypatch: pyte
 @pytest.mark.parametrize("form", FORMS["cifar10"])
 def test_a_form_laid_into_the_data_folder_is_found_by_itself(cifar: Small, tmp_path: Path, form: str) -> None:
     lay(FORMS["cifar10"][form](cifar), tmp_path / "cifar10")
-    found = status.status("cifar10", tmp_path)
+    found = open_source("cifar10").status(tmp_path)
     assert found.state == "ready", found.sentence
     assert str(tmp_path / "cifar10") in found.sentence
-    assert status.verify("cifar10", tmp_path).state == "ready"
-    download.require(["cifar10"], tmp_path, download=False)
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
+    require(["cifar10"], tmp_path, download=False)
     assert len(readers.cifar10(tmp_path).train_labels) == 20
 
 
@@ -149,7 +150,7 @@ def test_torchvisions_download_folders_are_found(fashion: Small, tmp_path: Path)
     lay(idx(fashion, zipped=False), raw)
     other = dict.fromkeys(idx(fashion, zipped=False), b"another data set")
     lay(other, tmp_path / "fashion_mnist" / "A-MNIST" / "raw")
-    assert status.status("fashion_mnist", tmp_path).state == "ready"
+    assert open_source("fashion_mnist").status(tmp_path).state == "ready"
     assert len(readers.fashion_mnist(tmp_path).train_labels) == 20
 
 
@@ -159,9 +160,9 @@ def test_a_published_archive_goes_before_what_was_laid_by_hand(
     archive = tar_of(binary(cifar))
     publish(monkeypatch, "cifar10", {"cifar-10-binary.tar.gz": archive})
     lay({"cifar-10-binary.tar.gz": archive, **pictures(cifar)}, tmp_path / "cifar10")
-    place = status.locate("cifar10", tmp_path)
+    place = locate("cifar10", tmp_path)
     assert place is not None
-    assert (place.path.name, place.checked) == ("cifar-10-binary.tar.gz", True)
+    assert (place.path.name, place.published) == ("cifar-10-binary.tar.gz", True)
 
 
 def test_a_damaged_published_archive_is_not_taken_for_one_laid_by_hand(
@@ -170,40 +171,40 @@ def test_a_damaged_published_archive_is_not_taken_for_one_laid_by_hand(
     archive = tar_of(binary(cifar))
     publish(monkeypatch, "cifar10", {"cifar-10-binary.tar.gz": archive})
     lay({"cifar-10-binary.tar.gz": archive[:-1]}, tmp_path / "cifar10")
-    assert status.status("cifar10", tmp_path).state == "corrupt"
-    assert status.locate("cifar10", tmp_path) is None
+    assert open_source("cifar10").status(tmp_path).state == "corrupt"
+    assert locate("cifar10", tmp_path) is None
 
 
 @pytest.mark.parametrize("lost", ["data_batch_4.bin", "test_batch.bin"])
 def test_a_half_extracted_folder_says_which_file_is_missing(cifar: Small, tmp_path: Path, lost: str) -> None:
     tree = {name: content for name, content in binary(cifar).items() if not name.endswith(lost)}
-    found = status.status("cifar10", lay(tree, tmp_path / "cifar10").parent)
+    found = open_source("cifar10").status(lay(tree, tmp_path / "cifar10").parent)
     assert found.state == "incomplete"
     assert f"of its binary files {lost} is missing" in found.sentence
     with pytest.raises(DataError, match="is missing; extract or copy it again"):
-        formats.find("cifar10", tmp_path / "cifar10")
+        find_copy("cifar10", tmp_path / "cifar10")
 
 
 def test_class_folders_with_an_image_too_few_are_counted(cifar: Small, tmp_path: Path) -> None:
     tree = pictures(cifar)
     tree.pop(next(name for name in tree if name.startswith("train")))
     with pytest.raises(DataError, match="19 of 20 for train"):
-        formats.find("cifar10", lay(tree, tmp_path))
+        find_copy("cifar10", lay(tree, tmp_path))
 
 
 def test_half_of_the_parquet_files_is_told(cifar: Small, tmp_path: Path) -> None:
     tree = tables(cifar)
     [train] = [name for name in tree if "train" in name]
     with pytest.raises(DataError, match="no parquet file for test"):
-        formats.find("cifar10", lay({train: tree[train]}, tmp_path / "one"))
+        find_copy("cifar10", lay({train: tree[train]}, tmp_path / "one"))
     several = {train.replace("of-00001", "of-00003"): tree[train]}
-    with pytest.raises(DataError, match="for train 1 of 3 are there"):
-        formats.find("cifar10", lay(several, tmp_path / "two"))
+    with pytest.raises(DataError, match="only 1 of 3 parquet files for train"):
+        find_copy("cifar10", lay(several, tmp_path / "two"))
 
 
 def test_a_folder_of_other_things_is_refused_with_what_would_be_taken(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no form of CIFAR-10 that bench knows; it may be binary files"):
-        formats.find("cifar10", lay({"thesis.txt": b"no data"}, tmp_path))
+    with pytest.raises(DataError, match="holds no format of CIFAR-10 that bench knows; it may be binary files"):
+        find_copy("cifar10", lay({"thesis.txt": b"no data"}, tmp_path))
 
 
 # --- Adopting --------------------------------------------------------------------------------------------------------
@@ -214,23 +215,23 @@ def test_adopted_data_stays_when_its_source_is_gone(cifar: Small, tmp_path: Path
     source = lay(FORMS["cifar10"][form](cifar), tmp_path / "elsewhere")
     card = import_dataset("cifar10", source, tmp_path / "home")
     shutil.rmtree(source)
-    assert status.verify("cifar10", tmp_path / "home").state == "ready"
+    assert open_source("cifar10").status(tmp_path / "home", deep=True).state == "ready"
     assert pack("cifar10", 32, tmp_path / "home").digest == card["digest"]
 
 
 def test_adopted_data_that_was_changed_is_found_by_verify(cifar: Small, tmp_path: Path) -> None:
     import_dataset("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
-    file = tmp_path / "cifar10" / "adopted" / "test_images.npy"
+    file = tmp_path / "cifar10" / "imported" / "test_images.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
-    found = status.verify("cifar10", tmp_path)
+    found = open_source("cifar10").status(tmp_path, deep=True)
     assert found.state == "corrupt"
-    assert "adopt again" in found.sentence
+    assert "--from PATH" in found.sentence
 
 
 def test_adopted_data_without_its_card_does_not_count(cifar: Small, tmp_path: Path) -> None:
     import_dataset("cifar10", lay(binary(cifar), tmp_path / "elsewhere"), tmp_path)
-    (tmp_path / "cifar10" / "adopted" / "card.json").unlink()
-    assert status.status("cifar10", tmp_path).state == "absent"
+    (tmp_path / "cifar10" / "imported" / "card.json").unlink()
+    assert open_source("cifar10").status(tmp_path).state == "absent"
 
 
 def test_the_command_adopts_in_a_worker_that_knows_the_official_counts(
@@ -243,15 +244,15 @@ def test_the_command_adopts_in_a_worker_that_knows_the_official_counts(
     result = CliRunner().invoke(cli, ["data", "get", "cifar10", "--from", "mine"])
     assert result.exit_code == 3
     assert "has 20 images and 20 labels for train instead of 50,000" in result.stderr
-    assert status.status("cifar10", project / "data").state == "absent"
+    assert open_source("cifar10").status(project / "data").state == "absent"
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["cifar10", "--from", "nowhere"], "there is no "),
-        (["digits", "--from", "."], "digits is not among them"),
-        (["cifar10", "cifar100", "--from", "."], "--from brings one data set"),
+        (["cifar10", "--from", "nowhere"], "does not exist"),
+        (["digits", "--from", "."], "digits is not one of them"),
+        (["cifar10", "cifar100", "--from", "."], "--from imports one data set"),
     ],
 )
 def test_what_cannot_be_adopted_is_said_before_a_worker_starts(
@@ -276,7 +277,7 @@ def test_a_full_disk_keeps_nothing_half_adopted(cifar: Small, tmp_path: Path, sm
     source = lay(binary(cifar), tmp_path / "elsewhere")
     with pytest.raises(DataError, match="MB are free"):
         import_dataset("cifar10", source, small_disk)
-    assert status.status("cifar10", small_disk).state == "absent"
+    assert open_source("cifar10").status(small_disk).state == "absent"
 
 
 def test_a_disk_that_fills_while_arrays_are_written_keeps_nothing(
@@ -288,21 +289,21 @@ def test_a_disk_that_fills_while_arrays_are_written_keeps_nothing(
     with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; set BENCH_DATA"):
         import_dataset("cifar10", source, small_disk)
     assert [path.name for path in (small_disk / "cifar10").iterdir()] == []
-    assert status.status("cifar10", small_disk).state == "absent"
+    assert open_source("cifar10").status(small_disk).state == "absent"
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------
 
 
 def test_jpeg_folders_are_refused_with_the_way_to_use_them(cifar: Small, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"compressed with loss.*folder:PATH"):
-        formats.find("cifar10", lay(pictures(cifar, suffix=".jpg"), tmp_path / "cifar10"))
-    assert "folder:PATH" in status.status("cifar10", tmp_path).sentence
+    with pytest.raises(DataError, match=r"uses lossy compression.*folder:PATH"):
+        find_copy("cifar10", lay(pictures(cifar, suffix=".jpg"), tmp_path / "cifar10"))
+    assert "folder:PATH" in open_source("cifar10").status(tmp_path).sentence
 
 
 def test_a_jpeg_that_is_called_png_is_refused(cifar: Small, tmp_path: Path) -> None:
     tree = {name.replace(".jpg", ".png"): each for name, each in pictures(cifar, suffix=".jpg").items()}
-    with pytest.raises(DataError, match=r"compressed with loss.*\(JPEG\).*folder:PATH"):
+    with pytest.raises(DataError, match=r"uses lossy compression.*\(JPEG\).*folder:PATH"):
         digest_at("cifar10", lay(tree, tmp_path))
 
 
@@ -371,12 +372,12 @@ def test_a_changed_pickle_is_told_by_its_published_checksum(
 ) -> None:
     tree = pickles(cifar)
     md5 = {name.rpartition("/")[2]: hashlib.md5(content).hexdigest() for name, content in tree.items()}
-    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], parts=md5))
+    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], file_md5s=md5))
     home = lay(tree, tmp_path / "cifar10").parent
-    assert status.verify("cifar10", home).state == "ready"
+    assert open_source("cifar10").status(home, deep=True).state == "ready"
     file = home / "cifar10" / "cifar-10-batches-py" / "data_batch_5"
     file.write_bytes(file.read_bytes().replace(b"data", b"dada"))
-    assert "data_batch_5 has MD5" in status.verify("cifar10", home).sentence
+    assert "data_batch_5 has MD5" in open_source("cifar10").status(home, deep=True).sentence
     with pytest.raises(DataError, match="data_batch_5 has MD5"):
         readers.cifar10(home)
 
@@ -414,8 +415,8 @@ def test_an_archive_cut_short_is_refused(cifar: Small, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cifar.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match="is no folder and no tar archive"):
-        formats.find("cifar10", tmp_path / "cifar.zip")
+    with pytest.raises(DataError, match="is neither a folder nor a tar archive"):
+        find_copy("cifar10", tmp_path / "cifar.zip")
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -497,7 +498,7 @@ def test_parquet_of_other_columns_and_other_bytes_is_a_sentence(cifar: Small, tm
 def test_a_path_without_permission_is_a_sentence(cifar: Small, tmp_path: Path) -> None:
     lay(binary(cifar), tmp_path)
     for locked, look in (
-        (tmp_path / "cifar-10-batches-bin", lambda: formats.find("cifar10", tmp_path)),
+        (tmp_path / "cifar-10-batches-bin", lambda: find_copy("cifar10", tmp_path)),
         (tmp_path / "cifar-10-batches-bin" / "test_batch.bin", lambda: digest_at("cifar10", tmp_path)),
     ):
         locked.chmod(0)
@@ -506,7 +507,7 @@ def test_a_path_without_permission_is_a_sentence(cifar: Small, tmp_path: Path) -
                 folder.chmod(0o755)
             os.seteuid(65534)
         try:
-            with pytest.raises(DataError, match="cannot be read: Permission denied; allow it with: chmod"):
+            with pytest.raises(DataError, match="may not be read by this user; allow it with: chmod"):
                 look()
         finally:
             if is_root:

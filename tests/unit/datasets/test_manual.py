@@ -27,10 +27,9 @@ from hypothesis import strategies as st
 
 from bench.cli import cli
 from bench.datasets import imagenet300
-from bench.datasets.download import require
-from bench.datasets.manual import find, first_by_rank, rank, survey
-from bench.datasets.splits import WHOLE, Entry
-from bench.datasets.status import Status, status, verify
+from bench.datasets.manual import sampling_key, take_per_class
+from bench.datasets.source import open_source, require
+from bench.datasets.splits import WHOLE, ImageRecord
 from bench.errors import DataError
 
 
@@ -41,7 +40,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         shrink(monkeypatch, name, train=3 * TRAIN, test=3 * TEST, classes=3)
 
 
-def contents(root: Path, entries: Iterator[Entry]) -> list[tuple[str, str, bytes]]:
+def contents(root: Path, entries: Iterator[ImageRecord]) -> list[tuple[str, str, bytes]]:
     """Class, name and bytes of images, read where the entries say."""
     found = []
     for entry in entries:
@@ -57,25 +56,25 @@ def contents(root: Path, entries: Iterator[Entry]) -> list[tuple[str, str, bytes
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_imagenet_gives_the_same_images_in_the_same_order(form: str, tmp_path: Path, small: None) -> None:
     write_imagenet(tmp_path, form)
-    layout = find("imagenet", tmp_path)
-    for entries, images in ((layout.train(), train_images()), (layout.test(), val_images())):
+    files = open_source("imagenet").locate(tmp_path)
+    for entries, images in ((files.records("train"), train_images()), (files.records("test"), val_images())):
         expected = [(wnid, name, images[wnid][name]) for wnid in WNIDS for name in sorted(images[wnid])]
-        assert contents(layout.root, entries) == expected
-    assert tuple(layout.classes()) == WNIDS
-    for look in (status, verify):
-        assert look("imagenet", tmp_path).state == "ready"
+        assert contents(files.root, entries) == expected
+    assert tuple(files.classes()) == WNIDS
+    for deep in (False, True):
+        assert open_source("imagenet").status(tmp_path, deep=deep).state == "ready"
 
 
 def test_a_link_to_imagenet_is_followed(tmp_path: Path, small: None) -> None:
     root = write_imagenet(tmp_path / "elsewhere", "folders")
     (tmp_path / "imagenet").symlink_to(root)
-    assert status("imagenet", tmp_path).state == "ready"
+    assert open_source("imagenet").status(tmp_path).state == "ready"
 
 
 def told(home: Path, name: str = "imagenet") -> str:
     """What is said of a data set that is not ready, by the quick look; the thorough one must not think better of it."""
-    found: list[Status] = [status(name, home), verify(name, home)]
-    assert "ready" not in [each.state for each in found]
+    found = [open_source(name).status(home, deep=deep) for deep in (False, True)]
+    assert "ready" not in [status.state for status in found]
     with pytest.raises(DataError):
         require([name], home, download=False)
     return found[0].sentence
@@ -86,7 +85,7 @@ def test_an_incomplete_tree_is_told_by_split_classes_and_images(tmp_path: Path, 
     (root / "train" / WNIDS[1] / f"{WNIDS[1]}_7.JPEG").unlink()
     shutil.rmtree(root / "val" / WNIDS[2])
     sentence = told(tmp_path)
-    assert f"train has 3 of 3 classes and 23 of 24 images (the fewest, 7, in {WNIDS[1]})" in sentence
+    assert f"train has 3 of 3 classes and 23 of 24 images (fewest: 7, in {WNIDS[1]})" in sentence
     assert "val has 2 of 3 classes and 8 of 12 images" in sentence
     assert "--max-images-per-class" in sentence
 
@@ -102,7 +101,7 @@ def test_class_archives_that_were_not_unpacked_are_told(tmp_path: Path) -> None:
     shutil.rmtree(root / "train")
     (root / "train").mkdir()
     (root / "train" / f"{WNIDS[0]}.tar").write_bytes(b"")
-    assert "unpack the archives of the classes" in told(tmp_path)
+    assert "extract each class archive" in told(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar", "ILSVRC2012_devkit_t12.tar.gz"])
@@ -117,12 +116,12 @@ def test_an_archive_that_ends_early_is_never_complete(name: str, kept: float, tm
 def test_an_archive_of_something_else_is_told(tmp_path: Path, small: None) -> None:
     root = write_imagenet(tmp_path, "archives")
     (root / "ILSVRC2012_img_train.tar").write_bytes(val_tar(val_images()))
-    assert "holds no archive of a class (n01440764.tar, ...): it is another archive" in told(tmp_path)
+    assert "holds no class archive (n01440764.tar, ...): it is a different archive" in told(tmp_path)
     (root / "ILSVRC2012_img_train.tar").write_bytes(train_tar(train_images()))
     (root / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(tar_of({"readme.txt": b"of 2010"}, "w:gz"))
     assert "does not hold ILSVRC2012_validation_ground_truth.txt and meta.mat" in told(tmp_path)
     (root / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(b"<html>please log in</html>")
-    assert "is not a whole tar archive" in told(tmp_path)
+    assert "is not a complete tar archive" in told(tmp_path)
 
 
 def test_flat_validation_images_without_their_classes_are_told(tmp_path: Path) -> None:
@@ -130,13 +129,13 @@ def test_flat_validation_images_without_their_classes_are_told(tmp_path: Path) -
     assert "have no ground truth; put ILSVRC2012_devkit_t12.tar.gz" in told(tmp_path)
     numbers = devkit_files(val_images())["ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"]
     (root / "ILSVRC2012_validation_ground_truth.txt").write_bytes(numbers)
-    assert "numbers classes as the devkit's meta.mat does, which is not beside it" in told(tmp_path)
+    assert "uses the class numbers of the devkit's meta.mat, which is missing" in told(tmp_path)
 
 
 def test_a_validation_image_that_the_ground_truth_lacks_is_told(tmp_path: Path, small: None) -> None:
     root = write_imagenet(tmp_path, "val.txt")
     (root / "val" / "ILSVRC2012_val_00049999.JPEG").write_bytes(b"x")
-    assert "ILSVRC2012_val_00049999.JPEG, which the ground truth does not have" in told(tmp_path)
+    assert "ILSVRC2012_val_00049999.JPEG, which is missing from the ground truth" in told(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["ILSVRC2012_val_00000002.JPEG fish", "what is this", "a.JPEG 3"])
@@ -160,12 +159,12 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, small: None, monk
 
 
 def test_no_imagenet_and_an_empty_folder_are_told(tmp_path: Path) -> None:
-    assert f"{tmp_path / 'imagenet'} is not there" in told(tmp_path)
+    assert f"{tmp_path / 'imagenet'} does not exist" in told(tmp_path)
     (tmp_path / "imagenet").symlink_to(tmp_path / "nowhere")
-    assert "leads nowhere" in told(tmp_path)
+    assert "is a dangling link" in told(tmp_path)
     (tmp_path / "imagenet").unlink()
     (tmp_path / "imagenet").mkdir()
-    assert "holds neither train/ nor ILSVRC2012_img_train.tar" in told(tmp_path)
+    assert "contains neither train/ nor ILSVRC2012_img_train.tar" in told(tmp_path)
 
 
 def test_a_part_of_a_data_set_is_enough_where_a_part_is_asked_for(tmp_path: Path) -> None:
@@ -178,26 +177,32 @@ def test_a_part_of_a_data_set_is_enough_where_a_part_is_asked_for(tmp_path: Path
 # --- imagenet300 -----------------------------------------------------------------------------------------------------
 
 
-@given(st.permutations([Entry(wnid, f"{wnid}_{number}.JPEG", "x", WHOLE, 1) for wnid in WNIDS for number in range(9)]))
-def test_the_first_images_by_rank_do_not_depend_on_the_order_of_files(entries: list[Entry]) -> None:
-    found = {(entry.category, entry.name) for entry in first_by_rank(entries, "imagenet300", 4)}
+@given(
+    st.permutations(
+        [ImageRecord(wnid, f"{wnid}_{number}.JPEG", "x", WHOLE, 1) for wnid in WNIDS for number in range(9)]
+    )
+)
+def test_the_first_images_by_rank_do_not_depend_on_the_order_of_files(entries: list[ImageRecord]) -> None:
+    found = {(entry.category, entry.name) for entry in take_per_class(entries, "imagenet300", 4)}
     expected = set()
     for wnid in WNIDS:
-        names = sorted((f"{wnid}_{number}.JPEG" for number in range(9)), key=lambda n: rank("imagenet300", wnid, n))
+        names = sorted(
+            (f"{wnid}_{number}.JPEG" for number in range(9)), key=lambda n: sampling_key("imagenet300", wnid, n)
+        )
         expected |= {(wnid, name) for name in names[:4]}
     assert found == expected
 
 
 def test_the_rank_is_the_sha256_of_the_documented_text() -> None:
     # sha256sum of imagenet300:n01440764/n01440764_10026.JPEG without a newline
-    found = rank("imagenet300", "n01440764", "n01440764_10026.JPEG").hex()
+    found = sampling_key("imagenet300", "n01440764", "n01440764_10026.JPEG").hex()
     assert found == "35d45d5afe094f5a9014bf55ee2c329d876a5e8d6b0ca855557020ed9b76a273"
 
 
 @pytest.fixture
 def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: None) -> Path:
     """A data folder with ImageNet as folders, and a list of five images a class."""
-    monkeypatch.setattr(imagenet300, "A_CLASS", 5)
+    monkeypatch.setattr(imagenet300, "PER_CLASS", 5)
     shrink(monkeypatch, "imagenet300", train=15, test=3 * TEST, classes=3)
     write_imagenet(tmp_path, "folders")
     imagenet300.write_list(tmp_path)
@@ -208,12 +213,16 @@ def test_the_list_has_the_first_images_by_rank_and_verify_proves_it(listed: Path
     expected = {
         f"{wnid}/{name}"
         for wnid, files in train_images().items()
-        for name in sorted(files, key=lambda name: rank("imagenet300", wnid, name))[:5]
+        for name in sorted(files, key=lambda name: sampling_key("imagenet300", wnid, name))[:5]
     }
-    layout = find("imagenet300", listed)
-    assert {f"{entry.category}/{entry.name}" for entry in layout.train()} == expected
-    assert len(list(layout.test())) == 3 * TEST
-    assert verify("imagenet300", listed).state == status("imagenet300", listed).state == "ready"
+    files = open_source("imagenet300").locate(listed)
+    assert {f"{entry.category}/{entry.name}" for entry in files.records("train")} == expected
+    assert len(list(files.records("test"))) == 3 * TEST
+    assert (
+        open_source("imagenet300").status(listed, deep=True).state
+        == open_source("imagenet300").status(listed).state
+        == "ready"
+    )
 
 
 def test_the_list_is_the_same_from_folders_and_from_archives(listed: Path) -> None:
@@ -224,23 +233,26 @@ def test_the_list_is_the_same_from_folders_and_from_archives(listed: Path) -> No
 
 
 def test_verify_says_how_a_list_differs_from_the_rule(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagenet300, "A_CLASS", 4)
+    monkeypatch.setattr(imagenet300, "PER_CLASS", 4)
     imagenet300.write_list(listed)
     shrink(monkeypatch, "imagenet300", train=12, test=3 * TEST, classes=3)
-    monkeypatch.setattr(imagenet300, "A_CLASS", 5)
-    assert "3 images lack and 0 are too many; make it anew" in verify("imagenet300", listed).sentence
+    monkeypatch.setattr(imagenet300, "PER_CLASS", 5)
+    assert (
+        "3 images are missing and 0 are extra; regenerate it"
+        in open_source("imagenet300").status(listed, deep=True).sentence
+    )
 
 
 def test_a_listed_image_that_is_gone_is_told(listed: Path) -> None:
-    line = sorted(find("imagenet300", listed).lines)[0]  # type: ignore[attr-defined]
+    line = sorted(open_source("imagenet300").locate(listed).lines)[0]  # type: ignore[attr-defined]
     (listed / "imagenet" / "train" / line).unlink()
-    assert "1 of the 15 images in" in verify("imagenet300", listed).sentence
+    assert "1 of 15 images listed in" in open_source("imagenet300").status(listed, deep=True).sentence
 
 
 def test_a_list_of_another_format_is_refused(listed: Path) -> None:
     path = listed / "imagenet300" / imagenet300.FILE
     path.write_text(path.read_text().replace("format 1", "format 2"))
-    assert "has format 2, and this version of bench reads 1; make it anew" in told(listed, "imagenet300")
+    assert "has format 2, and this version of bench reads format 1; regenerate it" in told(listed, "imagenet300")
 
 
 @pytest.mark.parametrize("change", ["cut", "line", "empty", "other"])
@@ -309,42 +321,46 @@ def clothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_clothing1m_trains_on_noisy_and_tests_on_clean_labels(clothing: Path, tmp_path: Path) -> None:
-    layout = find("clothing1m", tmp_path)
-    train, test = list(layout.train()), list(layout.test())
+    files = open_source("clothing1m").locate(tmp_path)
+    train, test = list(files.records("train")), list(files.records("test"))
     assert [entry.name for entry in train] == (clothing / "noisy_train_key_list.txt").read_text().split()
     assert [entry.name for entry in test] == (clothing / "clean_test_key_list.txt").read_text().split()
-    assert [layout.classes().index(entry.category) for entry in train] == [*range(14), *range(14)]
+    assert [files.classes().index(entry.category) for entry in train] == [*range(14), *range(14)]
     assert all((clothing / entry.file).stat().st_size == entry.size for entry in train + test)
-    assert verify("clothing1m", tmp_path).state == status("clothing1m", tmp_path).state == "ready"
+    assert (
+        open_source("clothing1m").status(tmp_path, deep=True).state
+        == open_source("clothing1m").status(tmp_path).state
+        == "ready"
+    )
 
 
 def test_clothing1m_has_a_clean_training_set_beside_the_noisy_one(clothing: Path, tmp_path: Path) -> None:
-    names = [entry.name for entry in find("clothing1m_clean", tmp_path).train()]
+    names = [entry.name for entry in open_source("clothing1m_clean").locate(tmp_path).records("train")]
     assert names == (clothing / "clean_train_key_list.txt").read_text().split()
-    assert verify("clothing1m_clean", tmp_path).state == "ready"
+    assert open_source("clothing1m_clean").status(tmp_path, deep=True).state == "ready"
 
 
 def test_annotations_may_lie_in_a_folder_of_their_own(clothing: Path, tmp_path: Path) -> None:
     (clothing / "annotations").mkdir()
     for file in clothing.glob("*.txt"):
         file.rename(clothing / "annotations" / file.name)
-    assert verify("clothing1m", tmp_path).state == "ready"
+    assert open_source("clothing1m").status(tmp_path, deep=True).state == "ready"
 
 
 def test_each_missing_annotation_file_is_named(clothing: Path, tmp_path: Path) -> None:
     for name in ("noisy_label_kv.txt", "clean_val_key_list.txt"):
         (clothing / name).unlink()
     shutil.rmtree(clothing / "images")
-    assert "lacks clean_val_key_list.txt, noisy_label_kv.txt, images/." in told(tmp_path, "clothing1m")
+    assert "clean_val_key_list.txt, noisy_label_kv.txt, images/ missing from" in told(tmp_path, "clothing1m")
 
 
-def val_images_are_counted_against_every_list(clothing: Path, tmp_path: Path) -> None:
+def test_images_are_counted_against_every_list(clothing: Path, tmp_path: Path) -> None:
     for name in ("noisy_train", "clean_val"):
         (clothing / (clothing / f"{name}_key_list.txt").read_text().split()[3]).unlink()
     assert "noisy_train_key_list.txt has 14 of 14 classes and 27 of 28 images" in told(tmp_path, "clothing1m")
-    sentence = verify("clothing1m", tmp_path).sentence
-    assert "1 of the 28 images of noisy_train_key_list.txt lack, the first is images/" in sentence
-    assert "1 of the 14 images of clean_val_key_list.txt lack" in sentence
+    sentence = open_source("clothing1m").status(tmp_path, deep=True).sentence
+    assert "1 of 28 images listed in noisy_train_key_list.txt are missing, e.g. images/" in sentence
+    assert "1 of 14 images listed in clean_val_key_list.txt are missing" in sentence
 
 
 @pytest.mark.parametrize("line", ["images/0/00/0,0.jpg 14", "images/0/00/0,0.jpg", "images/0/00/0,0.jpg -1", "x y"])
@@ -358,11 +374,11 @@ def test_a_key_without_a_label_and_one_that_leads_outside_are_told(clothing: Pat
     (clothing / "noisy_train_key_list.txt").write_text(keys + "images/9/99/new.jpg\n")
     assert "images/9/99/new.jpg, which has no label in noisy_label_kv.txt" in told(tmp_path, "clothing1m")
     (clothing / "noisy_train_key_list.txt").write_text("images/../../secret.jpg\n")
-    assert "lies outside" in told(tmp_path, "clothing1m")
+    assert "is outside" in told(tmp_path, "clothing1m")
 
 
 def test_no_clothing1m_is_told_with_where_to_ask_for_it(tmp_path: Path) -> None:
-    assert "https://github.com/Cysu/noisy_label" in survey("clothing1m", tmp_path).sentence
+    assert "https://github.com/Cysu/noisy_label" in open_source("clothing1m").status(tmp_path).sentence
 
 
 def test_numbers_in_a_list_count_the_sorted_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -372,5 +388,5 @@ def test_numbers_in_a_list_count_the_sorted_classes(tmp_path: Path, monkeypatch:
         (root / "train" / wnid).mkdir(parents=True)
     write_flat(root / "val", {wnids[0]: {"ILSVRC2012_val_00000001.JPEG": b"x", "ILSVRC2012_val_00000002.JPEG": b"x"}})
     (root / "val.txt").write_text("ILSVRC2012_val_00000001.JPEG 999\nILSVRC2012_val_00000002.JPEG 0\n")
-    found = [(entry.category, entry.name) for entry in find("imagenet", tmp_path).test()]
+    found = [(entry.category, entry.name) for entry in open_source("imagenet").locate(tmp_path).records("test")]
     assert found == [(wnids[0], "ILSVRC2012_val_00000002.JPEG"), (wnids[999], "ILSVRC2012_val_00000001.JPEG")]

@@ -17,7 +17,9 @@ import pytest
 from helpers.dataset_files import Small, binary, lay, pickles, publish, small, tables, tar_of
 
 from bench.catalog.datasets import DATASETS
-from bench.datasets import download, status
+from bench.datasets import transfer
+from bench.datasets.source import open_source, require
+from bench.datasets.stored import locate
 from bench.errors import DataError
 from bench.worker.data import readers
 from bench.worker.data.imported import import_dataset
@@ -153,8 +155,8 @@ def trickles(handler: Handler, content: bytes) -> None:
     """A chunk now and then."""
     first = handler.first
     handler.head(206 if first else 200, len(content) - first, Content_Range=f"bytes {first}-{len(content) - 1}/*")
-    for place in range(first, len(content), download.CHUNK):
-        handler.wfile.write(content[place : place + download.CHUNK])
+    for place in range(first, len(content), transfer.CHUNK):
+        handler.wfile.write(content[place : place + transfer.CHUNK])
         if handler.site.over.wait(0.15):
             return
 
@@ -180,7 +182,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for variable in ("BENCH_OFFLINE", "BENCH_MIRROR"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(download, "TIMEOUT_S", (2, 0.3))
+    monkeypatch.setattr(transfer, "TIMEOUT_S", (2, 0.3))
     found = Site()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"site": found}))
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that go away are the point here
@@ -219,8 +221,8 @@ def test_a_source_that_fails_once_is_resumed_or_followed_by_another_form(
     site: Site, cifar: Small, tmp_path: Path, way: Way
 ) -> None:
     site.ways[f"/{BINARY}"] = [way, well]
-    download.fetch("cifar10", tmp_path)
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    open_source("cifar10").fetch(tmp_path)
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
     assert len(readers.cifar10(tmp_path).train_labels) == 20
     assert not list(tmp_path.rglob("*.part"))
 
@@ -228,7 +230,7 @@ def test_a_source_that_fails_once_is_resumed_or_followed_by_another_form(
 @pytest.mark.parametrize("way", [truncates, goes_away, stalls, says_too_little])
 def test_a_broken_answer_is_resumed_where_it_broke(site: Site, cifar: Small, tmp_path: Path, way: Way) -> None:
     site.ways[f"/{BINARY}"] = [way, well]
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert site.paths() == [f"/{BINARY}"] * 2
     assert site.asked[1][1].startswith("bytes=")
 
@@ -237,8 +239,8 @@ def test_a_broken_answer_is_resumed_where_it_broke(site: Site, cifar: Small, tmp
     ("way", "reason"),
     [
         (stalls, "nothing for 0.3 s"),
-        (sends_other_bytes, "wrong bytes: what it sends has SHA256"),
-        (sends_a_page, "wrong bytes: what it sends has 20 bytes instead of"),
+        (sends_other_bytes, "checksum mismatch: the response has SHA256"),
+        (sends_a_page, "checksum mismatch: the response has 20 bytes instead of"),
         (is_overloaded, "HTTP 503 Service Unavailable"),
         (has_nothing, "HTTP 404 Not Found"),
     ],
@@ -246,17 +248,17 @@ def test_a_broken_answer_is_resumed_where_it_broke(site: Site, cifar: Small, tmp
 def test_a_source_that_never_gives_the_file_is_named_with_its_reason(
     site: Site, cifar: Small, tmp_path: Path, way: Way, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TRIES", 2)
+    monkeypatch.setattr(transfer, "TRIES", 2)
     for path in site.files:
         site.ways[path] = [way]
     with pytest.raises(DataError) as caught:
-        download.fetch("cifar10", tmp_path)
+        open_source("cifar10").fetch(tmp_path)
     assert reason in str(caught.value)
     for name in (BINARY, PYTHON):
         assert f"{site.url}/{name}: " in str(caught.value)
     assert "bench data get cifar10 --from PATH" in str(caught.value)
-    assert status.status("cifar10", tmp_path).state in ("absent", "incomplete")
-    assert status.locate("cifar10", tmp_path) is None
+    assert open_source("cifar10").status(tmp_path).state in ("absent", "incomplete")
+    assert locate("cifar10", tmp_path) is None
 
 
 def test_a_server_that_answers_with_another_range_is_left_for_the_next(
@@ -264,7 +266,7 @@ def test_a_server_that_answers_with_another_range_is_left_for_the_next(
 ) -> None:
     lay({f"{BINARY}.part": site.files[f"/{BINARY}"][:100]}, tmp_path / "cifar10")
     site.ways[f"/{BINARY}"] = [answers_another_range]
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert site.paths() == [f"/{BINARY}", f"/{PYTHON}"]
 
 
@@ -274,16 +276,16 @@ def test_a_server_without_ranges_gives_the_file_from_its_beginning(
 ) -> None:
     lay({f"{BINARY}.part": site.files[f"/{BINARY}"][:1000]}, tmp_path / "cifar10")
     site.ways[f"/{BINARY}"] = [way]
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert set(site.paths()) == {f"/{BINARY}"}
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 def test_a_part_that_was_whole_needs_nothing_more(site: Site, cifar: Small, tmp_path: Path) -> None:
     lay({f"{BINARY}.part": site.files[f"/{BINARY}"]}, tmp_path / "cifar10")
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert site.asked == []
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 def test_a_file_of_unknown_size_is_known_by_its_checksum_alone(
@@ -293,9 +295,9 @@ def test_a_file_of_unknown_size_is_known_by_its_checksum_alone(
     unknown = replace(spec, archives=tuple(replace(each, size=0) for each in spec.archives), alternatives=())
     monkeypatch.setitem(DATASETS, "cifar10", unknown)
     lay({f"{BINARY}.part": site.files[f"/{BINARY}"]}, tmp_path / "cifar10")
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert [wanted for _, wanted in site.asked] == [f"bytes={len(site.files[f'/{BINARY}'])}-"]
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 # --- Several sources -------------------------------------------------------------------------------------------------
@@ -305,10 +307,10 @@ def test_a_file_of_unknown_size_is_known_by_its_checksum_alone(
 def test_another_form_is_fetched_when_the_official_one_is_down_and_has_the_same_digest(
     site: Site, cifar: Small, tmp_path: Path, down: list[str], taken: str
 ) -> None:
-    download.fetch("cifar10", tmp_path / "official")
+    open_source("cifar10").fetch(tmp_path / "official")
     for name in down:
         site.ways[f"/{name}"] = [is_overloaded]
-    download.fetch("cifar10", tmp_path / "other")
+    open_source("cifar10").fetch(tmp_path / "other")
     assert site.paths()[-1] == f"/{taken}"
     assert digest(tmp_path / "other") == digest(tmp_path / "official")
 
@@ -317,9 +319,9 @@ def test_half_of_a_form_is_not_taken_for_the_data_set(site: Site, cifar: Small, 
     for name in (BINARY, PYTHON, TABLES[1]):
         site.ways[f"/{name}"] = [has_nothing]
     with pytest.raises(DataError, match=TABLES[1]):
-        download.fetch("cifar10", tmp_path)
+        open_source("cifar10").fetch(tmp_path)
     assert (tmp_path / "cifar10" / TABLES[0]).is_file()
-    assert status.status("cifar10", tmp_path).state == "incomplete"
+    assert open_source("cifar10").status(tmp_path).state == "incomplete"
 
 
 @pytest.mark.parametrize("held", [BINARY, PYTHON])
@@ -328,7 +330,7 @@ def test_the_mirror_is_asked_for_every_form_before_the_public_sources(
 ) -> None:
     monkeypatch.setenv("BENCH_MIRROR", f"{site.url}/mirror")
     site.files[f"/mirror/cifar10/{held}"] = site.files[f"/{held}"]
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert all(path.startswith("/mirror/cifar10/") for path in site.paths())
 
 
@@ -337,30 +339,30 @@ def test_a_mirror_with_other_bytes_is_followed_by_the_public_source(
 ) -> None:
     monkeypatch.setenv("BENCH_MIRROR", f"{site.url}/mirror")
     site.files[f"/mirror/cifar10/{BINARY}"] = b"not this"
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert site.paths()[-1] == f"/{BINARY}"
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 def test_a_trickling_source_is_left_for_a_quick_one(
     site: Site, cifar: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "SLOW_AFTER_S", 0.1)
-    monkeypatch.setattr(download, "SLOW_BYTES_PER_S", 10_000_000)
+    monkeypatch.setattr(transfer, "SLOW_AFTER_S", 0.1)
+    monkeypatch.setattr(transfer, "SLOW_BYTES_PER_S", 10_000_000)
     site.ways[f"/{BINARY}"] = [trickles]
-    download.fetch("cifar10", tmp_path)
+    open_source("cifar10").fetch(tmp_path)
     assert site.paths() == [f"/{BINARY}", f"/{PYTHON}"]
 
 
 def test_a_trickling_source_is_taken_when_no_other_gives_the_data(
     site: Site, cifar: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "SLOW_AFTER_S", 0.1)
-    monkeypatch.setattr(download, "SLOW_BYTES_PER_S", 10_000_000)
+    monkeypatch.setattr(transfer, "SLOW_AFTER_S", 0.1)
+    monkeypatch.setattr(transfer, "SLOW_BYTES_PER_S", 10_000_000)
     for path in site.files:
         site.ways[path] = [trickles if path == f"/{BINARY}" else has_nothing]
-    download.fetch("cifar10", tmp_path)
-    assert status.verify("cifar10", tmp_path).state == "ready"
+    open_source("cifar10").fetch(tmp_path)
+    assert open_source("cifar10").status(tmp_path, deep=True).state == "ready"
 
 
 # --- No network ------------------------------------------------------------------------------------------------------
@@ -374,18 +376,18 @@ def test_offline_asks_neither_mirror_nor_source(
     connected: list[object] = []
     monkeypatch.setattr(socket.socket, "connect", lambda *arguments: connected.append(arguments))
     with pytest.raises(DataError, match="BENCH_OFFLINE is set"):
-        download.fetch("cifar10", tmp_path)
-    with pytest.raises(DataError, match="switched off"):
-        download.require(["cifar10"], tmp_path, download=True)
+        open_source("cifar10").fetch(tmp_path)
+    with pytest.raises(DataError, match="downloads are disabled"):
+        require(["cifar10"], tmp_path, download=True)
     import_dataset("cifar10", lay(binary(cifar), tmp_path / "mine"), tmp_path)
-    download.require(["cifar10"], tmp_path, download=True)
+    require(["cifar10"], tmp_path, download=True)
     assert (connected, site.asked) == ([], [])
 
 
 def test_data_that_lies_there_in_another_form_is_not_fetched(site: Site, cifar: Small, tmp_path: Path) -> None:
     lay(pickles(cifar), tmp_path / "cifar10")
-    download.fetch("cifar10", tmp_path)
-    download.require(["cifar10"], tmp_path, download=True)
+    open_source("cifar10").fetch(tmp_path)
+    require(["cifar10"], tmp_path, download=True)
     assert site.asked == []
 
 
@@ -394,12 +396,12 @@ def test_data_that_lies_there_in_another_form_is_not_fetched(site: Site, cifar: 
 FETCH = """
 import dataclasses, pathlib, sys
 from bench.catalog import datasets
-from bench.datasets import download
+from bench.datasets.source import open_source
 url, sha256, size, home = sys.argv[1:]
 archive = datasets.Archive(name='cifar-10-binary.tar.gz', urls=(url,), md5='', sha256=sha256, size=int(size))
 spec = dataclasses.replace(datasets.DATASETS['cifar10'], archives=(archive,), alternatives=())
 datasets.DATASETS['cifar10'] = spec
-download.fetch('cifar10', pathlib.Path(home))
+open_source('cifar10').fetch(pathlib.Path(home))
 """
 
 
@@ -424,9 +426,9 @@ def test_a_fetch_that_is_killed_is_continued_by_the_next(site: Site, cifar: Smal
         time.sleep(0.01)
     first.kill()
     first.wait()
-    assert status.locate("cifar10", tmp_path) is None
-    assert status.status("cifar10", tmp_path).state == "incomplete"
-    download.fetch("cifar10", tmp_path)
+    assert locate("cifar10", tmp_path) is None
+    assert open_source("cifar10").status(tmp_path).state == "incomplete"
+    open_source("cifar10").fetch(tmp_path)
     assert site.asked[1][1].startswith("bytes=")
 
 
@@ -446,9 +448,9 @@ def test_a_disk_that_fills_during_a_download_is_a_sentence_and_nothing_counts(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)  # the room was there when it was asked for
     with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; BENCH_DATA"):
-        download.fetch("cifar10", small_disk)
-    assert status.locate("cifar10", small_disk) is None
-    assert status.status("cifar10", small_disk).state == "incomplete"
+        open_source("cifar10").fetch(small_disk)
+    assert locate("cifar10", small_disk) is None
+    assert open_source("cifar10").status(small_disk).state == "incomplete"
 
 
 def test_a_data_folder_without_permission_is_a_sentence(site: Site, cifar: Small, tmp_path: Path) -> None:
@@ -462,7 +464,7 @@ def test_a_data_folder_without_permission_is_a_sentence(site: Site, cifar: Small
         home.chmod(0o555)
     try:
         with pytest.raises(DataError, match=r"cannot be written to .*Permission denied; BENCH_DATA"):
-            download.fetch("cifar10", home)
+            open_source("cifar10").fetch(home)
     finally:
         if is_root:
             os.seteuid(0)

@@ -48,7 +48,7 @@ def test_what_runs_is_what_was_asked_for(
 def test_a_result_is_stale_when_data_protocol_or_torch_have_changed_and_says_which(make_cell: Make) -> None:
     cell = make_cell()
     now = fingerprint(cell, data="d" * 64, device="")
-    digests: dict[DataKey, str] = {("digits", 8, None): "d" * 64}
+    digests: dict[DataKey, str] = {DataKey("digits", 8): "d" * 64}
 
     def stale(**changed: str) -> str:
         outcome = Outcome(cell_id=cell.id, state="complete", fingerprint={**now, "device": "cuda", **changed})

@@ -11,7 +11,7 @@ from conftest import suite_text
 
 from bench.cli import cli
 from bench.cli.run import Session, lay_out
-from bench.datasets.prepared import Prepared
+from bench.datasets.prepared import Prepared, data_key
 from bench.scheduler import devices, speeds, tuning
 from bench.scheduler.devices import GPU_USABLE, Slot
 from bench.scheduler.modes import Allocation
@@ -192,7 +192,7 @@ def test_cells_that_are_timed_never_share_the_cpu(
     for timed, expected in ((False, 4), (True, 1)):
         asked = replace(suite, execution=Execution(timed=timed))
         session = Session(
-            asked, None, make_plan(asked, {}, {}), {}, {suite.cells[0].data_key: Prepared(project, "", 1437, 10)}
+            asked, None, make_plan(asked, {}, {}), {}, {data_key(suite.cells[0]): Prepared(project, "", 1437, 10)}
         )
         assert len(lay_out(session, "cpu", None)[0]) == expected
 

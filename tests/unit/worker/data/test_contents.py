@@ -117,8 +117,8 @@ def test_a_set_that_is_not_here_is_a_sentence(tmp_path: Path) -> None:
 def test_the_command_asks_a_worker_and_prints_counts_and_examples(pets: Path) -> None:
     result = bench("verify", "--deep", f"folder:{pets}")
     assert result.exit_code == 0, result.stderr
-    assert "train: 5 images, 2 to 3 a class, 2 repeat an earlier one" in result.stdout
-    assert "test images that are training images too: 1" in result.stdout
+    assert "train: 5 images, 2 to 3 per class, 2 repeat an earlier one" in result.stdout
+    assert "test images that are also training images: 1" in result.stdout
     assert "contradicting: train/cat/1.png (cat) = train/dog/1-as-dog.png (dog)" in result.stdout
 
 

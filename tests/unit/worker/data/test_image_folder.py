@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from bench.datasets.image_folder import open_image_folder
 from bench.errors import DataError
 from bench.worker.data import image_folder
 
 
 def test_a_folder_is_read_in_sorted_order_and_cropped_to_its_centre(tmp_path: Path) -> None:
-    raw = image_folder.folder(image_tree(tmp_path), 8)
+    raw = image_folder.folder(open_image_folder(image_tree(tmp_path)), 8)
     assert raw.classes == ("ant", "bee")
     assert raw.train_images.shape == (4, 3, 8, 8)
     assert raw.train_images[:, :, 0, 0].tolist() == [[0, 0, 9], [0, 1, 9], [1, 0, 9], [1, 1, 9]]
@@ -43,4 +44,4 @@ def test_decode_image_brings_an_image_of_any_size_to_the_input_size(
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     (image_tree(tmp_path) / "train" / "bee" / "1.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"train/bee/1\.png cannot be read as an image"):
-        image_folder.folder(tmp_path, 8)
+        image_folder.folder(open_image_folder(tmp_path), 8)

@@ -23,9 +23,10 @@ from helpers.tiny_imagenet import (
 )
 
 from bench.catalog.datasets import DATASETS
-from bench.datasets.manual import rank
+from bench.datasets.manual import sampling_key
 from bench.datasets.prepared import index_folder
 from bench.errors import DataError
+from bench.values import DataKey
 from bench.worker.data import index as indexing
 from bench.worker.data.file_batches import TestFiles, TrainFiles
 from bench.worker.data.index import index
@@ -50,8 +51,8 @@ def test_an_index_holds_labels_counts_and_the_published_mean(imagenet_home: Path
     assert data.test_labels.tolist() == [0] * TEST + [1] * TEST + [2] * TEST
     assert (data.mean, data.std) == (DATASETS["imagenet"].mean, DATASETS["imagenet"].std)
     assert (
-        digest_of(("imagenet", 224, None), imagenet_home)
-        == digest_of(("imagenet", 64, None), imagenet_home)
+        digest_of(DataKey("imagenet", 224, None), imagenet_home)
+        == digest_of(DataKey("imagenet", 64, None), imagenet_home)
         == data.digest
     )
 
@@ -65,7 +66,7 @@ def test_an_index_is_made_once_and_again_when_images_come_or_go(imagenet_home: P
     (imagenet_home / "imagenet" / "train" / WNIDS[0] / f"{WNIDS[0]}_7.JPEG").rename(
         imagenet_home / "imagenet" / "train" / WNIDS[0] / f"{WNIDS[0]}_8.JPEG"
     )
-    assert digest_of(("imagenet", 224, None), imagenet_home) == ""
+    assert digest_of(DataKey("imagenet", 224, None), imagenet_home) == ""
     assert indexed(imagenet_home).digest != first.digest
 
 
@@ -141,9 +142,9 @@ def test_a_limited_index_has_the_first_images_per_class_by_sampling_key(imagenet
     assert data.train_labels.tolist() == data.test_labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     names = {Path(str(file)).name for file, _ in data.train}
     for wnid, files in train_images().items():
-        assert set(sorted(files, key=lambda name: rank("imagenet300", wnid, name))[:3]) <= names
+        assert set(sorted(files, key=lambda name: sampling_key("imagenet300", wnid, name))[:3]) <= names
     assert data.digest != indexed(imagenet_home).digest
-    assert digest_of(("imagenet", 32, 3), imagenet_home) == data.digest
+    assert digest_of(DataKey("imagenet", 32, 3), imagenet_home) == data.digest
 
 
 def test_a_limited_index_of_incomplete_data_keeps_the_number_of_classes(tmp_path: Path) -> None:

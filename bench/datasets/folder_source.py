@@ -1,0 +1,131 @@
+"""The source of ``folder:PATH`` data sets: their status, signature and what is known of them.
+
+Called through :mod:`bench.datasets.source`. Reads names, sizes and times; a deep status opens every image's header.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.catalog.datasets import Archive
+from bench.datasets.image_folder import EXPECTED, ImageFolder, open_image_folder
+from bench.datasets.published import FACTS, Progress
+from bench.datasets.splits import SPLITS, ImageFiles, ImageRecord, SplitName
+from bench.datasets.status import Status, range_per_class
+from bench.errors import DataError
+
+INPUT_SIZE = 224
+"""Default input size in pixels of an image folder, whose images may have any size."""
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A ``folder:PATH`` data set. See :class:`bench.datasets.source.Source`."""
+
+    name: str
+    path: Path
+    """Absolute; a relative one in the name starts at the current folder."""
+
+    input_size = INPUT_SIZE
+    has_files = True
+    always_streamed = False
+    mutable = True
+    fetchable = False
+    sampled_as = "folder"
+    loader = ""
+    train_images: int | None = None
+    test_images: int | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    archive_sets: tuple[tuple[Archive, ...], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def label(self) -> str:
+        """The folder's name, marked as one."""
+        return f"folder-{self.path.name}"
+
+    @property
+    def num_classes(self) -> int:
+        """Number of class folders.
+
+        Raises:
+            DataError: See :func:`open_image_folder`.
+        """
+        return len(open_image_folder(self.path).class_names)
+
+    def facts(self) -> dict[str, Any]:
+        """What can be said without decoding, for ``bench data card``.
+
+        Raises:
+            DataError: See :func:`open_image_folder`.
+        """
+        folder = open_image_folder(self.path)
+        counts = {split: sum(classes.values()) for split, classes in folder.quick_counts().items()}
+        names = folder.class_names
+        values = (len(names), names, INPUT_SIZE, 3, counts["train"], counts["test"], (), (), "", str(self.path), "")
+        return dict(zip(FACTS, values, strict=True))
+
+    def locate(self, home: Path) -> ImageFolder:  # noqa: ARG002 - the name holds the path
+        """See :func:`open_image_folder`."""
+        return open_image_folder(self.path)
+
+    def entries(self, home: Path, split: SplitName) -> Iterator[ImageRecord]:
+        """The images of a split. Raises as :func:`open_image_folder`."""
+        return self.locate(home).records(split)
+
+    def signature(self, home: Path) -> list[str]:
+        """The path, and name, size and time of every image.
+
+        Raises:
+            DataError: See :func:`open_image_folder`.
+        """
+        return [str(self.path), *self.locate(home).marks()]
+
+    def index_signature(self, home: Path) -> list[str]:
+        """The same, hashed. Raises as :func:`open_image_folder`."""
+        return self.locate(home).signature()
+
+    def shortfalls(self, files: ImageFiles, counts: Mapping[SplitName, Mapping[str, int]]) -> list[str]:  # noqa: ARG002
+        """Nothing: no counts are published."""
+        return []
+
+    def remedy(self, home: Path) -> str:  # noqa: ARG002 - the name holds the path
+        """What to put where."""
+        return f"put the images into {self.path} ({EXPECTED}), or name another folder in the suite"
+
+    def fetch(self, home: Path, on_progress: Progress | None = None) -> None:  # noqa: ARG002 - nothing to download
+        """Nothing to download.
+
+        Raises:
+            DataError: It is not here.
+        """
+        status = self.status(home)
+        if status.state != "ready":
+            raise DataError(status.sentence)
+
+    def status(self, home: Path, *, deep: bool = False) -> Status:
+        """Check the folders; with ``deep`` also the header of every image."""
+        try:
+            folder = self.locate(home)
+        except DataError as error:
+            return Status(self.name, "corrupt" if self.path.is_dir() else "absent", self.path, str(error), 0)
+        sentence = f"{self.path} holds {len(folder.class_names)} classes"
+        if not deep:
+            return Status(self.name, "ready", self.path, sentence, 0)
+        lines = []
+        for split, counts in folder.quick_counts().items():
+            images, balance = sum(counts.values()), range_per_class(counts.values())
+            lines.append(f"{folder.split_names[split]}/ {images:,} images ({balance})")
+        sentence += f": {', '.join(lines)}"
+        if broken := folder.verify():
+            sentence += f"; {len(broken):,} cannot be read, e.g. {broken[0]}"
+        files = (file for split in SPLITS for _, file in folder.files(split))
+        size = sum(os.path.getsize(file) for file in files if os.path.exists(file))  # noqa: PTH110, PTH202 - strings
+        return Status(self.name, "corrupt" if broken else "ready", self.path, sentence, size)
