@@ -1,31 +1,32 @@
-"""scheduler.attempts."""
+"""One attempt at a cell: how it is started, what is remembered of it while it runs, and how its end is classified.
 
-import json
+Called by :mod:`bench.scheduler.loop`. Never decides which cell runs next, and never trains.
+"""
+
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from bench.datasets.prepared import data_key
 from bench.scheduler.devices import Slot
 from bench.scheduler.launcher import Handle, Launcher
 from bench.scheduler.modes import default_mode
-from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Task, to_json
+from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Task, from_json, to_json
 from bench.workspace.cells import archive_attempts, has_end
 from bench.workspace.events import Event
 from bench.workspace.files import write_atomically
 from bench.workspace.fingerprint import changes, fingerprint
 from bench.workspace.journal import fold, read_cell, read_from
-from bench.workspace.locks import try_lock
 from bench.workspace.paths import CellFolder
 
 HANG_S = 900.0
-"""A worker that shows no sign of life for this long is ended; a step, a batch of test images, or reading the data may
-take that long on no machine that is fit for the cell."""
+"""Kill a worker whose journal has not changed for this long (seconds). No step, test batch or data read should take
+that long on adequate hardware."""
 
 
 MAX_LOST_ATTEMPTS = 3
@@ -33,21 +34,21 @@ MAX_LOST_ATTEMPTS = 3
 
 
 EXIT_DISK = 3
-"""What a worker leaves when its folder cannot be written."""
+"""Exit code of a worker whose folder cannot be written."""
 
 
 class Forwarding(Protocol):
-    """What the loop needs of the forwarder: to be told of cells whose journals grow."""
+    """What the loop needs of the forwarder."""
 
     def watch(self, cell: Cell, folder: CellFolder) -> None:
-        """A cell's journal begins to grow, or has an end now."""
+        """Follow a cell's journals: they begin to grow, or have an end now."""
 
 
 class RunObserver(Protocol):
     """What shows a run's progress to people."""
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None:
-        """A cell was placed."""
+        """A cell was placed on a slot."""
 
     def event(self, cell: Cell, event: Event) -> None:
         """A cell's journal grew."""
@@ -57,50 +58,6 @@ class RunObserver(Protocol):
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """A cell ended, well or not."""
-
-
-@dataclass
-class RetryState:
-    """What was tried of a cell in this run."""
-
-    checkpoint: str = ""
-    """The newest checkpoint that a lost attempt has left."""
-    epochs_done: int = -1
-    """Most epochs that a lost attempt has done."""
-    lost: int = 0
-    """Attempts in a row that were lost without getting further than that."""
-    out_of_memory: bool = False
-    """It ran out of memory once, and runs alone on its device from then on."""
-
-
-@dataclass(kw_only=True)
-class RunningAttempt:
-    """A cell on a slot."""
-
-    task: Task
-    slot: Slot
-    handle: Handle
-    folder: CellFolder
-    attempt: int
-    lock: FileLock
-    alive_at: float
-    """Clock at which the journal was last seen to change."""
-    read: int = 0
-    """Bytes of the attempt's journal that have been shown."""
-    sign: tuple[int, int] = (0, 0)
-    """Size and time of the journal when it was last looked at."""
-    hung_at: float | None = None
-    """Clock at which it was told to leave for showing no sign of life."""
-
-    @property
-    def cell(self) -> Cell:
-        """What runs."""
-        return self.task.cell
-
-    @property
-    def journal(self) -> Path:
-        """The attempt's journal."""
-        return self.folder.attempt(self.attempt).journal
 
 
 @dataclass(kw_only=True)
@@ -114,26 +71,69 @@ class RunContext:
     forwarder: Forwarding
     observer: RunObserver
     home: Path
+    """The BENCH_HOME."""
     data_home: Path
     digests: Mapping[DataKey, str] = field(default_factory=dict)
     """Digest of the data that will be trained on, by :func:`bench.datasets.prepared.data_key`."""
     data_folders: Mapping[DataKey, Path] = field(default_factory=dict)
-    """Where it lies ready."""
+    """Folder of the prepared data, by the same key."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs the cells; see :class:`bench.values.Attempt`."""
     modes: Mapping[str, Mode] = field(default_factory=dict)
-    """How cells are computed, by cell id; the others by :func:`bench.scheduler.modes.default_mode`."""
+    """Tuned modes, by cell id; the other cells get :func:`bench.scheduler.modes.default_mode`."""
     execution: Execution = field(default_factory=Execution)
-    """What the suite says of how cells are run."""
+    """The suite's execution settings."""
     keep_weights: Literal["last", "none"] = "last"
     fail_fast: bool = False
+    """Stop at the first failed cell."""
     hang_s: float = HANG_S
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def mode(self, cell: Cell, slot: Slot) -> Mode:
-        """How a cell is computed on a slot."""
-        return self.modes.get(cell.id) or default_mode(cell, slot, self.execution)
+
+@dataclass(kw_only=True)
+class RunningAttempt:
+    """An attempt on a slot."""
+
+    task: Task
+    slot: Slot
+    handle: Handle
+    folder: CellFolder
+    attempt: int
+    """Its number."""
+    lock: FileLock
+    alone: bool
+    """It shares its device with no other cell."""
+    alive_at: float
+    """Clock at which the journal was last seen to change."""
+    read: int = 0
+    """Bytes of the attempt's journal that were passed to the observer."""
+    heartbeat: tuple[int, int] = (0, 0)
+    """Size and modification time of the journal when it was last looked at."""
+    hung_at: float | None = None
+    """Clock at which it was asked to exit because it seemed to hang."""
+
+    @property
+    def cell(self) -> Cell:
+        """What runs."""
+        return self.task.cell
+
+    @property
+    def journal(self) -> Path:
+        """The attempt's journal."""
+        return self.folder.attempt(self.attempt).journal
+
+    @property
+    def log(self) -> Path:
+        """The worker's log."""
+        return self.folder.attempt(self.attempt).log
+
+    def hangs(self, now: float, hang_s: float) -> bool:
+        """Look at the journal; whether it has not changed for ``hang_s`` seconds."""
+        heartbeat = _heartbeat(self.journal)
+        if heartbeat != self.heartbeat:
+            self.heartbeat, self.alive_at = heartbeat, now
+        return now - self.alive_at > hang_s
 
 
 def _heartbeat(journal: Path) -> tuple[int, int]:
@@ -144,124 +144,119 @@ def _heartbeat(journal: Path) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def last_line(log: Path) -> str:
-    """The last line of a worker's log."""
-    try:
-        return (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-    except OSError:
-        return ""
-
-
-def unwritable(folder: CellFolder, why: str | None) -> str:
-    """What to say when the folder of a cell cannot be written."""
-    return (
-        f"{folder.root} cannot be written: {why or 'the disk is full or read-only'}; what was saved is whole, so make "
-        "room, and the same command goes on where it stopped"
-    )
-
-
-def lock_cell(folder: CellFolder) -> FileLock | None:
-    """Take a cell for this run; None while another run has it or its last worker still saves.
-
-    Raises:
-        OSError: The folder cannot be written.
-    """
-    folder.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.lock)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return None
-    with try_lock(folder.worker_lock) as idle:
-        if idle:
-            return lock
-    lock.release()
-    return None
-
-
 def start(
-    task: Task, slot: Slot, folder: CellFolder, lock: FileLock, setting: RunContext, *, alone: bool = False
+    task: Task, slot: Slot, folder: CellFolder, lock: FileLock, context: RunContext, *, alone: bool = False
 ) -> RunningAttempt:
-    """Start the next attempt at a cell, in the series that it goes on from or in a new one.
+    """Start the next attempt at a cell, in the series that it resumes or in a new one.
 
-    One that runs ``alone`` has all of its device's memory, whatever share belongs to its slot.
+    Args:
+        task: The cell.
+        slot: Where it runs.
+        folder: The cell's folder.
+        lock: The cell's lock, held by this run.
+        context: How cells run.
+        alone: It shares its device with no other cell, and may use all of its memory.
 
     Raises:
         OSError: The folder cannot be written.
     """
-    started_cells = bool(folder.attempts())
-    if started_cells and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, setting)):
+    if folder.attempts() and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, context)):
         archive_attempts(folder)
     before = last_request(folder)
-    # another mode would sum in another order, to other bits than the attempt that is gone on from
-    mode = Mode(**before["mode"]) if folder.checkpoints() and "mode" in before else setting.mode(task.cell, slot)
     number = max((attempt.number for attempt in folder.attempts()), default=0) + 1
     attempt = Attempt(
         cell=task.cell,
         number=number,
         folder=str(folder.root),
-        data_home=str(setting.data_home),
-        data_folder=str(setting.data_folders.get(data_key(task.cell), "")),
+        data_home=str(context.data_home),
+        data_folder=str(context.data_folders.get(data_key(task.cell), "")),
         device=slot.device,
-        mode=replace(mode, memory_share=1.0 if alone else slot.memory_share),
-        suite=setting.suite,
-        series=before.get("series") or uuid.uuid4().hex[:16],
-        created_ms=before.get("created_ms") or time.time_ns() // 1_000_000,
+        mode=decide_mode(task.cell, slot, folder, before, context, alone=alone),
+        suite=context.suite,
+        series=before.series if before else uuid.uuid4().hex[:16],
+        created_ms=before.created_ms if before else time.time_ns() // 1_000_000,
         cost=task.cost,
-        deterministic=before.get("deterministic", setting.execution.deterministic),
-        keep_weights=setting.keep_weights,
-        context=setting.context,
+        deterministic=before.deterministic if before else context.execution.deterministic,
+        keep_weights=context.keep_weights,
+        context=context.context,
     )
     write_atomically(folder.cell, to_json(task.cell))
-    handle = setting.launcher.start(attempt, slot)
-    setting.forwarder.watch(task.cell, folder)
-    setting.observer.started(task.cell, slot, number)
+    handle = context.launcher.start(attempt, slot)
+    context.forwarder.watch(task.cell, folder)
+    context.observer.started(task.cell, slot, number)
     return RunningAttempt(
-        task=task, slot=slot, handle=handle, folder=folder, attempt=number, lock=lock, alive_at=setting.clock()
+        task=task,
+        slot=slot,
+        handle=handle,
+        folder=folder,
+        attempt=number,
+        lock=lock,
+        alone=alone,
+        alive_at=context.clock(),
     )
 
 
-def has_changed(folder: CellFolder, cell: Cell, slot: Slot, setting: RunContext) -> bool:
-    """Whether the cell's attempts so far were made under another fingerprint, so that nothing can go on from them."""
-    data = setting.digests.get(data_key(cell), "")
+def decide_mode(
+    cell: Cell, slot: Slot, folder: CellFolder, before: Attempt | None, context: RunContext, *, alone: bool
+) -> Mode:
+    """The mode of an attempt: that of the checkpoint that it resumes, else the tuned one, else the default."""
+    if before and folder.checkpoints():
+        mode = before.mode  # another mode would sum in another order, to other bits than the attempt that is resumed
+    else:
+        mode = context.modes.get(cell.id) or default_mode(cell, slot, context.execution)
+    return replace(mode, memory_share=1.0 if alone else slot.memory_share)
+
+
+def has_changed(folder: CellFolder, cell: Cell, slot: Slot, context: RunContext) -> bool:
+    """Whether the cell's attempts so far were made under another fingerprint, so that none of them can be resumed."""
+    data = context.digests.get(data_key(cell), "")
     recorded = fold(cell.id, read_cell(folder)).fingerprint
     return bool(changes(recorded, fingerprint(cell, data=data, device=slot.device)))
 
 
-def last_request(folder: CellFolder) -> dict[str, Any]:
-    """What the last attempt was told; empty before the first."""
+def last_request(folder: CellFolder) -> Attempt | None:
+    """What the last attempt was asked to do; None before the first."""
     for attempt in reversed(folder.attempts()):
         try:
-            request: dict[str, Any] = json.loads(attempt.request.read_text())
+            return from_json(Attempt, attempt.request.read_text())
         except (OSError, ValueError):
-            continue  # its scheduler died before it was whole
-        return request
-    return {}
+            continue  # its scheduler died before the file was whole
+    return None
 
 
 def classify_exit(
-    each: RunningAttempt, code: int, journaled: Outcome, *, shutting_down: bool, hang_s: float
+    running: RunningAttempt, code: int, journaled: Outcome, *, shutting_down: bool, hang_s: float
 ) -> Outcome:
-    """How an attempt ended: a result on disk is complete, and whatever else the worker left without saying is lost.
+    """Classify a finished attempt: complete if its result file exists, else what its journal says, else lost.
 
     Args:
-        each: The attempt.
+        running: The attempt.
         code: Exit code of its worker, negative for a signal.
-        told: What the cell's journals say.
-        leaving: It was asked to leave.
-        hang_s: How long it may show no sign of life.
+        journaled: What the cell's journals say.
+        shutting_down: It was asked to exit.
+        hang_s: How long its journal may stay unchanged, in seconds.
     """
-    if journaled.state == "complete" and each.folder.result.exists():
+    if journaled.state == "complete" and running.folder.result.exists():
         return journaled
-    if journaled.state in ("failed", "interrupted") and has_end(read_from(each.journal)[0]):
+    if journaled.state in ("failed", "interrupted") and has_end(read_from(running.journal)[0]):
         return journaled
-    log = each.folder.attempt(each.attempt).log
-    ended = replace(journaled, state="failed", kind="lost", attempts=each.attempt)
-    if each.hung_at is not None:
-        reason = f"it showed no sign of life for {hang_s:g} s and was ended (log: {log})"
-        return replace(ended, kind="timeout", reason=reason)
+    log = running.log
+    lost = replace(journaled, state="failed", kind="lost", attempts=running.attempt)
+    if running.hung_at is not None:
+        reason = f"it showed no sign of life for {hang_s:g} s and was killed (log: {log})"
+        return replace(lost, kind="timeout", reason=reason)
     if shutting_down:
-        reason = f"interrupted; it was killed before it could save, and goes on from its last checkpoint (log: {log})"
-        return replace(ended, state="interrupted", kind="", reason=reason)
+        reason = (
+            f"interrupted; it was killed before it could save and will resume from its last checkpoint (log: {log})"
+        )
+        return replace(lost, state="interrupted", kind="", reason=reason)
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code} and no result"
-    return replace(ended, reason=f"its worker {how} (log: {log})")
+    return replace(lost, reason=f"its worker {how} (log: {log})")
+
+
+def last_line(log: Path) -> str:
+    """The last line of a worker's log; empty if it cannot be read."""
+    try:
+        return (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
+    except OSError:
+        return ""

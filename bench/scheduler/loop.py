@@ -1,44 +1,41 @@
-"""The loop of ``bench run``: reap, place, follow, until the plan is empty.
+"""The loop of ``bench run``: reap, place, until the plan is empty.
 
-Called by the command line with everything it needs: a launcher, slots, a forwarder, a watcher and a clock. It starts
-attempts, judges how they ended and decides which are tried again; it never trains and never writes to the tracking
-store itself.
+Called with everything it needs: a plan, a launcher, slots, a forwarder, an observer and a clock. It starts attempts,
+classifies how they ended and decides which cells are tried again; it never trains and never writes to the tracking
+store itself. A tick costs as much as there are running cells, however many wait or have ended.
 """
 
 from dataclasses import dataclass, replace
-
-from filelock import FileLock
 
 from bench.errors import DiskError
 from bench.scheduler.attempts import (
     EXIT_DISK,
     MAX_LOST_ATTEMPTS,
-    RetryState,
     RunContext,
     RunningAttempt,
-    _heartbeat,
     classify_exit,
     last_line,
-    lock_cell,
     start,
-    unwritable,
 )
 from bench.scheduler.devices import Slot
 from bench.values import Outcome, Plan, Task
 from bench.workspace.cells import write_end
+from bench.workspace.files import disk_problem
 from bench.workspace.journal import fold, read_cell, read_from
+from bench.workspace.locks import lock_cell
 from bench.workspace.paths import CellFolder
 
 GRACE_S = 10.0
-"""How long workers get to save their state when they are asked to leave."""
+"""How long workers get to save their state when they are asked to exit, in seconds."""
 
 
 TICK_S = 0.1
+"""Pause between two looks at the workers, in seconds."""
 
 
 @dataclass
 class StopRequest:
-    """Set by signal handlers, read by the loop: work in a handler is how state gets torn."""
+    """Set by signal handlers, read by the loop: work inside a handler would tear the loop's state."""
 
     signal: int = 0
     count: int = 0
@@ -49,24 +46,37 @@ class StopRequest:
         self.count += 1
 
 
-def run_plan(plan: Plan, setting: RunContext, stop: StopRequest) -> dict[str, Outcome]:
+@dataclass
+class RetryState:
+    """Earlier attempts at a cell in this run."""
+
+    checkpoint: str = ""
+    """The newest checkpoint that a lost attempt has left."""
+    epochs_done: int = -1
+    """Maximum of the epochs that lost attempts have done."""
+    lost: int = 0
+    """Attempts in a row that were lost without getting further than that."""
+    out_of_memory: bool = False
+    """It ran out of memory once, and runs alone on its device from then on."""
+
+
+def run_plan(plan: Plan, context: RunContext, stop: StopRequest) -> dict[str, Outcome]:
     """Run the plan's cells on the slots, longest first. Returns how each one that was tried ended, by cell id.
 
     A cell that another ``bench run`` holds is left to it and waited for. A failed cell does not stop the others. A cell
-    whose attempt was lost goes on where it stopped; one that ran out of memory is tried once more, alone on its device.
-    On a stop request every worker is asked to save its state and leave, and killed after ten seconds or a second
-    request.
+    whose attempt was lost resumes; one that ran out of memory is tried once more, alone on its device. On a stop
+    request every worker is asked to save its state and exit, and is killed after ten seconds or a second request.
 
     Raises:
-        DiskError: The folder of cells cannot be written any more; everything that could be saved is.
+        DiskError: The folder of cells can no longer be written; everything that could be saved is.
     """
-    loop = Loop(plan, setting, stop)
+    loop = Loop(plan, context, stop)
     try:
         while loop.active():
             loop.reap()
             loop.place()
             if loop.active():
-                setting.sleep(TICK_S)
+                context.sleep(TICK_S)
     finally:
         loop.shut_down()
     if loop.problem:
@@ -77,148 +87,167 @@ def run_plan(plan: Plan, setting: RunContext, stop: StopRequest) -> dict[str, Ou
 class Loop:
     """What waits, what runs and what has ended."""
 
-    def __init__(self, plan: Plan, setting: RunContext, stop: StopRequest) -> None:
-        self.plan, self.setting, self.stop = plan, setting, stop
+    def __init__(self, plan: Plan, context: RunContext, stop: StopRequest) -> None:
+        self.context, self.stop = context, stop
         self.waiting = list(plan.to_run)
-        self.free = list(setting.slots)
+        self.waiting_alone: list[Task] = []
+        """Cells that ran out of memory; they are placed after the others."""
+        self.free = list(context.slots)
         self.running: list[RunningAttempt] = []
         self.ended: dict[str, Outcome] = {}
-        self.tries: dict[str, RetryState] = {}
+        self.retries: dict[str, RetryState] = {}
+        self.failed = 0
+        """Number of failed cells in ``ended``."""
         self.shutting_down = False
         self.problem = ""
         """Why nothing can be written any more."""
 
     def active(self) -> bool:
         """Whether there is something to do and no reason to stop."""
-        return bool(self.waiting or self.running) and not self._stops()
+        return bool(self.waiting or self.waiting_alone or self.running) and not self._must_stop()
 
-    def _stops(self) -> bool:
-        failed = any(outcome.state == "failed" for outcome in self.ended.values())
-        return bool(self.stop.signal or self.problem or (self.setting.fail_fast and failed))
+    def _must_stop(self) -> bool:
+        return bool(self.stop.signal or self.problem or (self.context.fail_fast and self.failed))
+
+    # --- Placing -----------------------------------------------------------------------------------------------------
 
     def place(self) -> None:
         """Put waiting cells on free slots; those that must run alone wait until the others have begun."""
-        for task in sorted(self.waiting, key=self._runs_alone):
-            slot = next((slot for slot in self.free if self._fits(task, slot)), None)
-            if slot is None or self._stops():
-                continue
-            folder = CellFolder.of(self.setting.home, task.cell.id)
-            try:
-                lock = lock_cell(folder)
-                if lock is not None:
-                    self._begin(task, slot, folder, lock)
-            except OSError as error:
-                self.problem = unwritable(folder, error.strerror)
+        self._place_from(self.waiting, alone=False)
+        self._place_from(self.waiting_alone, alone=True)
 
-    def _begin(self, task: Task, slot: Slot, folder: CellFolder, lock: FileLock) -> None:
-        """Start a cell that is ours, unless another run finished it meanwhile."""
-        self.waiting.remove(task)
-        outcome = fold(task.cell.id, read_cell(folder))
-        if outcome.state == "complete" and folder.result.exists() and task.outcome.state != "complete":
-            lock.release()
-            self.setting.forwarder.watch(task.cell, folder)
-            self.ended[task.cell.id] = outcome
-            return
+    def _place_from(self, queue: list[Task], *, alone: bool) -> None:
+        index = 0
+        while index < len(queue) and not self._must_stop():
+            slot = next((slot for slot in self.free if self._has_room(slot, alone=alone)), None)
+            if slot is None:
+                return  # what does not fit for this cell fits for none behind it
+            if self._begin(queue[index], slot, alone=alone):
+                del queue[index]
+            else:
+                index += 1
+
+    def _has_room(self, slot: Slot, *, alone: bool) -> bool:
+        """Whether nothing else runs on the slot's device, or the cell and what runs there can share it."""
+        sharing = [running for running in self.running if running.slot.visible == slot.visible]
+        return not sharing or not (alone or any(running.alone for running in sharing))
+
+    def _begin(self, task: Task, slot: Slot, *, alone: bool) -> bool:
+        """Start a cell unless another run holds it; False: it goes on waiting."""
+        folder = CellFolder.of(self.context.home, task.cell.id)
         try:
-            self.running.append(start(task, slot, folder, lock, self.setting, alone=self._runs_alone(task)))
-        except OSError:
-            lock.release()
-            raise
+            lock = lock_cell(folder)
+            if lock is None:
+                return False
+            try:
+                if outcome := self._finished_elsewhere(task, folder):
+                    self.context.forwarder.watch(task.cell, folder)
+                    self.ended[task.cell.id] = outcome
+                    lock.release()
+                    return True
+                self.running.append(start(task, slot, folder, lock, self.context, alone=alone))
+            except OSError:
+                lock.release()
+                raise
+        except OSError as error:
+            self.problem = disk_problem(folder.root, error.strerror)
+            return False
         self.free.remove(slot)
+        return True
 
-    def _runs_alone(self, task: Task) -> bool:
-        tries = self.tries.get(task.cell.id)
-        return tries is not None and tries.out_of_memory
+    @staticmethod
+    def _finished_elsewhere(task: Task, folder: CellFolder) -> Outcome | None:
+        """The outcome of a cell that another run finished since the plan was made."""
+        if task.outcome.state == "complete" or not folder.result.exists():
+            return None
+        outcome = fold(task.cell.id, read_cell(folder))
+        return outcome if outcome.state == "complete" else None
 
-    def _fits(self, task: Task, slot: Slot) -> bool:
-        """Whether nothing else runs on the slot's device, or both can share it."""
-        concurrency = [each for each in self.running if each.slot.visible == slot.visible]
-        return not concurrency or not (
-            self._runs_alone(task) or any(self._runs_alone(each.task) for each in concurrency)
-        )
+    # --- Reaping -----------------------------------------------------------------------------------------------------
 
     def reap(self) -> None:
-        """Show what the running cells journaled, end those that hang, and take those that ended off their slots."""
-        for each in list(self.running):
-            code = each.handle.poll()
-            self._follow(each)
+        """Pass on what the running cells journaled, end those that hang, and free the slots of those that ended."""
+        for running in list(self.running):
+            code = running.handle.poll()
+            self._follow(running)
             if code is None:
-                self._end_if_hung(each)
+                self._end_if_hung(running)
                 continue
-            self.running.remove(each)
-            self.free.append(each.slot)
+            self.running.remove(running)
+            self.free.append(running.slot)
             try:
-                self._conclude(each, code)
+                self._conclude(running, code)
             except OSError as error:
-                self.problem = unwritable(each.folder, error.strerror)
+                self.problem = disk_problem(running.folder.root, error.strerror)
             finally:
-                each.lock.release()
+                running.lock.release()
 
-    def _conclude(self, each: RunningAttempt, code: int) -> None:
-        """Judge an attempt that ended, and decide what becomes of its cell.
+    def _follow(self, running: RunningAttempt) -> None:
+        events, running.read = read_from(running.journal, running.read)
+        for event in events:
+            self.context.observer.event(running.cell, event)
+
+    def _end_if_hung(self, running: RunningAttempt) -> None:
+        """Ask a worker without a heartbeat to exit, and kill it with all it started if it does not."""
+        now = self.context.clock()
+        if running.hung_at is not None:
+            if now - running.hung_at > GRACE_S:
+                running.handle.kill()
+        elif running.hangs(now, self.context.hang_s):
+            running.hung_at = now
+            running.handle.stop()
+
+    def _conclude(self, running: RunningAttempt, code: int) -> None:
+        """Classify an attempt that ended, and decide what becomes of its cell.
 
         Raises:
             OSError: The end could not be written.
         """
         if code == EXIT_DISK:
-            self.problem = unwritable(each.folder, last_line(each.folder.attempt(each.attempt).log))
+            self.problem = disk_problem(running.folder.root, last_line(running.log))
             return
-        journaled = fold(each.cell.id, read_cell(each.folder))
-        outcome = classify_exit(each, code, journaled, shutting_down=self.shutting_down, hang_s=self.setting.hang_s)
+        cell, task = running.cell, running.task
+        journaled = fold(cell.id, read_cell(running.folder))
+        outcome = classify_exit(running, code, journaled, shutting_down=self.shutting_down, hang_s=self.context.hang_s)
         if outcome.state != journaled.state:
-            write_end(each.folder, outcome)
-        if not self.shutting_down and self._tries_again(each, outcome):
-            self.waiting.insert(0, replace(each.task, outcome=outcome))
-            self.setting.observer.retried(each.cell, outcome)
+            write_end(running.folder, outcome)
+        if not self.shutting_down and self._tries_again(running, outcome):
+            queue = self.waiting_alone if self.retries[cell.id].out_of_memory else self.waiting
+            queue.insert(0, replace(task, outcome=outcome))
+            self.context.observer.retried(cell, outcome)
         else:
-            self.ended[each.cell.id] = outcome
-            self.setting.observer.finished(each.cell, outcome)
+            self.ended[cell.id] = outcome
+            self.failed += outcome.state == "failed"
+            self.context.observer.finished(cell, outcome)
 
-    def _tries_again(self, each: RunningAttempt, outcome: Outcome) -> bool:
-        """Only what is no fault of the cell: a lost worker, and memory that others may have taken."""
-        tries = self.tries.setdefault(each.cell.id, RetryState())
+    def _tries_again(self, running: RunningAttempt, outcome: Outcome) -> bool:
+        """Only after what is not the cell's fault: a lost worker, and memory that others may have taken."""
+        retries = self.retries.setdefault(running.cell.id, RetryState())
         if outcome.state == "failed" and outcome.kind == "oom":
-            again, tries.out_of_memory = not tries.out_of_memory, True
+            again, retries.out_of_memory = not retries.out_of_memory, True
             return again
         if outcome.state == "interrupted" or outcome.kind == "lost":
-            newest = max((path.name for path in each.folder.checkpoints()), default="")
-            further = newest > tries.checkpoint or outcome.epochs_done > tries.epochs_done
-            tries.lost = 1 if further else tries.lost + 1
-            tries.checkpoint = max(tries.checkpoint, newest)
-            tries.epochs_done = max(tries.epochs_done, outcome.epochs_done)
-            return tries.lost < MAX_LOST_ATTEMPTS
+            newest = max((path.name for path in running.folder.checkpoints()), default="")
+            further = newest > retries.checkpoint or outcome.epochs_done > retries.epochs_done
+            retries.lost = 1 if further else retries.lost + 1
+            retries.checkpoint = max(retries.checkpoint, newest)
+            retries.epochs_done = max(retries.epochs_done, outcome.epochs_done)
+            return retries.lost < MAX_LOST_ATTEMPTS
         return False
 
-    def _follow(self, each: RunningAttempt) -> None:
-        events, each.read = read_from(each.journal, each.read)
-        for event in events:
-            self.setting.observer.event(each.cell, event)
-
-    def _end_if_hung(self, each: RunningAttempt) -> None:
-        """Ask a worker without a sign of life to leave, and kill it with all it started if it does not."""
-        now = self.setting.clock()
-        if each.hung_at is not None:
-            if now - each.hung_at > GRACE_S:
-                each.handle.kill()
-            return
-        sign = _heartbeat(each.journal)
-        if sign != each.sign:
-            each.sign, each.alive_at = sign, now
-        elif now - each.alive_at > self.setting.hang_s:
-            each.hung_at = now
-            each.handle.stop()
+    # --- Stopping ----------------------------------------------------------------------------------------------------
 
     def shut_down(self) -> None:
-        """Have all workers save their state and end, and end those that do not."""
+        """Have all workers save their state and exit, and kill those that do not."""
         self.shutting_down = True
-        for each in self.running:
-            each.handle.stop()
-        deadline = self.setting.clock() + GRACE_S
-        while self.running and self.setting.clock() < deadline and self.stop.count < 2:
+        for running in self.running:
+            running.handle.stop()
+        deadline = self.context.clock() + GRACE_S
+        while self.running and self.context.clock() < deadline and self.stop.count < 2:
             self.reap()
-            self.setting.sleep(TICK_S)
-        for each in self.running:
-            each.handle.kill()
+            self.context.sleep(TICK_S)
+        for running in self.running:
+            running.handle.kill()
         while self.running:
             self.reap()
-            self.setting.sleep(TICK_S)
+            self.context.sleep(TICK_S)

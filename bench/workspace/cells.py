@@ -24,7 +24,8 @@ RECENT = 200
 """Cells that estimates are made from."""
 
 
-GONE = "its process is gone; it goes on where it stopped"
+GONE = "its process died; it will resume from the last checkpoint"
+"""Reason of an attempt that is marked lost."""
 
 
 def keep_suite(suite: Suite, home: Path) -> None:

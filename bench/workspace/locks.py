@@ -46,6 +46,25 @@ def hold_lock(path: Path) -> Iterator[None]:
 
 
 def is_held(folder: CellFolder) -> bool:
-    """Whether a living scheduler or worker has this cell."""
+    """Whether a living scheduler or worker holds this cell."""
     with try_lock(folder.lock) as free, try_lock(folder.worker_lock) as idle:
         return not (free and idle)
+
+
+def lock_cell(folder: CellFolder) -> FileLock | None:
+    """Lock a cell for this run; None while another run holds it or its last worker still saves.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    with try_lock(folder.worker_lock) as idle:
+        if idle:
+            return lock
+    lock.release()
+    return None

@@ -1,7 +1,8 @@
-"""The loop of a run, with a launcher of fifteen lines in place of real workers."""
+"""The loop of a run, with the fake launcher in place of real workers."""
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +12,15 @@ from filelock import FileLock
 from bench.errors import DiskError
 from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, RunContext, last_request
 from bench.scheduler.devices import Slot
-from bench.scheduler.loop import StopRequest, run_plan
+from bench.scheduler.fake import Ending, FakeLauncher
+from bench.scheduler.loop import Loop, StopRequest, run_plan
 from bench.scheduler.plan import make_plan
-from bench.values import Attempt, Cell, FailureKind, Mode, Outcome, Suite, to_json
+from bench.values import Attempt, Cell, FailureKind, Mode, Outcome, Plan, Suite
 from bench.workspace.cells import local_outcomes
 from bench.workspace.events import DataLoaded, Ended, EpochDone, Event, Started
 from bench.workspace.journal import Journal, read_cell
 from bench.workspace.paths import CellFolder
 
-Ending = Callable[[Attempt, Journal], int]
 METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}
 
 
@@ -43,56 +44,8 @@ def killed(attempt: Attempt, journal: Journal) -> int:
     return -9
 
 
-class FakeHandle:
-    def __init__(self, code: int | None) -> None:
-        self.code = code
-        self.asked: list[str] = []
-
-    def poll(self) -> int | None:
-        return self.code
-
-    def stop(self) -> None:
-        self.asked.append("stop")
-
-    def kill(self) -> None:
-        self.asked.append("kill")
-        self.code = -9
-
-
-class FakeLauncher:
-    """Ends every attempt at once, as its model's name says."""
-
-    def __init__(self, **endings: Ending) -> None:
-        self.endings = endings
-        self.started: list[tuple[str, int]] = []
-        self.handles: list[FakeHandle] = []
-        self.attempts: list[Attempt] = []
-
-    def start(self, attempt: Attempt, slot: Slot) -> FakeHandle:
-        self.started.append((attempt.cell.model, attempt.number))
-        self.attempts.append(attempt)
-        ending = self.endings.get(attempt.cell.model)
-        paths = CellFolder(Path(attempt.folder)).attempt(attempt.number)
-        with Journal(paths.journal) as journal:
-            paths.request.write_text(to_json(attempt))
-            journal.write(Started(attempt=attempt.number, epochs=1, device="cpu"))
-            self.handles.append(FakeHandle(ending(attempt, journal) if ending else None))
-        return self.handles[-1]
-
-    def living(self) -> list[tuple[FakeHandle, Attempt]]:
-        """Attempts that have not ended."""
-        pairs = zip(self.handles, self.attempts, strict=True)
-        return [(handle, attempt) for handle, attempt in pairs if handle.code is None]
-
-    def end(self, living: tuple[FakeHandle, Attempt], ending: Ending) -> None:
-        """Let one of them end."""
-        handle, attempt = living
-        with Journal(CellFolder(Path(attempt.folder)).attempt(attempt.number).journal) as journal:
-            handle.code = ending(attempt, journal)
-
-
 class Silent:
-    """Watcher and forwarder that remember what they were told."""
+    """An observer and a forwarder that show nothing; the retries are remembered."""
 
     def __init__(self) -> None:
         self.again: list[tuple[str, str]] = []
@@ -121,7 +74,7 @@ def run(project: Path, make_suite: Callable[..., Suite]) -> Run:
         select = "all" if options.pop("rerun", False) else "missing"
         plan = make_plan(suite, local_outcomes(suite, home), {}, select=select)  # type: ignore[arg-type]
         silent = options.pop("silent", Silent())
-        setting = RunContext(
+        context = RunContext(
             suite="test",
             launcher=launcher,
             slots=options.pop("slots", [SLOT]),  # type: ignore[arg-type]
@@ -132,7 +85,7 @@ def run(project: Path, make_suite: Callable[..., Suite]) -> Run:
             sleep=options.pop("sleep", lambda _: None),  # type: ignore[arg-type]
             **options,  # type: ignore[arg-type]
         )
-        found = run_plan(plan, setting, StopRequest())
+        found = run_plan(plan, context, StopRequest())
         return {cell.model: found[cell.id] for cell in cells if cell.id in found}
 
     return run_cells
@@ -174,7 +127,7 @@ def test_exit_code_zero_without_a_result_is_not_complete(run: Run, make_cell: Ca
     assert "exit code 0 and no result" in ended["a"].reason
 
 
-def test_a_killed_worker_is_lost_and_its_signal_named_and_its_journal_gets_an_end(
+def test_a_killed_worker_is_lost_its_signal_named_and_its_journal_ended(
     run: Run, make_cell: Callable[..., Cell], project: Path
 ) -> None:
     cell = make_cell("a")
@@ -204,7 +157,7 @@ def test_a_lost_cell_that_gets_further_each_time_is_never_given_up(run: Run, mak
     assert silent.again == [("a", "lost")] * 7
 
 
-def test_a_worker_that_somebody_else_stopped_goes_on(run: Run, make_cell: Callable[..., Cell]) -> None:
+def test_a_worker_that_was_stopped_from_outside_resumes(run: Run, make_cell: Callable[..., Cell]) -> None:
     def stopped_once(attempt: Attempt, journal: Journal) -> int:
         if attempt.number > 1:
             return well(attempt, journal)
@@ -253,7 +206,7 @@ def test_a_cell_out_of_memory_is_tried_again_alone_on_its_device(run: Run, make_
 
     def others_end_late(_: float) -> None:
         rounds.append(1)
-        late = [pair for pair in launcher.living() if pair[1].cell.model in "bc"]
+        late = [pair for pair in launcher.running() if pair[1].cell.model in "bc"]
         if late and len(rounds) % 5 == 0:
             launcher.end(late[0], well)
 
@@ -283,11 +236,11 @@ def test_a_cell_that_runs_alone_has_all_of_its_devices_memory(run: Run, make_cel
     assert journaled["a", 2].captured, "the rest of the mode stays"
 
 
-def test_an_attempt_that_goes_on_is_computed_as_the_one_before_whatever_is_chosen_now(
+def test_a_resumed_attempt_has_the_mode_of_its_checkpoint_whatever_is_tuned_now(
     run: Run, make_cell: Callable[..., Cell]
 ) -> None:
     def interrupted_with_a_checkpoint(attempt: Attempt, journal: Journal) -> int:
-        (Path(attempt.folder) / "checkpoint-00001-00000.pt").write_bytes(b"")
+        CellFolder(Path(attempt.folder)).checkpoint(1, 0).write_bytes(b"")
         return -9 if attempt.number <= MAX_LOST_ATTEMPTS else well(attempt, journal)
 
     launcher, cells = FakeLauncher(a=interrupted_with_a_checkpoint, b=well), [make_cell("a")]
@@ -299,11 +252,9 @@ def test_an_attempt_that_goes_on_is_computed_as_the_one_before_whatever_is_chose
     assert journaled["b", 1] == now, "a cell that begins is computed as it is chosen now"
 
 
-def test_an_attempt_that_goes_on_has_the_memory_of_its_slot_and_not_of_the_attempt_before(
-    run: Run, make_cell: Callable[..., Cell], project: Path
-) -> None:
+def test_a_resumed_attempt_has_the_memory_of_its_slot(run: Run, make_cell: Callable[..., Cell], project: Path) -> None:
     def lost_with_a_checkpoint(attempt: Attempt, journal: Journal) -> int:
-        (Path(attempt.folder) / "checkpoint-00001-00000.pt").write_bytes(b"")
+        CellFolder(Path(attempt.folder)).checkpoint(1, 0).write_bytes(b"")
         return -9 if attempt.number == 1 else well(attempt, journal)
 
     launcher = FakeLauncher(a=lost_with_a_checkpoint)
@@ -316,7 +267,7 @@ def test_an_attempt_that_goes_on_has_the_memory_of_its_slot_and_not_of_the_attem
     ]
 
 
-def test_a_worker_that_shows_no_sign_of_life_is_asked_to_leave_then_killed_and_timed_out(
+def test_a_worker_that_hangs_is_asked_to_exit_then_killed_and_timed_out(
     run: Run, make_cell: Callable[..., Cell]
 ) -> None:
     launcher, now = FakeLauncher(), [0.0]
@@ -326,7 +277,7 @@ def test_a_worker_that_shows_no_sign_of_life_is_asked_to_leave_then_killed_and_t
 
     ended = run([make_cell("a")], launcher, clock=lambda: now[0], sleep=sleep, hang_s=60.0)
     assert (ended["a"].state, ended["a"].kind) == ("failed", "timeout")
-    assert "no sign of life for 60 s" in ended["a"].reason
+    assert "no sign of life for 60 s and was killed" in ended["a"].reason
     assert launcher.handles[0].asked == ["stop", "kill"]
     assert 70 <= now[0] <= 75
 
@@ -343,7 +294,7 @@ def test_a_journal_that_grows_or_is_touched_is_a_sign_of_life(
         if now[0] < 1000:
             os.utime(journal, ns=(0, int(now[0])))
         elif now[0] == 1000:
-            (pair,) = launcher.living()
+            (pair,) = launcher.running()
             launcher.end(pair, well)
 
     assert run([cell], launcher, clock=lambda: now[0], sleep=sleep, hang_s=60.0)["a"].state == "complete"
@@ -355,7 +306,7 @@ def test_a_worker_that_cannot_write_ends_the_run_and_fails_no_cell(
     cell = make_cell("a")
     with pytest.raises(DiskError, match="cannot be written") as caught:
         run([cell, make_cell("b")], FakeLauncher(a=lambda *_: 3, b=well))
-    assert "the same command goes on" in str(caught.value)
+    assert "run the same command to resume" in str(caught.value)
     assert (
         local_outcomes(Suite(name="x", description="", path="", source="", cells=(cell,)), project / ".bench")[
             cell.id
@@ -364,7 +315,7 @@ def test_a_worker_that_cannot_write_ends_the_run_and_fails_no_cell(
     )
 
 
-def test_an_attempt_under_another_fingerprint_is_kept_aside_and_the_cell_begins_anew(
+def test_has_changed_archives_attempts_and_the_cell_starts_from_the_beginning(
     run: Run, make_cell: Callable[..., Cell], project: Path
 ) -> None:
     def dies_under(digest: str) -> Ending:
@@ -382,11 +333,13 @@ def test_an_attempt_under_another_fingerprint_is_kept_aside_and_the_cell_begins_
     run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8, None): "old"})
     run([cell], FakeLauncher(a=dies_under("old")), digests={("digits", 8, None): "old"})
     first = last_request(CellFolder.of(home, cell.id))
-    assert (first["number"], len(list(home.glob("cells/*/before-*")))) == (2, 0)
+    assert first
+    assert (first.number, len(list(home.glob("cells/*/before-*")))) == (2, 0)
     run([cell], FakeLauncher(a=well), digests={("digits", 8, None): "new"})
     second = last_request(CellFolder.of(home, cell.id))
-    assert (second["number"], len(list(home.glob("cells/*/before-*")))) == (1, 1)
-    assert second["series"] != first["series"]
+    assert second
+    assert (second.number, len(list(home.glob("cells/*/before-*")))) == (1, 1)
+    assert second.series != first.series
 
 
 def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
@@ -424,7 +377,7 @@ def test_a_cell_that_another_run_holds_is_waited_for_and_not_run_twice(
     assert ended["a"].state == "complete"
 
 
-def test_a_stop_request_asks_workers_to_leave_and_kills_those_that_do_not(
+def test_a_stop_request_asks_workers_to_exit_and_kills_those_that_do_not(
     make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], project: Path
 ) -> None:
     stop, launcher, silent, now = StopRequest(), FakeLauncher(), Silent(), [0.0]
@@ -434,7 +387,7 @@ def test_a_stop_request_asks_workers_to_leave_and_kills_those_that_do_not(
         if now[0] == 2.0:
             stop(15)
 
-    setting = RunContext(
+    context = RunContext(
         suite="test",
         launcher=launcher,
         slots=[SLOT],
@@ -445,7 +398,46 @@ def test_a_stop_request_asks_workers_to_leave_and_kills_those_that_do_not(
         clock=lambda: now[0],
         sleep=sleep,
     )
-    run_plan(make_plan(make_suite(make_cell("a"), make_cell("b")), {}, {}), setting, stop)
+    run_plan(make_plan(make_suite(make_cell("a"), make_cell("b")), {}, {}), context, stop)
     assert launcher.started == [("a", 1)]
     assert launcher.handles[0].asked == ["stop", "kill"]
     assert 10.0 <= now[0] <= 14.0
+
+
+def calls_per_tick(plan: Plan, home: Path, ended: int) -> int:
+    """Function calls, of Python and of C, that a tick makes while one cell runs and the others wait."""
+    quiet = Silent()
+    context = RunContext(
+        suite="test", launcher=FakeLauncher(), slots=[SLOT], forwarder=quiet, observer=quiet, home=home, data_home=home
+    )
+    loop = Loop(plan, context, StopRequest())
+    loop.ended = {str(number): Outcome(cell_id=str(number), state="complete") for number in range(ended)}
+    loop.place()
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    def tick() -> None:
+        loop.active()
+        loop.reap()
+        loop.place()
+
+    tick()
+    sys.setprofile(count)
+    try:
+        tick()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_tick_does_no_more_work_when_more_cells_wait_or_have_ended(
+    make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], project: Path
+) -> None:
+    counts = [
+        calls_per_tick(make_plan(make_suite(*(make_cell(seed=seed) for seed in range(cells))), {}, {}), home, cells)
+        for cells, home in ((2, project / "few"), (500, project / "many"))
+    ]
+    assert counts[0] == counts[1] > 0
