@@ -51,12 +51,9 @@ class Store(Connection):
             client = self.client  # opened before the lock is taken, because opening takes it too
             with self.translated("cannot create the suite's experiment"), self.exclusive():
                 experiment = client.get_experiment_by_name(name)
-                if experiment is None:
-                    self._experiments[name] = self._create_experiment(name)
-                    return self._experiments[name]
-                if experiment.lifecycle_stage == "deleted":
+                if experiment is not None and experiment.lifecycle_stage == "deleted":
                     client.restore_experiment(experiment.experiment_id)
-                self._experiments[name] = experiment.experiment_id
+                self._experiments[name] = experiment.experiment_id if experiment else self._create_experiment(name)
         return self._experiments[name]
 
     def _create_experiment(self, name: str) -> str:

@@ -92,3 +92,14 @@ def empty_store(database: Path) -> None:
     from bench.tracking import Store
 
     _ = Store(f"sqlite:///{database}").client
+
+
+OLD_STORES = sorted((Path(__file__).parent / "stores").glob("mlflow-*.sql"))
+"""Stores that older versions of MLflow made, written by ``dump_mlflow_store.py``."""
+
+
+def load_old_store(dump: Path, database: Path) -> Path:
+    """Make a database from a dump. Returns the database."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(dump.read_text(encoding="utf-8"))
+    return database

@@ -1,0 +1,110 @@
+"""Cells and outcomes as MLflow's params, tags and notes."""
+
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+
+from bench.tracking.encoding import (
+    NOTE_LIMIT,
+    ORPHAN_TAGS,
+    OUTCOME_TAGS,
+    first_tags,
+    is_orphan,
+    lost_tags,
+    outcome_tags,
+    params_of,
+    shorten,
+    to_outcome,
+)
+from bench.values import Cell, Cost, Outcome
+
+COST = Cost(params=1_234_567, flops=7, conv_linear_macs=5, torch_macs=6, uncounted=("gelu x 2",))
+
+
+def an_outcome(**changed: object) -> Outcome:
+    content = {"state": "complete", "top1": 91.0625 + 1 / 7, "cost": COST, "commit": "abc", "attempts": 2, **changed}
+    return Outcome(cell_id="c", **content)  # type: ignore[arg-type]
+
+
+def read_back(outcome: Outcome) -> Outcome:
+    """The outcome of a run whose tags were written from an outcome, with nothing but the tags that are read."""
+    tags = {"bench.cell": outcome.cell_id, "mlflow.source.git.commit": outcome.commit, **outcome_tags(outcome)}
+    tags["bench.state"] = outcome.state
+    return to_outcome("run", {key: tags[key] for key in OUTCOME_TAGS if key in tags})
+
+
+def test_params_of_a_cell_are_its_axes_recipe_and_schedule(make_cell: Callable[..., Cell]) -> None:
+    params = params_of(make_cell(seed=3, lr=0.125))
+    assert (params["model"], params["seed"], params["lr"]) == ("shufflenet_v2_x0_5", "3", "0.125")
+    assert (params["schedule"], params["decay"], params["augment"]) == ("cosine", "cosine", "none")
+
+
+def test_to_outcome_reads_what_outcome_tags_wrote() -> None:
+    outcome = an_outcome()
+    assert read_back(outcome) == an_outcome(run_id="run")
+
+
+def test_to_outcome_takes_the_state_from_the_tag_that_is_written_last() -> None:
+    tags = {**outcome_tags(an_outcome()), "bench.cell": "c"}
+    assert to_outcome("run", tags).state == "running"
+    assert to_outcome("run", {**tags, "bench.state": "failed"}).state == "failed"
+
+
+def test_to_outcome_reads_nan() -> None:
+    outcome = read_back(an_outcome(state="failed", kind="diverged", top1=math.nan))
+    assert outcome.top1 is not None
+    assert math.isnan(outcome.top1)
+
+
+def test_to_outcome_of_a_damaged_tag_knows_cell_and_state_only() -> None:
+    tags = {"bench.cell": "c", "bench.state": "failed", "bench.outcome": '{"top1": 9'}
+    assert to_outcome("run", tags) == Outcome(cell_id="c", state="failed", run_id="run")
+
+
+def test_outcome_tags_hide_credentials_and_shorten_the_reason() -> None:
+    tags = outcome_tags(an_outcome(reason="http://me:secret@host " + "x" * 2000))
+    assert "secret" not in "".join(tags.values())
+    assert len(tags["bench.reason"]) == 1000
+    assert len(json.loads(tags["bench.outcome"])["reason"]) == 1000
+
+
+def test_lost_tags_keep_the_results_of_the_run() -> None:
+    lost = to_outcome("run", {"bench.cell": "c", "bench.state": "interrupted", **lost_tags(an_outcome())})
+    assert (lost.state, lost.kind, lost.top1) == ("interrupted", "lost", an_outcome().top1)
+    assert lost.reason
+
+
+class TestIsOrphan:
+    def tags(self, make_cell: Callable[..., Cell], **changed: str) -> dict[str, str]:
+        tags = {**first_tags(make_cell(), "a suite", "series"), **changed}
+        return {key: tags[key] for key in ORPHAN_TAGS if tags.get(key)}
+
+    def test_a_run_of_this_process_is_none(self, make_cell: Callable[..., Cell]) -> None:
+        assert not is_orphan(self.tags(make_cell))
+
+    def test_a_run_of_a_process_that_has_died_is_one(self, make_cell: Callable[..., Cell]) -> None:
+        assert is_orphan(self.tags(make_cell, **{"bench.pid_started": "1"}))
+
+    @pytest.mark.parametrize("changed", [{"bench.state": "complete"}, {"bench.cell": ""}])
+    def test_a_run_that_ended_or_is_no_cells_is_none(
+        self, make_cell: Callable[..., Cell], changed: dict[str, str]
+    ) -> None:
+        assert not is_orphan(self.tags(make_cell, **{"bench.pid_started": "1", **changed}))
+
+
+class TestShorten:
+    def test_a_text_within_the_limit_stays(self) -> None:
+        assert shorten("| a |", "(hint)") == "| a |"
+
+    def test_the_list_of_runs_goes_first(self) -> None:
+        details = f"<details>\n{'x' * NOTE_LIMIT}\n</details>\n"
+        assert shorten(f"| a |\n{details}| b |", "(hint)") == "| a |\n| b |\n\n(hint)\n"
+
+    def test_a_note_that_is_too_long_is_cut_after_a_line_and_says_where_the_rest_is(self) -> None:
+        text = "\n".join(f"| row {number} |" for number in range(5000))
+        short = shorten(text, "(the rest is there)")
+        assert len(short) < NOTE_LIMIT + 100
+        assert short.rstrip().endswith("(the rest is there)")
+        assert all(line.startswith("| row") and line.endswith("|") for line in short.split("\n\n")[0].splitlines())

@@ -1,0 +1,62 @@
+"""Which store is in use, and how its URI is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import TrackingError
+from bench.tracking.uri import is_server, redact, redact_text, refuse_old_mlruns, resolve_uri, sqlite_path, store_exists
+
+
+class TestResolveUri:
+    def test_the_default_store_is_made_absolute_in_the_current_folder(self, project: Path) -> None:
+        assert resolve_uri(None, project) == f"sqlite:///{project}/mlflow.db"
+        assert resolve_uri("sqlite:///sub/x.db", project) == f"sqlite:///{project}/sub/x.db"
+
+    def test_the_environment_names_the_store_unless_an_option_does(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+        assert resolve_uri(None, project) == "http://127.0.0.1:1"
+        assert resolve_uri("sqlite:///a.db", project) == f"sqlite:///{project}/a.db"
+
+    @pytest.mark.parametrize("uri", ["mlruns", "file:///somewhere/mlruns"])
+    def test_a_file_store_is_refused(self, project: Path, uri: str) -> None:
+        with pytest.raises(TrackingError, match="is a folder"):
+            resolve_uri(uri, project)
+
+
+def test_refuse_old_mlruns_names_the_command_that_migrates_them(project: Path) -> None:
+    (project / "mlruns" / "0").mkdir(parents=True)
+    refuse_old_mlruns(project)
+    (project / "mlruns" / "0" / "meta.yaml").write_text("name: Default\n")
+    with pytest.raises(TrackingError, match="mlflow migrate-filestore --source"):
+        resolve_uri(None, project)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:pw@host:5000/x", "http://***@host:5000/x"),
+        ("postgresql://me:p%40w@host/db", "postgresql://***@host/db"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+    ],
+)
+def test_redact_and_redact_text_hide_credentials(uri: str, shown: str) -> None:
+    assert redact(uri) == shown
+    assert redact_text(f"cannot connect to {uri} now") == f"cannot connect to {shown} now"
+
+
+def test_store_exists_only_where_there_is_something_to_read(project: Path) -> None:
+    uri = f"sqlite:///{project}/mlflow.db"
+    assert not store_exists(uri)
+    (project / "mlflow.db").touch()
+    assert store_exists(uri)
+    assert store_exists("http://host")
+
+
+def test_sqlite_path_and_is_server_distinguish_the_kinds_of_stores() -> None:
+    assert sqlite_path("sqlite:////a/b.db") == Path("/a/b.db")
+    assert sqlite_path("http://host") is None
+    assert is_server("https://host")
+    assert not is_server("postgresql://host/db")
