@@ -1,4 +1,4 @@
-"""Slots: the places where one cell can run at a time. Found without torch, through NVML and the number of cores.
+"""Devices and slots: the places where one cell can run at a time. Found without torch, by NVML and a count of cores.
 
 ``CUDA_VISIBLE_DEVICES`` is honoured as the opaque strings it is made of: indices, UUIDs and MIG instances alike.
 """
@@ -15,9 +15,9 @@ from bench.errors import UsageError
 from bench.workspace.host import cpu_name
 
 CPU_SLOT_MB = 2_000
-"""Memory that a cell on the CPU is taken to need when slots are counted."""
+"""Assumed memory per CPU cell (MB) when counting slots."""
 GPU_USABLE = 0.95
-"""Share of a GPU's memory that cells side by side may use together."""
+"""Share of a GPU's memory that cells on it may use together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def _gpu_count() -> int:
 
 @contextmanager
 def _nvml() -> Iterator[Any]:
-    """The driver's library while it is open; None without a driver."""
+    """The opened library of the driver; None without a driver."""
     import pynvml
 
     try:
@@ -71,29 +71,29 @@ def _nvml() -> Iterator[Any]:
 
 
 def _nvml_handle(nvml: Any, visible: str) -> Any:
-    """The driver's handle of a GPU, or of an instance of one (MIG), by its number or the beginning of its UUID."""
+    """The driver's handle of a GPU or of a MIG instance, by number or by the beginning of its UUID."""
     if visible.isdigit():
         gpu = nvml.nvmlDeviceGetHandleByIndex(int(visible))
-        return next(_instances(nvml, gpu), gpu)  # of a GPU that is divided, CUDA sees the first instance only
+        return next(_instances(nvml, gpu), gpu)  # of a divided GPU, CUDA sees only the first instance
     try:
         return nvml.nvmlDeviceGetHandleByUUID(visible)
     except nvml.NVMLError:
         for index in range(int(nvml.nvmlDeviceGetCount())):
             gpu = nvml.nvmlDeviceGetHandleByIndex(index)
-            for each in (gpu, *_instances(nvml, gpu)):
-                uuid = nvml.nvmlDeviceGetUUID(each)
+            for handle in (gpu, *_instances(nvml, gpu)):
+                uuid = nvml.nvmlDeviceGetUUID(handle)
                 if (uuid.decode() if isinstance(uuid, bytes) else str(uuid)).startswith(visible):
-                    return each
+                    return handle
         raise
 
 
 def _instances(nvml: Any, gpu: Any) -> Iterator[Any]:
-    """The MIG instances of a GPU; none of one that is not divided."""
+    """The MIG instances of a GPU; none if it is not divided."""
     try:
-        most = int(nvml.nvmlDeviceGetMaxMigDeviceCount(gpu))
+        count = int(nvml.nvmlDeviceGetMaxMigDeviceCount(gpu))
     except nvml.NVMLError:
         return
-    for index in range(most):
+    for index in range(count):
         try:
             yield nvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, index)
         except nvml.NVMLError:
@@ -101,7 +101,7 @@ def _instances(nvml: Any, gpu: Any) -> Iterator[Any]:
 
 
 def gpu_memory_mb(visible: str) -> float:
-    """Memory of a GPU that is named as in CUDA_VISIBLE_DEVICES; 0 where NVML does not know it."""
+    """Memory (MB) of a GPU named as in CUDA_VISIBLE_DEVICES; 0 if NVML does not know it."""
     with _nvml() as nvml:
         if nvml is None:
             return 0.0
@@ -123,44 +123,73 @@ def device_name(slot: Slot) -> str:
     return name.decode() if isinstance(name, bytes) else str(name) or "unknown GPU"
 
 
-def find_slots(device: str, *, per_device: int | None, cells: int) -> list[Slot]:
-    """Divide the machine into slots for a number of cells.
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The devices that a run may use. Found once; then divided into slots as often as needed."""
 
-    Args:
-        device: ``auto`` (GPUs, else CPU), ``cpu``, ``cuda`` or ``cuda:0,1`` (positions among the visible GPUs).
-        per_device: Cells at a time on each GPU, or on the CPU. None: one a GPU; on the CPU as many as there are
-            cells, cores and memory for, because one thread a cell wastes no core on synchronisation.
-        cells: How many cells there are to run; no more slots than that are made on the CPU.
+    gpus: tuple[str, ...]
+    """The GPUs, as strings for CUDA_VISIBLE_DEVICES; empty: cells run on the CPU."""
+    cores: int
+    """CPU cores."""
 
-    Raises:
-        UsageError: The device is not of that form or not there.
-    """
-    kind, _, chosen = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (chosen and kind != "cuda"):
-        raise UsageError(f"--device {device!r}: use auto, cpu, cuda or cuda:0,1")
-    visible = [] if kind == "cpu" else gpus()
-    if kind == "cuda" and not visible:
-        raise UsageError(
-            f"--device {device}: no GPU is visible (CUDA_VISIBLE_DEVICES="
-            f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}); bench doctor says what was found"
-        )
-    if chosen:
-        visible = [_pick(visible, entry, device) for entry in chosen.split(",")]
-    if not visible:
-        return _cpu_slots(per_device, cells)
-    concurrency = per_device or 1
-    threads = max(1, cpu_cores() // (len(visible) * concurrency))
-    return [
-        Slot(
-            name=f"gpu {gpu}" + (f" #{part}" if concurrency > 1 else ""),
-            device="cuda",
-            visible=gpu,
-            threads=threads,
-            memory_share=1.0 if concurrency == 1 else round(GPU_USABLE / concurrency, 3),
-        )
-        for part in range(concurrency)
-        for gpu in visible
-    ]
+    @classmethod
+    def detect(cls, device: str) -> "Machine":
+        """The devices that ``--device`` names.
+
+        Args:
+            device: ``auto`` (GPUs, else CPU), ``cpu``, ``cuda`` or ``cuda:0,1`` (positions among the visible GPUs).
+
+        Raises:
+            UsageError: The device is not of that form, or is not there.
+        """
+        kind, _, positions = device.partition(":")
+        if kind not in ("auto", "cpu", "cuda") or (positions and kind != "cuda"):
+            raise UsageError(f"--device {device!r}: use auto, cpu, cuda or cuda:0,1")
+        visible = [] if kind == "cpu" else gpus()
+        if kind == "cuda" and not visible:
+            raise UsageError(
+                f"--device {device}: no GPU is visible (CUDA_VISIBLE_DEVICES="
+                f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}); bench doctor lists what was found"
+            )
+        if positions:
+            visible = [_pick(visible, entry, device) for entry in positions.split(",")]
+        return cls(gpus=tuple(visible), cores=cpu_cores())
+
+    @property
+    def devices(self) -> int:
+        """Number of devices: GPUs, or the one CPU."""
+        return len(self.gpus) or 1
+
+    def slots(self, *, per_device: int | None, cells: int) -> list[Slot]:
+        """Divide the machine into slots.
+
+        Args:
+            per_device: Cells at a time on each GPU, or on the CPU. None: one per GPU; on the CPU as many as there are
+                cells, cores and memory for, because one thread per cell wastes no core on synchronisation.
+            cells: Number of cells to run; no more slots than that are made on the CPU.
+        """
+        return self._gpu_slots(per_device or 1) if self.gpus else self._cpu_slots(per_device, cells)
+
+    def _gpu_slots(self, per_device: int) -> list[Slot]:
+        threads = max(1, self.cores // (len(self.gpus) * per_device))
+        return [
+            Slot(
+                name=f"gpu {gpu}" + (f" #{number}" if per_device > 1 else ""),
+                device="cuda",
+                visible=gpu,
+                threads=threads,
+                memory_share=1.0 if per_device == 1 else round(GPU_USABLE / per_device, 3),
+            )
+            for number in range(per_device)
+            for gpu in self.gpus
+        ]
+
+    def _cpu_slots(self, per_device: int | None, cells: int) -> list[Slot]:
+        if per_device is None:
+            fitting = max(1, psutil.virtual_memory().available // (CPU_SLOT_MB * 1_000_000))
+            per_device = max(1, min(self.cores, cells, fitting))
+        threads = max(1, self.cores // per_device)
+        return [Slot(name=f"cpu {number}", device="cpu", visible="", threads=threads) for number in range(per_device)]
 
 
 def _pick(visible: list[str], entry: str, device: str) -> str:
@@ -169,10 +198,6 @@ def _pick(visible: list[str], entry: str, device: str) -> str:
     return visible[int(entry)]
 
 
-def _cpu_slots(per_device: int | None, cells: int) -> list[Slot]:
-    cores = cpu_cores()
-    if per_device is None:
-        fitting = max(1, psutil.virtual_memory().available // (CPU_SLOT_MB * 1_000_000))
-        per_device = max(1, min(cores, cells, fitting))
-    threads = max(1, cores // per_device)
-    return [Slot(name=f"cpu {index}", device="cpu", visible="", threads=threads) for index in range(per_device)]
+def find_slots(device: str, *, per_device: int | None, cells: int) -> list[Slot]:
+    """The slots of a machine that is used once; see :class:`Machine`."""
+    return Machine.detect(device).slots(per_device=per_device, cells=cells)

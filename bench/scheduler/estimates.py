@@ -1,4 +1,4 @@
-"""scheduler.estimates."""
+"""Estimate how long cells take, from cells that ran before on this machine. Starts nothing, measures nothing."""
 
 import heapq
 import math
@@ -12,7 +12,7 @@ from bench.values import Cell, Cost, Outcome, Plan
 
 
 def with_estimates(plan: Plan, seconds: Mapping[str, float]) -> Plan:
-    """The plan with estimates, by cell id, where it had none."""
+    """The plan, with estimates (by cell id) for the tasks that have none."""
     tasks = [
         replace(task, estimate_s=seconds.get(task.cell.id)) if task.estimate_s is None else task for task in plan.tasks
     ]
@@ -20,16 +20,16 @@ def with_estimates(plan: Plan, seconds: Mapping[str, float]) -> Plan:
 
 
 def predicted(plan: Plan, slots: int) -> float | None:
-    """Seconds until the plan's cells are done on so many slots; None where one has no estimate."""
+    """Seconds until the plan's cells are done on a number of slots; None if one has no estimate."""
     estimates = [task.estimate_s for task in plan.to_run]
     known = [seconds for seconds in estimates if seconds is not None]
     return makespan(known, slots) if len(known) == len(estimates) else None
 
 
 def makespan(seconds: Iterable[float], slots: int) -> float:
-    """When the last of some cells ends, in seconds, if each takes so long.
+    """Seconds until the last of some cells ends, given how long each takes.
 
-    As the loop of ``bench run`` places them: the longest first, the next one on the slot that is free first.
+    Cells are placed as the loop of ``bench run`` places them: the longest first, each on the slot that is free first.
     """
     free_at = [0.0] * slots
     for duration in sorted(seconds, reverse=True):
@@ -39,18 +39,18 @@ def makespan(seconds: Iterable[float], slots: int) -> float:
 
 @dataclass(frozen=True)
 class SpeedHistory:
-    """How fast cells ran before: what estimates are made of."""
+    """How fast cells ran before."""
 
     epoch_s: Mapping[tuple[object, ...], float]
-    """Seconds an epoch, by everything that decides it."""
+    """Seconds per epoch, by everything that decides it."""
     rates: Mapping[tuple[str, int], Sequence[float]]
-    """Forward multiply-adds a second of training of every cell that ran, by model and FLOPs of an image."""
+    """Forward multiply-adds per second of training of every cell that ran, by model and FLOPs per image."""
     nearest: dict[tuple[str, int], float] = field(default_factory=dict)
-    """Rates that were asked for."""
+    """Cache of :meth:`_rate`."""
 
     @classmethod
     def of(cls, ran: Iterable[tuple[Cell, Outcome]]) -> "SpeedHistory":
-        """Collect the speeds of the cells that have been timed."""
+        """Collect the speeds of cells that ran."""
         epochs: dict[tuple[object, ...], float] = {}
         rates: dict[tuple[str, int], list[float]] = {}
         for cell, outcome in ran:
@@ -62,9 +62,9 @@ class SpeedHistory:
         return cls(epochs, rates)
 
     def estimate(self, cell: Cell, cost: Cost | None, epochs_done: int) -> float | None:
-        """Seconds for the epochs that are left; None where nothing comparable ran before.
+        """Seconds for the epochs that are left; None if nothing comparable ran before.
 
-        The same workload is scaled by its epochs. Else the net that ran and is most like it, the same one or that of
+        The same workload is scaled by its epochs. Otherwise the most similar net that ran, the same one or the one with
         the nearest FLOPs, is scaled by FLOPs, which is rough: small layers reach a smaller share of a machine's speed.
         """
         left = max(0, cell.recipe.epochs - epochs_done)
@@ -76,15 +76,15 @@ class SpeedHistory:
         return round(left * images * cost.flops / self._rate(cell.model, cost.flops), 1)
 
     def _rate(self, model: str, flops: int) -> float:
-        """Multiply-adds a second of the net that is most like this one, the median of its runs."""
+        """Multiply-adds per second of the most similar net, the median of its runs."""
 
         def distance(ran: tuple[str, int]) -> tuple[bool, float]:
             return ran[0] != model, abs(math.log(ran[1] / flops))
 
         if (model, flops) not in self.nearest:
-            least = min(distance(ran) for ran in self.rates)
-            found = [rate for ran, rates in self.rates.items() if distance(ran) == least for rate in rates]
-            self.nearest[model, flops] = statistics.median(found)
+            smallest = min(distance(ran) for ran in self.rates)
+            similar = [rate for ran, rates in self.rates.items() if distance(ran) == smallest for rate in rates]
+            self.nearest[model, flops] = statistics.median(similar)
         return self.nearest[model, flops]
 
 

@@ -1,4 +1,4 @@
-"""Plan: what is to be done with a suite, from what is known of its cells. Starts nothing and asks no store."""
+"""Decide which cells of a suite run, from their outcomes so far. Pure functions: start nothing, read no store."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,10 +13,10 @@ Selection = Literal["missing", "all", "failed", "stale"]
 
 
 def merge_outcomes(stored: Mapping[str, Outcome], local: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """What is known of each cell, from the tracking store and from its folder on this machine.
+    """The outcome of each cell, from the tracking store and from its folder on this machine.
 
-    A complete result counts wherever it is. Otherwise the folder knows better, because its journal is the truth until
-    the store has it.
+    A complete result counts wherever it is. Otherwise the folder wins, because its journal is the truth until the store
+    has it.
     """
     merged = dict(stored)
     for cell_id, outcome in local.items():
@@ -39,12 +39,12 @@ def make_plan(
 
     Args:
         suite: What to run.
-        outcomes: What is known, by cell id; a cell that is not in it is missing.
-        costs: Params and FLOPs by cell id, where they are known.
+        outcomes: By cell id; a cell that is not in it is missing.
+        costs: Params and FLOPs by cell id, where known.
         history: Cells of other suites that ran on this machine, for estimates.
         select: Which cells run: those without a result (``missing``, the default), all of them (``all``), those that
             failed (``failed``), or those without a result and those whose result is stale (``stale``).
-        max_cells: Run no more than this many, the first ones of the suite.
+        max_cells: Maximum number of cells to run, the first ones of the suite.
     """
     ran = [(cell, outcomes[cell.id]) for cell in suite.cells if cell.id in outcomes]
     speeds = SpeedHistory.of([*history, *ran])
@@ -77,7 +77,7 @@ def _is_selected(outcome: Outcome, select: Selection) -> bool:
 def mark_stale(
     cells: Iterable[Cell], outcomes: Mapping[str, Outcome], digests: Mapping[DataKey, str]
 ) -> dict[str, Outcome]:
-    """The outcomes, with what has changed since each result was made.
+    """The outcomes, each complete one with what has changed since it was made.
 
     Args:
         cells: The cells they are of.
@@ -92,8 +92,8 @@ def mark_stale(
         if outcome is None or outcome.state != "complete":
             continue
         data = digests.get(data_key(cell), "")
-        if (cell.model, data) not in current:  # ten thousand cells ask the same few questions
-            # the kind of device is not asked for: a result from a GPU does not rot by being looked at on a laptop
+        if (cell.model, data) not in current:  # ten thousand cells need the same few fingerprints
+            # without the device: a result from a GPU does not become stale when it is read on a laptop
             current[cell.model, data] = fingerprint(cell, data=data, device="")
         if stale := changes(outcome.fingerprint, current[cell.model, data]):
             marked[cell.id] = replace(outcome, stale=stale)

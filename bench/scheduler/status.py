@@ -1,4 +1,4 @@
-"""What runs now and how far: read from the journals on this machine, so that any shell can ask."""
+"""What is running and its progress, read from the journals on this machine, so that any shell can ask."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ class CellStatus:
     cell: Cell
     outcome: Outcome
     share: float
-    """How much of its epochs is done, 0 to 1."""
+    """Share of its epochs that is done, 0 to 1."""
     loss: float | None
     """Training loss of the last epoch."""
     images_per_s: float | None
     left_s: float | None
-    """Seconds to its end, at the pace of its epochs so far."""
+    """Seconds until it is done, at the pace of its epochs so far."""
     silent_s: float | None
     """Seconds since its journal last grew."""
 
@@ -32,17 +32,17 @@ def suite_status(suite: Suite, outcomes: Mapping[str, Outcome], home: Path, *, n
 
     Args:
         suite: The suite.
-        outcomes: What is known, by cell id.
-        home: The BENCH_HOME whose journals tell how far the running cells are.
+        outcomes: By cell id.
+        home: The BENCH_HOME with the journals of the running cells.
         now_s: Unix time.
     """
-    found = []
+    statuses = []
     for cell in suite.cells:
         outcome = outcomes.get(cell.id) or Outcome(cell_id=cell.id, state="missing")
         running = outcome.state == "running"
         events = read_cell(CellFolder.of(home, cell.id), skip_progress=False) if running else ()
-        found.append(_status(cell, outcome, events, now_s=now_s))
-    return found
+        statuses.append(_status(cell, outcome, events, now_s=now_s))
+    return statuses
 
 
 def _status(cell: Cell, outcome: Outcome, events: Iterable[Event], *, now_s: float) -> CellStatus:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from bench.errors import UsageError
 from bench.scheduler import devices
-from bench.scheduler.devices import Slot, device_name, find_slots, gpu_memory_mb, gpus
+from bench.scheduler.devices import Machine, Slot, device_name, gpu_memory_mb, gpus
 from bench.scheduler.launcher import worker_environment
 
 
@@ -18,23 +19,24 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(devices, "_gpu_count", lambda: 4)
     monkeypatch.setattr(devices, "cpu_cores", lambda: 8)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100e9))
     return monkeypatch
 
 
 def test_every_gpu_is_a_slot_with_its_share_of_the_cores(machine: pytest.MonkeyPatch) -> None:
-    slots = find_slots("auto", per_device=None, cells=10)
+    slots = Machine.detect("auto").slots(per_device=None, cells=10)
     assert [(slot.visible, slot.threads) for slot in slots] == [("0", 2), ("1", 2), ("2", 2), ("3", 2)]
 
 
 def test_uuids_and_mig_instances_in_the_mask_stay_as_they_are(machine: pytest.MonkeyPatch) -> None:
     machine.setenv("CUDA_VISIBLE_DEVICES", "GPU-8f1e, MIG-77a0")
-    assert [slot.visible for slot in find_slots("cuda", per_device=None, cells=1)] == ["GPU-8f1e", "MIG-77a0"]
+    assert [slot.visible for slot in Machine.detect("cuda").slots(per_device=None, cells=1)] == ["GPU-8f1e", "MIG-77a0"]
 
 
 def test_an_empty_mask_means_the_cpu(machine: pytest.MonkeyPatch) -> None:
     machine.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus() == []
-    assert find_slots("auto", per_device=None, cells=1)[0].device == "cpu"
+    assert Machine.detect("auto").slots(per_device=None, cells=1)[0].device == "cpu"
 
 
 def test_the_mask_ends_at_minus_one_as_cuda_reads_it(machine: pytest.MonkeyPatch) -> None:
@@ -44,30 +46,43 @@ def test_the_mask_ends_at_minus_one_as_cuda_reads_it(machine: pytest.MonkeyPatch
 
 def test_a_gpu_is_chosen_by_its_place_in_the_mask(machine: pytest.MonkeyPatch) -> None:
     machine.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert [slot.visible for slot in find_slots("cuda:1", per_device=2, cells=1)] == ["3", "3"]
+    assert [slot.visible for slot in Machine.detect("cuda:1").slots(per_device=2, cells=1)] == ["3", "3"]
 
 
 def test_the_cpu_is_shared_by_as_many_cells_as_there_are_cores(machine: pytest.MonkeyPatch) -> None:
-    slots = find_slots("cpu", per_device=None, cells=3)
+    cpu = Machine.detect("cpu")
+    slots = cpu.slots(per_device=None, cells=3)
     assert [(slot.device, slot.threads) for slot in slots] == [("cpu", 2)] * 3
-    assert len(find_slots("cpu", per_device=None, cells=100)) <= 8
+    assert len(cpu.slots(per_device=None, cells=100)) == 8
+
+
+def test_no_more_cells_share_the_cpu_than_there_is_memory_for(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5e9))
+    slots = Machine.detect("cpu").slots(per_device=None, cells=100)
+    assert [slot.threads for slot in slots] == [4, 4]
+    machine.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1e6))
+    assert len(Machine.detect("cpu").slots(per_device=None, cells=100)) == 1
+
+
+def test_a_machine_counts_its_devices(machine: pytest.MonkeyPatch) -> None:
+    assert [Machine.detect(device).devices for device in ("auto", "cuda:0,2", "cpu")] == [4, 2, 1]
 
 
 def test_slots_per_device_overrides_the_share(machine: pytest.MonkeyPatch) -> None:
-    assert [slot.threads for slot in find_slots("cpu", per_device=1, cells=100)] == [8]
+    assert [slot.threads for slot in Machine.detect("cpu").slots(per_device=1, cells=100)] == [8]
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:7", "cuda:x", "cpu:0", ""])
 def test_a_device_that_is_not_there_is_refused_with_what_was_asked(machine: pytest.MonkeyPatch, device: str) -> None:
     with pytest.raises(UsageError, match="--device"):
-        find_slots(device, per_device=None, cells=1)
+        Machine.detect(device).slots(per_device=None, cells=1)
 
 
 def test_cuda_without_a_gpu_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_gpu_count", lambda: 0)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(UsageError, match="no GPU is visible"):
-        find_slots("cuda", per_device=None, cells=1)
+        Machine.detect("cuda").slots(per_device=None, cells=1)
 
 
 class FakeNvml:
@@ -144,7 +159,7 @@ def test_numbers_of_gpus_mean_the_same_to_the_driver_and_to_cuda(monkeypatch: py
 
 
 def test_cells_side_by_side_on_a_gpu_have_equal_shares_of_its_memory(machine: pytest.MonkeyPatch) -> None:
-    shares = [slot.memory_share for slot in find_slots("cuda:0", per_device=4, cells=8)]
+    shares = [slot.memory_share for slot in Machine.detect("cuda:0").slots(per_device=4, cells=8)]
     assert len(shares) == 4
     assert sum(shares) <= devices.GPU_USABLE + 0.01
-    assert find_slots("cuda:0", per_device=1, cells=8)[0].memory_share == 1.0
+    assert Machine.detect("cuda:0").slots(per_device=1, cells=8)[0].memory_share == 1.0
