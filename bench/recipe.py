@@ -5,7 +5,8 @@ place. The suite schema (:mod:`bench.suite.schema`), the JSON schema and the ref
 the default recipe, the MLflow params, the recipe under a table and the labels of its rows all derive from it. To add a
 key, add a field with a dataclass default here, and the code that acts on it.
 
-Both kinds of process import this module, so it needs nothing but the standard library.
+Both kinds of process import this module, so it needs nothing but the standard library. It is longer than other files
+because it holds the documentation of every key.
 """
 
 from collections.abc import Callable

@@ -68,10 +68,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command by name; a typo is answered with the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
+            from bench.catalog.options import suggestion
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "bench --help lists them"
+            hint = suggestion(args[0], COMMANDS, "bench --help lists them")
             raise click.UsageError(f"there is no command {args[0]!r} ({hint})", context)
         return super().resolve_command(context, args)
 

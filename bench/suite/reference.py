@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, PydanticUndefined
 from pydantic_core import core_schema as core
 
 from bench.catalog.options import Option
-from bench.catalog.training import AUGMENTATIONS, DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP
+from bench.catalog.training import AUGMENTATIONS, DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, AugmentationSpec
 from bench.recipe import Component, Execution, Key, Recipe, keys_of
 from bench.suite.fields import Strict, value_type
 from bench.suite.schema import CellMapping, ExcludeMapping, GridMapping, ModelMapping, SuiteMapping
@@ -116,7 +116,9 @@ def reference(suites: Sequence[tuple[str, Suite]] = ()) -> str:
         _keys(Execution),
         _schedules(),
         _components("Optimizers", "optimizer", {name: ("", spec.options) for name, spec in OPTIMIZERS.items()}),
-        _components("Augmentations", "augment", {name: (s.doc, s.options) for name, s in AUGMENTATIONS.items()}),
+        _components(
+            "Augmentations", "augment", {name: (_about(spec), spec.options) for name, spec in AUGMENTATIONS.items()}
+        ),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -212,6 +214,11 @@ def _schedules() -> str:
         formula = f"`{spec.formula}`, with e counted from {start} (`{spec.target.replace(':', '.')}`)."
         sections.append(f"### `{kind}`\n\n{formula}\n\n{_options(spec.options)}")
     return "\n\n".join(sections)
+
+
+def _about(augmentation: AugmentationSpec) -> str:
+    order = ". It must be the first of the list and needs a data set of image files" if augmentation.of_files else ""
+    return augmentation.doc + order
 
 
 def _components(title: str, key: str, entries: Mapping[str, tuple[str, Mapping[str, Option]]]) -> str:
