@@ -1,30 +1,66 @@
-"""cli.output."""
+"""What commands print: columns, JSON, files, and sentences on standard error."""
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    pass
+    from bench.api.plans import Entry, PlanReport
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned plain text columns, one line a row."""
+    """Aligned plain text columns, one line per row."""
     from tabulate import tabulate
 
     lines = [[" ".join(str(value).split("\n")).strip() for value in row] for row in rows]
     return str(tabulate(lines, headers, tablefmt="plain", disable_numparse=True))
 
 
-def print_json(content: dict[str, Any]) -> None:
+def print_json(content: Mapping[str, object]) -> None:
     """Print a JSON document with its schema version at the top."""
     click.echo(json.dumps({"schema": 1, **content}, indent=2))
+
+
+def print_plans(report: "PlanReport", *, as_json: bool) -> None:
+    """Print plans, as ``bench plan`` and ``bench run --dry-run`` do."""
+    from bench.scheduler.estimates import duration
+
+    if as_json:
+        print_json({"cells": report.entries, "total": report.total})
+        return
+    headers = ("cell", "model", "dataset", "schedule", "seed", "state", "params(M)", "flops(M)", "time", "")
+    click.echo(columns(headers, [_plan_row(entry) for entry in report.entries]))
+    if report.estimates_s and report.unknown == len(report.estimates_s):
+        time = "no time estimate yet: nothing similar has run on this machine"
+    else:
+        rest = f", {report.unknown} more without an estimate" if report.unknown else ""
+        time = f"{duration(report.known_s)} on one slot{rest}"
+    click.echo(f"\n{len(report.entries)} cells, {len(report.estimates_s)} to run: {time}")
+
+
+def _plan_row(entry: "Entry") -> tuple[object, ...]:
+    from bench.scheduler.estimates import duration
+
+    def millions(key: str, digits: int) -> str:
+        count = entry[key]
+        return f"{count / 1e6:.{digits}f}" if isinstance(count, int) else "-"
+
+    seconds = entry["estimate_s"]
+    return (
+        entry["id"],
+        f"{entry['model']}{' (standard stem)' if entry['shows_stem'] else ''}",
+        *(entry[key] for key in ("dataset", "schedule", "seed", "state")),
+        millions("params", 3),
+        millions("flops", 1),
+        duration(seconds) if isinstance(seconds, float | int) else "-",
+        entry["reason"],
+    )
 
 
 def write_output(text: str, output: str | None) -> None:

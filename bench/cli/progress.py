@@ -7,24 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from bench.scheduler.devices import Slot
+from bench.scheduler.estimates import duration
 from bench.values import Cell, Outcome, Plan
 from bench.workspace.events import EpochDone, Event, Progress, Resumed
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-
-def duration(seconds: float) -> str:
-    """A duration as people say it: ``45s``, ``3m20s``, ``2h05m``, ``3d04h``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86_400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
 
 
 @dataclass

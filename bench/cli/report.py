@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from bench.api import load_suites, open_store_if_there, render_suites, select, stored_suites
 from bench.cli.options import all_overrides, max_images_option, suite_options, tracking_option
 from bench.cli.output import check_writable, write_output
 from bench.errors import BenchError
@@ -39,13 +38,15 @@ def report(
     strict: bool,
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
+    from bench.api.outcomes import find_store, load_suites, select, stored_suites
+    from bench.api.reports import render_suites
+
     if output is not None:
         check_writable(Path(output))
-    suites = [select(suite, filters) for suite in load_suites(paths, all_overrides(overrides, max_images_per_class))]
-    store = open_store_if_there(tracking_uri)
-    if not suites:
-        suites = [select(suite, filters) for suite in stored_suites(store)]
-    text, missing = render_suites(suites, store, format_, best)
+    suites = load_suites(paths, all_overrides(overrides, max_images_per_class))
+    store = find_store(tracking_uri)
+    chosen = [select(suite, filters) for suite in suites or stored_suites(store)]
+    text, missing = render_suites(chosen, store, format_, best)
     write_output(text, output)
     if strict and missing:
         raise BenchError(f"{missing} cells have no result; bench plan says why")

@@ -1,20 +1,16 @@
 """``bench status``: what runs now and how far, what failed and why, from any shell."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bench.api import known_outcomes, load_suites, open_store_if_there, select
 from bench.cli.options import json_option, suite_options, tracking_option
 from bench.cli.output import columns, note, print_json
-from bench.errors import TrackingError
 
 if TYPE_CHECKING:
     from bench.scheduler.status import CellStatus
-    from bench.tracking import Store
     from bench.values import Suite
 
 STATES = ("complete", "running", "interrupted", "failed", "missing")
@@ -27,16 +23,12 @@ STATES = ("complete", "running", "interrupted", "failed", "missing")
 def status(
     paths: Sequence[str], filters: Sequence[str], overrides: Sequence[str], tracking_uri: str | None, as_json: bool
 ) -> None:
-    """Show what runs now and how far, what failed and why; without a suite file, of every suite that was run here."""
-    from bench.scheduler.status import suite_status
-    from bench.workspace.paths import bench_home
+    """Show what is running, its progress, and what failed and why; without a suite file, for every suite here."""
+    from bench.api.outcomes import find_readable_store, load_suites, select, suite_statuses, suites_here
 
-    store = readable_store(tracking_uri)
-    suites = [select(suite, filters) for suite in load_suites(paths, overrides) or suites_here(store)]
-    found = [
-        (suite, suite_status(suite, known_outcomes(store, suite)[1], bench_home(), now_s=time.time()))
-        for suite in suites
-    ]
+    store = find_readable_store(tracking_uri, note)
+    suites = load_suites(paths, overrides) or suites_here(store)
+    found = suite_statuses([select(suite, filters) for suite in suites], store)
     if as_json:
         print_json({"suites": [{"suite": s.name, "cells": [entry(cell) for cell in cells]} for s, cells in found]})
         return
@@ -44,31 +36,9 @@ def status(
         show(suite, cells)
 
 
-def readable_store(tracking_uri: str | None) -> "Store | None":
-    """The store, or None where there is none or it does not answer, which is said: the journals here know enough."""
-    try:
-        return open_store_if_there(tracking_uri)
-    except TrackingError as error:
-        note(f"without the store: {error}")
-        return None
-
-
-def suites_here(store: "Store | None") -> "list[Suite]":
-    """The suites that were run on this machine, else those in the store.
-
-    Raises:
-        UsageError: There are none.
-    """
-    from bench.api import stored_suites
-    from bench.workspace.cells import kept_suites
-    from bench.workspace.paths import bench_home
-
-    return kept_suites(bench_home()) or stored_suites(store)
-
-
 def show(suite: "Suite", cells: "list[CellStatus]") -> None:
     """Print a suite's counts, its running cells, and why others stand still."""
-    from bench.cli.progress import duration
+    from bench.scheduler.estimates import duration
 
     counts: Counter[str] = Counter(each.outcome.state for each in cells)
     counts_text = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
@@ -94,7 +64,7 @@ def show(suite: "Suite", cells: "list[CellStatus]") -> None:
             )
         )
     if rows:
-        headers = ("", "state", "cell", "epochs", "done", "top-1", "images/s", "left", "heard of", "attempt")
+        headers = ("", "state", "cell", "epochs", "done", "top-1", "images/s", "left", "last update", "attempt")
         click.echo(columns(headers, rows))
     for each in cells:
         if each.outcome.state in ("failed", "interrupted") and each.outcome.reason:

@@ -60,6 +60,22 @@ class RunObserver(Protocol):
         """A cell ended, well or not."""
 
 
+class SilentObserver:
+    """Shows nothing: for runs from Python."""
+
+    def started(self, cell: Cell, slot: Slot, attempt: int) -> None:
+        """A cell was placed."""
+
+    def event(self, cell: Cell, event: Event) -> None:
+        """A cell's journal grew."""
+
+    def retried(self, cell: Cell, outcome: Outcome) -> None:
+        """An attempt was lost."""
+
+    def finished(self, cell: Cell, outcome: Outcome) -> None:
+        """A cell ended."""
+
+
 @dataclass(kw_only=True)
 class RunContext:
     """Where and how cells run."""

@@ -99,3 +99,15 @@ def _train_images(cell: Cell) -> int | None:
 def _workload(cell: Cell) -> tuple[object, ...]:
     recipe = cell.recipe
     return (cell.model, *data_key(cell), recipe.stem, recipe.batch_size, recipe.precision)
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it: ``45s``, ``3m20s``, ``2h05m``, ``3d04h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"

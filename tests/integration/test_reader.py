@@ -17,7 +17,8 @@ from helpers.mlflow_db import FilledRun, empty_store, fill, fill_suite_run, run_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.api import known_outcomes, render_suites, stored_suites
+from bench.api.outcomes import known_outcomes, stored_suites
+from bench.api.reports import render_suites
 from bench.errors import TrackingError
 from bench.report.render import FORMATS
 from bench.suite import parse_suite

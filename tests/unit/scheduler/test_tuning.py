@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,11 @@ from click.testing import CliRunner
 from conftest import suite_text
 
 from bench.cli import cli
-from bench.cli.run import Session, lay_out
-from bench.datasets.prepared import Prepared, data_key
-from bench.scheduler import devices, speeds, tuning
+from bench.scheduler import speeds, tuning
 from bench.scheduler.devices import GPU_USABLE, Slot
 from bench.scheduler.modes import Allocation
-from bench.scheduler.plan import make_plan
 from bench.scheduler.tuning import TuningRequest, tune
-from bench.values import Cell, Execution, Suite
+from bench.values import Cell, Execution
 from bench.workspace.requests import Failure, Trial, TrialSpeed
 
 CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
@@ -182,19 +178,6 @@ def test_cells_that_are_timed_never_share_a_gpu(make_cell: Callable[..., Cell], 
     assert found.concurrency == 1
     assert {concurrency for _, concurrency, _, _ in workers.asked} == {1}
     assert {mode.memory_share for mode in found.modes.values()} == {1.0}
-
-
-def test_cells_that_are_timed_never_share_the_cpu(
-    make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(devices, "cpu_cores", lambda: 4)
-    suite = make_suite(*(make_cell(seed=seed) for seed in range(4)))
-    for timed, expected in ((False, 4), (True, 1)):
-        asked = replace(suite, execution=Execution(timed=timed))
-        session = Session(
-            asked, None, make_plan(asked, {}, {}), {}, {data_key(suite.cells[0]): Prepared(project, "", 1437, 10)}
-        )
-        assert len(lay_out(session, "cpu", None)[0]) == expected
 
 
 def test_to_share_a_device_is_refused_where_speed_is_measured(project: Path) -> None:

@@ -1,0 +1,119 @@
+"""What bench does, callable from Python: every command of the command line is one call of a function of this room.
+
+Nothing here prints, reads a terminal or exits: faults are raised as :mod:`bench.errors`, and the caller passes in what
+shows progress. The functions below are the public ones, also reached as ``bench.run`` and so on. A package and not one
+file, because the steps of a run (:mod:`bench.api.run`) should fit on a page.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from bench.api.run import RunResult
+    from bench.scheduler.attempts import RunObserver
+    from bench.values import Cost, Plan, Stem, Suite
+
+
+def load_suite(path: str | Path, *, overrides: Sequence[str] = ()) -> "Suite":
+    """Read a suite file. ``overrides`` are ``recipe.KEY=VALUE`` strings that change the recipe of every cell.
+
+    Raises:
+        SuiteError: The file is wrong; every fault is named with its line and column.
+    """
+    from bench.suite import load_suite as load
+
+    return load(str(path), overrides=overrides)
+
+
+def plan(suite: "Suite", *, tracking_uri: str | None = None) -> "Plan":
+    """What :func:`run` would do with a suite: every cell with its state, params, FLOPs and estimated time.
+
+    Raises:
+        TrackingError: The store cannot be read.
+    """
+    from bench.api.outcomes import find_store
+    from bench.api.plans import plan_suite
+
+    return plan_suite(suite, find_store(tracking_uri))[0]
+
+
+def run(suite: "Suite", *, observer: "RunObserver | None" = None, **options: object) -> "RunResult":
+    """Train the cells of a suite that have no result, and return the outcomes and tables.
+
+    Cells run in processes of their own. A script therefore calls this under ``if __name__ == "__main__":``; a notebook
+    needs no guard. Interrupting saves the running cells; the same call continues.
+
+    Args:
+        suite: What to run.
+        observer: Is told when cells start, advance and end.
+        **options: Fields of :class:`bench.api.run.RunOptions`, e.g. ``max_cells=2`` or ``offline=True``.
+
+    Raises:
+        UsageError: An option is unknown or does not fit.
+        TrackingError: The store cannot be used.
+        DataError: Data is missing and cannot be downloaded.
+        DiskError: BENCH_HOME cannot be written.
+    """
+    from bench.api.run import Caller, make_options, run_suites
+    from bench.scheduler.attempts import SilentObserver
+
+    caller = Caller(display=lambda _: nullcontext(observer or SilentObserver()))
+    [result] = run_suites([suite], make_options(options), caller)
+    return result
+
+
+def results(suite: "Suite", *, tracking_uri: str | None = None) -> "DataFrame":
+    """One row per cell, in the suite's order: axes, recipe, state, accuracies in percent, cost, speed and run id.
+
+    Raises:
+        TrackingError: The store cannot be read.
+    """
+    from bench.api.outcomes import find_store, known_outcomes
+    from bench.report.frame import results_frame
+
+    return results_frame(suite, known_outcomes(find_store(tracking_uri), suite).outcomes)
+
+
+def curves(suite: "Suite") -> "DataFrame":
+    """One row per cell and epoch: losses, learning rate and accuracies, from the journals on this machine."""
+    from bench.report.frame import curves_frame
+    from bench.workspace.paths import bench_home
+
+    return curves_frame(suite, bench_home())
+
+
+def report(suite: "Suite", *, format: str = "markdown", best: bool = False, tracking_uri: str | None = None) -> str:  # noqa: A002 - the command's word
+    """The tables of a suite as text, in a format of ``bench report``.
+
+    Raises:
+        UsageError: There is no such format.
+        TrackingError: The store cannot be read.
+    """
+    from bench.api.outcomes import find_store
+    from bench.api.reports import render_suites
+
+    return render_suites([suite], find_store(tracking_uri), format, best)[0]
+
+
+def measure(
+    model: str,
+    *,
+    dataset: str | None = None,
+    input_size: int | None = None,
+    num_classes: int | None = None,
+    stem: "Stem | None" = None,
+) -> "Cost":
+    """Params and FLOPs of a net for one image; one multiply-add counts as one flop.
+
+    Raises:
+        UsageError: The net or the data set is unknown, or the net has no such stem.
+        ModelError: The net cannot be built or measured.
+    """
+    from bench.api.measuring import measure_models
+
+    [measured] = measure_models([model], dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
+    return measured.cost

@@ -1,0 +1,174 @@
+"""Which suites are asked for, and what is known of their cells: from the store and from the folders of this machine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.api.prepare import prepare_data
+from bench.errors import SuiteError, TrackingError, UsageError
+
+if TYPE_CHECKING:
+    from bench.datasets.prepared import Prepared
+    from bench.scheduler.status import CellStatus
+    from bench.tracking import Store
+    from bench.values import DataKey, Outcome, Suite
+
+
+class Known(NamedTuple):
+    """What is known of a suite's cells, by cell id."""
+
+    stored: "Mapping[str, Outcome]"
+    """What the store says."""
+    outcomes: "Mapping[str, Outcome]"
+    """That, merged with what the folders of this machine say. Stale results are marked."""
+
+
+def load_suites(paths: Sequence[str], overrides: Sequence[str] = ()) -> "list[Suite]":
+    """Read all suite files; the faults of all of them are raised together.
+
+    Raises:
+        SuiteError: A file is wrong.
+        UsageError: Two suites have the same name, or an override is wrong.
+    """
+    from bench.suite import load_suite
+
+    suites: list[Suite] = []
+    faults: list[str] = []
+    for path in dict.fromkeys(paths):
+        try:
+            suites.append(load_suite(path, overrides=overrides))
+        except SuiteError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise SuiteError(faults)
+    names: dict[str, str] = {}
+    for suite in suites:
+        if suite.name in names:
+            raise UsageError(
+                f"{names[suite.name]} and {suite.path} are both called {suite.name!r}: a suite's name is its MLflow "
+                "experiment's, so rename one of them"
+            )
+        names[suite.name] = suite.path
+    return suites
+
+
+def select(suite: "Suite", filters: Sequence[str]) -> "Suite":
+    """The suite with only the cells that match all filters (``AXIS=GLOB``)."""
+    from bench.suite.filters import filter_cells
+
+    return filter_cells(suite, filters) if filters else suite
+
+
+def open_store(tracking_uri: str | None = None) -> "Store":
+    """The MLflow store in use, created if there is none.
+
+    Raises:
+        TrackingError: It cannot be used.
+    """
+    from bench.tracking import Store, resolve_uri
+
+    return Store(resolve_uri(tracking_uri, Path.cwd()))
+
+
+def find_store(tracking_uri: str | None = None) -> "Store | None":
+    """The MLflow store in use, or None if there is none yet: reading must not create one.
+
+    Raises:
+        TrackingError: It cannot be read.
+    """
+    from bench.tracking import Store, resolve_uri, store_exists
+
+    uri = resolve_uri(tracking_uri, Path.cwd())
+    return Store(uri) if store_exists(uri) else None
+
+
+def find_readable_store(tracking_uri: str | None, note: Callable[[str], None]) -> "Store | None":
+    """The store, or None with a note if it is missing or unreachable; the journals of this machine suffice."""
+    try:
+        return find_store(tracking_uri)
+    except TrackingError as error:
+        note(f"without the store: {error}")
+        return None
+
+
+def known_outcomes(store: "Store | None", suite: "Suite", data: "Mapping[DataKey, Prepared] | None" = None) -> Known:
+    """What the store and the folders of this machine know of a suite's cells.
+
+    First, attempts whose process died are marked as lost, in the journals and in the store. ``data`` holds data sets
+    whose current state is known already.
+    """
+    from bench.scheduler.plan import mark_stale, merge_outcomes
+    from bench.workspace.cells import local_outcomes, mark_lost
+    from bench.workspace.paths import bench_home
+
+    home = bench_home()
+    mark_lost(suite, home)
+    if store:
+        store.mark_orphans_lost(suite.name)
+    stored = store.outcomes(suite.name) if store else {}
+    merged = merge_outcomes(stored, local_outcomes(suite, home, stored))
+    return Known(stored, mark_stale(suite.cells, merged, current_digests(suite, merged, data or {})))
+
+
+def current_digests(
+    suite: "Suite", outcomes: "Mapping[str, Outcome]", data: "Mapping[DataKey, Prepared]"
+) -> "dict[DataKey, str]":
+    """Digests of the data of complete cells, as the data is now; changed images are decoded for it."""
+    from bench.datasets.prepared import data_key, look
+    from bench.datasets.source import open_source
+    from bench.workspace.paths import data_home
+
+    home = data_home()
+    complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
+    digests = {}
+    for key in dict.fromkeys(data_key(cell) for cell in complete):
+        prepared = data.get(key) or look(key, home)
+        if not prepared and (source := open_source(key.dataset)).mutable and source.status(home).state == "ready":
+            prepared = prepare_data([key])[key]
+        digests[key] = prepared.digest if prepared else ""
+    return digests
+
+
+def stored_suites(store: "Store | None") -> "list[Suite]":
+    """The suites that have runs in a store, and those that ran on this machine without one.
+
+    Raises:
+        UsageError: There are none.
+    """
+    from bench.suite import parse_suite
+    from bench.workspace.cells import kept_suites
+    from bench.workspace.paths import bench_home
+
+    suites = [parse_suite(source, path) for _, source, path in (store.suites() if store else [])]
+    names = {suite.name for suite in suites}
+    suites += [suite for suite in kept_suites(bench_home()) if suite.name not in names]
+    if not suites:
+        raise UsageError(
+            "there are no results here yet: run `bench run SUITE` first; `bench plan SUITE` shows what would run"
+        )
+    return suites
+
+
+def suites_here(store: "Store | None") -> "list[Suite]":
+    """The suites that ran on this machine, else those in the store.
+
+    Raises:
+        UsageError: There are none.
+    """
+    from bench.workspace.cells import kept_suites
+    from bench.workspace.paths import bench_home
+
+    return kept_suites(bench_home()) or stored_suites(store)
+
+
+def suite_statuses(suites: "Sequence[Suite]", store: "Store | None") -> "list[tuple[Suite, list[CellStatus]]]":
+    """Every suite with the status of each of its cells, read from the journals of this machine and the store."""
+    import time
+
+    from bench.scheduler.status import suite_status
+    from bench.workspace.paths import bench_home
+
+    return [
+        (suite, suite_status(suite, known_outcomes(store, suite).outcomes, bench_home(), now_s=time.time()))
+        for suite in suites
+    ]

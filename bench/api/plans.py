@@ -1,0 +1,95 @@
+"""Plans of suites, for people and programs: what ``bench run`` would do, without doing it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.api.outcomes import known_outcomes
+from bench.api.prepare import measure_costs, past_cells
+from bench.values import Plan, Task
+
+if TYPE_CHECKING:
+    from bench.scheduler.plan import Selection
+    from bench.tracking import Store
+    from bench.values import Suite
+
+Entry = dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanReport:
+    """The cells of several plans, as the plan's JSON and table show them."""
+
+    entries: Sequence[Entry]
+    estimates_s: Sequence[float | None]
+    """Of the cells that would run, in seconds; None where nothing similar has run on this machine."""
+
+    @property
+    def known_s(self) -> float:
+        """Seconds on one slot of the cells that have an estimate."""
+        return sum(seconds for seconds in self.estimates_s if seconds is not None)
+
+    @property
+    def unknown(self) -> int:
+        """Cells that would run and have no estimate."""
+        return sum(seconds is None for seconds in self.estimates_s)
+
+    @property
+    def total(self) -> Entry:
+        """The JSON's summary."""
+        return {
+            "cells": len(self.entries),
+            "to_run": len(self.estimates_s),
+            "estimate_s": None if self.unknown else self.known_s,
+        }
+
+
+def plan_suite(
+    suite: "Suite", store: "Store | None", *, select: "Selection" = "missing", max_cells: int | None = None
+) -> tuple[Plan, dict[str, str]]:
+    """The plan of a suite with costs and estimates, and by cell id why a net could not be measured."""
+    from bench.scheduler.plan import make_plan
+
+    costs, problems = measure_costs(suite)
+    outcomes = known_outcomes(store, suite).outcomes
+    plan = make_plan(suite, outcomes, costs, history=past_cells(), select=select, max_cells=max_cells)
+    return plan, problems
+
+
+def report_plans(
+    suites: "Sequence[Suite]",
+    store: "Store | None",
+    *,
+    select: "Selection" = "missing",
+    max_cells: int | None = None,
+) -> PlanReport:
+    """The plans of suites, ready to be shown."""
+    entries: list[Entry] = []
+    estimates: list[float | None] = []
+    for suite in suites:
+        plan, problems = plan_suite(suite, store, select=select, max_cells=max_cells)
+        entries += [plan_entry(task, problems) for task in plan.tasks]
+        estimates += [task.estimate_s for task in plan.tasks if task.runs]
+    return PlanReport(entries=entries, estimates_s=estimates)
+
+
+def plan_entry(task: Task, problems: Mapping[str, str]) -> Entry:
+    """A task as the plan's JSON and table show it. ``problems`` says by cell id why a net could not be measured."""
+    from bench.catalog.models import SMALL_INPUT, model_stems
+
+    cell, outcome = task.cell, task.outcome
+    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_stems(cell.model)
+    return {
+        "id": cell.id,
+        "model": cell.model,
+        "stem": cell.recipe.stem,
+        "shows_stem": small and cell.recipe.stem == "standard",
+        "dataset": cell.dataset,
+        "schedule": cell.schedule_name,
+        "seed": cell.seed,
+        "state": outcome.state,
+        "reason": f"stale: {outcome.stale}" if outcome.stale else outcome.reason or problems.get(cell.id, ""),
+        "params": task.cost.params if task.cost else None,
+        "flops": task.cost.flops if task.cost else None,
+        "estimate_s": task.estimate_s if task.runs or outcome.state != "complete" else 0.0,
+    }

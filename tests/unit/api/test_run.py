@@ -1,0 +1,47 @@
+"""The steps of a run, without one."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.api.outcomes import Known
+from bench.api.run import Caller, Job, Needs, RunOptions, lay_out, make_options
+from bench.datasets.prepared import Prepared, data_key
+from bench.errors import UsageError
+from bench.scheduler import devices
+from bench.scheduler.attempts import SilentObserver
+from bench.scheduler.plan import make_plan
+from bench.values import Cell, Execution, Suite
+
+
+def test_lay_out_gives_a_cell_the_whole_device_where_speed_is_measured(
+    project: Path, make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "cpu_cores", lambda: 4)
+    suite = make_suite(*(make_cell(seed=seed) for seed in range(4)))
+    data = {data_key(suite.cells[0]): Prepared(project, "", 1437, 10)}
+    for timed, slots in ((False, 4), (True, 1)):
+        asked = replace(suite, execution=Execution(timed=timed))
+        job = Job(
+            whole=asked,
+            suite=asked,
+            store=None,
+            known=Known({}, {}),
+            options=RunOptions(device="cpu"),
+            caller=Caller(display=lambda _: nullcontext(SilentObserver())),
+        )
+        layout = lay_out(job, make_plan(asked, {}, {}), Needs(data, {}))
+        assert len(layout.slots) == slots
+
+
+def test_make_options_names_the_valid_ones() -> None:
+    with pytest.raises(UsageError, match="unknown option slots; valid: filters, select, max_cells, device"):
+        make_options({"slots": 2})
+
+
+def test_run_options_refuse_a_store_while_offline() -> None:
+    with pytest.raises(UsageError, match="--offline"):
+        RunOptions(offline=True, tracking_uri="sqlite:///mlflow.db")
