@@ -1,7 +1,9 @@
-"""Save and load the state of training, so that a file is either whole and proven or not used.
+"""Save and load the state of training. A checkpoint is either complete and verified or not used.
 
-A checkpoint is written beside, synced, renamed, and counts only once its ``.sha256`` has been renamed behind it. The
-last two are kept: a damaged newest one costs the epochs since the one before it.
+It is written to a temporary file, synced and renamed, and counts only once its ``.sha256`` is there too. The last two
+are kept: if the newest one is damaged, only the training since the one before it is lost.
+
+Called by :mod:`bench.worker.state` and :mod:`bench.worker.results`. Does not know what the state means.
 """
 
 import hashlib
@@ -17,15 +19,17 @@ from bench.workspace.failpoint import failpoint
 from bench.workspace.files import write_atomically
 from bench.workspace.paths import CellFolder
 
-KEPT = 2
+KEEP = 2
+"""Number of checkpoints that are kept."""
 
 
 def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
-    """Write the state after ``epochs_done`` epochs and ``steps_done`` steps and drop all but the last two checkpoints.
+    """Write the state after ``epochs_done`` epochs and ``steps_done`` steps; delete all but the last two checkpoints.
 
     Raises:
-        OSError: The disk is full or cannot be written; the checkpoints before stay as they were.
+        OSError: The disk is full or cannot be written; earlier checkpoints are intact.
     """
+    # serialised in memory: the digest must be of what was meant to be written, not of what a bad disk gives back
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     content = buffer.getvalue()
@@ -33,41 +37,42 @@ def save(folder: CellFolder, state: Mapping[str, Any]) -> None:
     write_atomically(path, content)
     failpoint("checkpoint-without-digest")
     write_atomically(_digest_path(path), hashlib.sha256(content).hexdigest())
-    for old in folder.checkpoints()[KEPT:]:
+    # only now that the new one is verified: at every moment there is one to resume from
+    for old in folder.checkpoints()[KEEP:]:
         remove(old)
 
 
 def load(folder: CellFolder, fingerprint: Mapping[str, str]) -> dict[str, Any] | None:
-    """Read the newest checkpoint that is whole and was made under the same fingerprint, or return None.
+    """Read the newest complete checkpoint with the same fingerprint, on the CPU; None if there is none.
 
-    Only tensors and plain values are read (``weights_only``): a checkpoint cannot run code, and one that would is
-    passed over.
+    Only tensors and plain values are read (``weights_only``): a checkpoint that would run code is skipped.
     """
     for path in folder.checkpoints():
         try:
             content = path.read_bytes()
             expected = _digest_path(path).read_text()
         except OSError:
-            continue
+            continue  # killed between the checkpoint and its digest
         if hashlib.sha256(content).hexdigest() != expected:
             continue
         try:
+            # to the CPU: net and optimizer copy it to their own device, which may be another GPU than before
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError):
-            continue  # not written by save(), whatever its digest says
+            continue  # the digest matches, but save() did not write it
         if isinstance(state, dict) and state.get("fingerprint") == dict(fingerprint):
             return state
     return None
 
 
 def clear(folder: CellFolder) -> None:
-    """Drop all checkpoints of a cell that is complete."""
+    """Delete all checkpoints of a complete cell."""
     for path in folder.checkpoints():
         remove(path)
 
 
 def remove(path: Path) -> None:
-    """Drop one checkpoint, its digest first, so that no moment shows a proven file that is gone."""
+    """Delete one checkpoint, its digest first: a digest without its file would look like damage."""
     _digest_path(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 

@@ -1,4 +1,8 @@
-"""Optimizers and learning-rate curves, built from the catalog's choices out of torch's own classes."""
+"""Optimizers and learning-rate curves: torch's own classes, with the options of a recipe.
+
+Called by :mod:`bench.worker.state` and :mod:`bench.worker.train`. The names and targets are in
+:mod:`bench.catalog.training`.
+"""
 
 import importlib
 from collections.abc import Callable, Iterable
@@ -14,14 +18,14 @@ unwrap_dynamo_disable(torch.optim.Optimizer)
 
 
 def resolve(target: str) -> Callable[..., Any]:
-    """Import what a catalog target ``"module:name"`` names."""
+    """Import the object of a catalog target ``"module:name"``."""
     module, _, name = target.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
 
 
 def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Component) -> torch.optim.Optimizer:
-    """Make the optimizer of a recipe over trainable parameters, in torch's fused form (one kernel a step)."""
+    """The optimizer of a recipe over the trainable parameters, in torch's fused form (one kernel per step)."""
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     optimizer: torch.optim.Optimizer = resolve(OPTIMIZERS[choice.name].target)(
         trainable, **choice.as_dict(), fused=True
@@ -30,22 +34,27 @@ def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Component)
 
 
 class Placeholder(torch.optim.Optimizer):
-    """What a scheduler sets the learning rate of. Its step does nothing; a real one would import torch's compiler."""
+    """Something for a scheduler to set the learning rate of.
+
+    Its step does nothing. The schedulers warn unless it is called, and a real optimizer's step may import torch's
+    compiler, see :func:`bench.worker.compat.unwrapped_step`.
+    """
 
     def __init__(self, lr: float) -> None:
         super().__init__([torch.nn.Parameter(torch.zeros(1))], {"lr": lr})
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Nothing is optimized."""
+        """Do nothing."""
 
 
 def learning_rates(schedule: Component, *, lr: float, epochs: int) -> list[float]:
-    """Learning rate of every epoch, from ``torch.optim.lr_scheduler`` run over a placeholder.
+    """Learning rate of each epoch, from ``torch.optim.lr_scheduler`` run over a placeholder.
 
-    The curve is data from here on: the training loop reads it by epoch, so that going on from a checkpoint needs no
-    scheduler state. With warm-up the rate rises linearly from ``warmup_start * lr`` to ``lr`` over ``warmup_epochs``
-    epochs; step and multistep then decay at their absolute epochs (Goyal et al. 2017, section 2.2), exponential and
-    cosine start to decay when warm-up ends.
+    The training loop looks the rate up by epoch, so that resuming from a checkpoint needs no scheduler state.
+
+    With warm-up the rate rises linearly from ``warmup_start * lr`` to ``lr`` over ``warmup_epochs`` epochs. Then step
+    and multistep decay at their absolute epochs (Goyal et al. 2017, section 2.2); exponential and cosine start to decay
+    when warm-up ends.
 
     Returns ``epochs`` floats.
     """
@@ -54,7 +63,7 @@ def learning_rates(schedule: Component, *, lr: float, epochs: int) -> list[float
     rates = []
     for _ in range(epochs):
         rates.append(float(optimizer.param_groups[0]["lr"]))
-        optimizer.step()
+        optimizer.step()  # torch warns of a scheduler that steps first
         scheduler.step()
     return rates
 
@@ -65,14 +74,15 @@ def _scheduler(
     options = schedule.as_dict()
     warmup, start = int(options.pop("warmup_epochs", 0)), options.pop("warmup_start", None)  # type: ignore[arg-type]
     spec = SCHEDULES[schedule.name]
-    if spec.epochs_option:
+    if spec.epochs_option:  # what is left to decay over
         options[spec.epochs_option] = max(1, epochs - warmup)
-    if "milestones" in options:
+    if "milestones" in options:  # a tuple in a recipe, which is frozen; torch asks for a list
         options["milestones"] = list(options["milestones"])  # type: ignore[arg-type, assignment]
     if not warmup:
         return resolve(spec.target)(optimizer, **options)  # type: ignore[no-any-return]
     rise = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=start, total_iters=warmup)  # type: ignore[arg-type]
     decay = resolve(spec.target)(optimizer, **options)
+    # chained: both see every epoch, and their factors multiply. Sequential: the second starts when the first ends
     if spec.absolute:
         return torch.optim.lr_scheduler.ChainedScheduler([rise, decay], optimizer)
     return torch.optim.lr_scheduler.SequentialLR(optimizer, [rise, decay], milestones=[warmup])

@@ -1,15 +1,15 @@
-"""What every worker needs, imported once: for the fork server of :mod:`bench.scheduler.launcher`, and for nothing else.
+"""Imports what every worker needs, once, in the fork server of :mod:`bench.scheduler.launcher`; imported by it alone.
 
-Nothing is computed here and no thread is started: a process whose OpenMP or CUDA has begun is no good to fork.
+Computes nothing and starts no thread: forking a process whose OpenMP or CUDA has started is unsafe.
 """
 
 import gc
 import os
 
-gc.disable()  # importing leaves no garbage, and looking for it takes a quarter of the time
+gc.disable()  # imports leave no garbage, and looking for it takes a quarter of their time
 
 _nowhere = os.open(os.devnull, os.O_RDWR)
-os.dup2(_nowhere, 1)  # whoever reads the scheduler's output must not wait for this process to end
+os.dup2(_nowhere, 1)  # a reader of the scheduler's output waits until every process has closed it
 
 import torch  # noqa: E402, F401
 
@@ -20,7 +20,7 @@ with deferred_dynamo():
 
     import bench.worker.train  # noqa: F401
 
-os.dup2(_nowhere, 2)
+os.dup2(_nowhere, 2)  # after the imports, whose errors must be seen
 os.close(_nowhere)
 gc.enable()
-gc.freeze()  # a collection in a worker would write to, and so copy, the pages that all workers share
+gc.freeze()  # a collection in a worker would write to the pages that all workers share, and so copy them
