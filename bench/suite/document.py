@@ -91,26 +91,27 @@ def _syntax_error(problem: str, text: str, position: Position) -> str:
     return f"not valid YAML: {problem}"
 
 
-def _position(event: Any) -> Position:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+def _position(event: yaml.Event) -> Position:
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
-def _events(text: str, document: Document) -> Iterator[Any]:
+def _events(text: str, document: Document) -> Iterator[yaml.Event]:
     """The parser's events. Reports what a suite file may not hold; ends before a second document."""
     depth = documents = 0
-    event: Any
     for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
                 document.fault(_position(event), "a second document begins here; a suite file holds one")
                 return
+        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
-            document.fault(_position(event), f"alias *{event.anchor} is not allowed; write the value out")
-        elif getattr(event, "anchor", None):
-            document.fault(_position(event), f"anchor &{event.anchor} is not allowed; write values where they are used")
-        if getattr(event, "tag", None) and not isinstance(event, yaml.DocumentStartEvent):
-            document.fault(_position(event), f"tag {event.tag} is not allowed; a suite file is plain data")
+            document.fault(_position(event), f"alias *{anchor} is not allowed; write the value out")
+        elif anchor:
+            document.fault(_position(event), f"anchor &{anchor} is not allowed; write values where they are used")
+        if tag:
+            document.fault(_position(event), f"tag {tag} is not allowed; a suite file is plain data")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -121,13 +122,13 @@ def _events(text: str, document: Document) -> Iterator[Any]:
         yield event
 
 
-def _value(event: Any, path: Path, events: Iterator[Any], document: Document) -> Any:
+def _value(event: yaml.Event, path: Path, events: Iterator[yaml.Event], document: Document) -> object:
     """The value that begins with an event. Recursion is bounded by :data:`MAX_DEPTH`."""
     document.values[path] = _position(event)
     if isinstance(event, yaml.MappingStartEvent):
         return _mapping(path, events, document)
     if isinstance(event, yaml.SequenceStartEvent):
-        items: list[Any] = []
+        items: list[object] = []
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             items.append(_value(event, (*path, len(items)), events, document))
         return items
@@ -136,8 +137,8 @@ def _value(event: Any, path: Path, events: Iterator[Any], document: Document) ->
     return None  # an alias, reported by _events
 
 
-def _mapping(path: Path, events: Iterator[Any], document: Document) -> dict[str, Any]:
-    content: dict[str, Any] = {}
+def _mapping(path: Path, events: Iterator[yaml.Event], document: Document) -> dict[str, object]:
+    content: dict[str, object] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         key = event.value if isinstance(event, yaml.ScalarEvent) else "?"
         place = (*path, key)

@@ -4,7 +4,7 @@ Called by :mod:`bench.suite.schema` only. Names no key and no option.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
@@ -12,6 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from bench.catalog.options import Option
 from bench.recipe import Key
+
+Hint: TypeAlias = Any
+"""A type annotation that is made at run time, which a type checker cannot follow."""
 
 
 class Strict(BaseModel):
@@ -45,29 +48,30 @@ def documented(key: Key, default: Any) -> FieldInfo:
     return field
 
 
-def bounded(number: type[int] | type[float], key: Key) -> Any:
+def bounded(number: type[int] | type[float], key: Key) -> Hint:
     """A number within the bounds of a key."""
     return Annotated[number, Field(gt=key.above, ge=key.minimum, lt=key.below, le=key.maximum)]
 
 
-def value_type(hint: Any) -> Any:
+def value_type(hint: Hint) -> Hint:
     """A field's annotation without None, and a union of literals as one literal."""
+    origin: object = get_origin(hint)
     choices = [choice for choice in get_args(hint) if choice is not type(None)]
-    if get_origin(hint) in (Literal, tuple) or not choices:
+    if origin in (Literal, tuple) or not choices:
         return hint
     if all(get_origin(choice) is Literal for choice in choices):
         return Literal[tuple(word for choice in choices for word in get_args(choice))]
     return choices[0]
 
 
-def _option_type(option: Option) -> Any:
+def _option_type(option: Option) -> Hint:
     if option.type == "bool":
         return bool
-    number: Any = bounded(float if option.type.startswith("float") else int, option)
+    number: Hint = bounded(float if option.type.startswith("float") else int, option)
     return Annotated[list[number], Field(min_length=1)] if option.type in ("ints", "floats") else number
 
 
-def option_fields(options: Mapping[str, Option], *, partial: bool) -> dict[str, Any]:
+def option_fields(options: Mapping[str, Option], *, partial: bool) -> dict[str, Hint]:
     """The fields of options; ``partial``: options without a default may be left out too."""
     return {
         name: (_option_type(option), documented(option, ... if option.default is None and not partial else None))
@@ -75,10 +79,10 @@ def option_fields(options: Mapping[str, Option], *, partial: bool) -> dict[str, 
     }
 
 
-def component(key: str, options: Mapping[str, Mapping[str, Option]], *, partial: bool = False) -> Any:
+def component(key: str, options: Mapping[str, Mapping[str, Option]], *, partial: bool = False) -> Hint:
     """A union of one model per name of a registry, told apart by ``key``."""
     models = []
     for name, own in options.items():
-        tag: dict[str, Any] = {key: (Literal[name], ...)}
+        tag: dict[str, Hint] = {key: (Literal[name], ...)}
         models.append(create_model(name, __base__=Strict, **tag, **option_fields(own, partial=partial)))
     return Annotated[Union[tuple(models)], Field(discriminator=key)]  # noqa: UP007 - a union made at run time

@@ -15,7 +15,7 @@ from pydantic_core import core_schema as core
 from bench.catalog.options import Option
 from bench.catalog.training import AUGMENTATIONS, DEFAULT_RECIPE, OPTIMIZERS, SCHEDULES, WARMUP, AugmentationSpec
 from bench.recipe import Component, Execution, Key, Recipe, keys_of
-from bench.suite.fields import Strict, value_type
+from bench.suite.fields import Hint, Strict, value_type
 from bench.suite.schema import CellMapping, ExcludeMapping, GridMapping, ModelMapping, SuiteMapping
 from bench.values import Suite
 
@@ -58,7 +58,7 @@ TYPES = {
 class _SuiteSchema(GenerateJsonSchema):
     """JSON schema without titles that repeat a key's name, and without null, which stands for a key not given."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
     def nullable_schema(self, schema: core.NullableSchema) -> dict[str, Any]:
@@ -157,13 +157,14 @@ def _keys(cls: type) -> str:
     return _table(["Key", "Value", "Default", "Meaning"], rows)
 
 
-def _type_words(hint: Any, key: Key) -> str:
+def _type_words(hint: Hint, key: Key) -> str:
     hint = value_type(hint)
-    if get_origin(hint) is Literal:
+    origin: object = get_origin(hint)
+    if origin is Literal:
         return ", ".join(f"`{word}`" for word in get_args(hint))
     if hint is Component:
         return "an [optimizer](#optimizers)"
-    if get_origin(hint) is tuple:
+    if origin is tuple:
         return "list of [augmentations](#augmentations)"
     return TYPES[hint] + (f" of {key.unit}" if key.unit else "") + _bounds(key)
 

@@ -6,14 +6,14 @@ recipe key, schedule, optimizer or augmentation is accepted without a change her
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, create_model
 
 from bench.catalog.models import model_stems
 from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, schedule_options
 from bench.recipe import Component, Execution, Key, Recipe, Stem, keys_of
-from bench.suite.fields import Strict, bounded, component, documented, option_fields, refuse, value_type
+from bench.suite.fields import Hint, Strict, bounded, component, documented, option_fields, refuse, value_type
 from bench.suite.names import DatasetName, ModelName, Names, ScheduleName, Seed, SuiteName
 
 AXES = ("model", "dataset", "schedule", "seed")
@@ -22,32 +22,32 @@ AXES = ("model", "dataset", "schedule", "seed")
 # Schedules, optimizers, augmentations
 
 
-def _rising(schedule: Any) -> Any:
-    milestones = getattr(schedule, "milestones", None)
-    if milestones and any(later <= earlier for earlier, later in pairwise(milestones)):
+def _rising(schedule: Strict) -> Strict:
+    milestones = schedule.given().get("milestones", [])
+    if any(later <= earlier for earlier, later in pairwise(milestones)):
         refuse(f"milestones must rise, not {milestones}")
     return schedule
 
 
-def _two_betas(optimizer: Any) -> Any:
-    betas = getattr(optimizer, "betas", None)
+def _two_betas(optimizer: Strict) -> Strict:
+    betas = optimizer.given().get("betas")
     if betas is not None and len(betas) != 2:
         refuse(f"betas must be two numbers, not {len(betas)}")
     return optimizer
 
 
-def _name_as_mapping(value: Any) -> Any:
+def _name_as_mapping(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
-def _optimizer_as_mapping(value: Any, info: ValidationInfo) -> Any:
+def _optimizer_as_mapping(value: object, info: ValidationInfo) -> object:
     value = _name_as_mapping(value)
     if isinstance(value, dict) and "name" not in value:
         return {"name": (info.context or Names()).optimizer, **value}
     return value
 
 
-def _as_list(value: Any) -> Any:
+def _as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
@@ -81,12 +81,13 @@ else:
     ]
 
 
-def _field_of(hint: Any, key: Key) -> Any:
+def _field_of(hint: Hint, key: Key) -> Hint:
     """The type that a suite file gives for a field of :class:`Recipe` or :class:`Execution`."""
     hint = value_type(hint)
+    origin: object = get_origin(hint)
     if hint is Component:
         return OptimizerMapping
-    if get_origin(hint) is tuple:
+    if origin is tuple:
         return list[AugmentMapping]
     return bounded(hint, key) if hint in (int, float) else hint
 
@@ -94,7 +95,7 @@ def _field_of(hint: Any, key: Key) -> Any:
 def _model_of(cls: type, base: type[Strict]) -> type[Strict]:
     """A model of a mapping that may give any of a dataclass's keys."""
     hints = get_type_hints(cls)
-    fields: dict[str, Any] = {
+    fields: dict[str, Hint] = {
         name: (_field_of(hints[name], key) | None, documented(key, None)) for name, key in keys_of(cls).items()
     }
     return create_model(f"{cls.__name__}Mapping", __base__=base, __doc__=base.__doc__, **fields)
