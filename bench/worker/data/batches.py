@@ -18,9 +18,8 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from bench.catalog.training import AUGMENTATIONS
 from bench.values import Component
 from bench.worker.data.augment import Augmentation
 from bench.worker.data.pack import PackedDataset
+from bench.worker.data.raw import Images, Labels
 from bench.worker.seeds import stream_generator
 
 NET_CHANNELS = 3
@@ -186,14 +186,14 @@ def build_augmentation(component: Component, fill: tuple[float, ...]) -> Augment
     """The augmentation that a recipe names, with its options; ``fill`` is its colour where it takes one."""
     module, _, name = AUGMENTATIONS[component.name].target.partition(":")
     target = getattr(importlib.import_module(module), name)
-    options: dict[str, Any] = component.as_dict()
+    options: dict[str, object] = dict(component.as_dict())
     if "fill" in inspect.signature(target).parameters:
         options["fill"] = fill
     augmentation: Augmentation = target(**options)
     return augmentation
 
 
-def _resident(array: "npt.NDArray[Any]", device: torch.device) -> Tensor:
+def _resident(array: Images | Labels, device: torch.device) -> Tensor:
     """The array on the device; on the CPU without a copy, so that processes share the pages of a mapped file."""
     with warnings.catch_warnings():
         # torch warns that writing to a read-only array is undefined; nothing here writes to it
