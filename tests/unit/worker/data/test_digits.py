@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.datasets.prepared import pack_folder
 from bench.worker.data.digits import digits
+from bench.worker.data.pack import pack
 
 
 def test_digits_are_split_1437_to_360_without_overlap(tmp_path: Path) -> None:
@@ -18,3 +20,10 @@ def test_digits_are_split_1437_to_360_without_overlap(tmp_path: Path) -> None:
     shipped = np.rint(load_digits().images * 255 / 16).astype(np.uint8)
     assert together == sorted(image.tobytes() for image in shipped)
     assert raw.train_images.max() == 255
+
+
+def test_the_digits_are_the_ones_whose_table_is_published(project: Path) -> None:
+    """Sets of several forms have an order of their own; that changes neither digest nor pack of any other."""
+    assert pack_folder("digits", 8, project).name == "digits-8-c193706f3da0"
+    published = "b8bf4741d870de2c838c89e476075e288657bfba3da2e3ad866ad3f688e71b0a"
+    assert pack("digits", 8, project).digest == published
