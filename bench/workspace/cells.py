@@ -1,4 +1,4 @@
-"""What ran on this machine: the folders of cells below BENCH_HOME, read, kept and settled.
+"""The cells and suites below a BENCH_HOME: their outcomes, their lost attempts, their archives.
 
 Called by the commands and by the loop of ``bench run``. The journals in these folders are the truth until a tracking
 store has them; nothing here talks to a store.
@@ -18,10 +18,10 @@ from bench.workspace.events import Ended, EpochDone, Event, Started
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Journal, fold, read_cell, read_from
 from bench.workspace.locks import is_held, try_lock
-from bench.workspace.paths import CellFolder, cell_names, suite_file, suite_files
+from bench.workspace.paths import CellFolder, cell_files, cell_names, suite_file, suite_files
 
 RECENT = 200
-"""Cells that estimates are made from."""
+"""Number of cells that estimates are made from, the latest ones."""
 
 
 GONE = "its process died; it will resume from the last checkpoint"
@@ -29,7 +29,7 @@ GONE = "its process died; it will resume from the last checkpoint"
 
 
 def keep_suite(suite: Suite, home: Path) -> None:
-    """Keep a suite beside its cells, so that status and sync need no suite file."""
+    """Write a suite next to its cells, so that status and sync need no suite file."""
     path = suite_file(home, suite.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, to_json(suite))
@@ -37,39 +37,39 @@ def keep_suite(suite: Suite, home: Path) -> None:
 
 def kept_suites(home: Path) -> list[Suite]:
     """The suites that were run below a BENCH_HOME, by name, as they were when they were last run."""
-    found = []
+    suites = []
     for path in suite_files(home):
         with suppress(OSError, ValueError):  # another version's, or damaged: the cells' folders say as much
-            found.append(from_json(Suite, path.read_text()))
-    return found
+            suites.append(from_json(Suite, path.read_text()))
+    return suites
 
 
 def started_cells(suite: Suite, home: Path) -> list[Cell]:
-    """The cells of a suite that have a folder on this machine: one look at the disk, however many cells there are."""
-    there = cell_names(home)
-    return [cell for cell in suite.cells if cell.id in there]
+    """The cells of a suite that have a folder on this machine; lists one folder, however many cells."""
+    names = cell_names(home)
+    return [cell for cell in suite.cells if cell.id in names]
 
 
 def local_outcomes(suite: Suite, home: Path, stored: Mapping[str, Outcome] | None = None) -> dict[str, Outcome]:
-    """What the cells' folders on this machine say, but for cells of which a store has the complete result."""
+    """The outcomes in the cells' folders on this machine, by cell id, without those that a store has complete."""
     done = {cell_id for cell_id, outcome in (stored or {}).items() if outcome.state == "complete"}
     cells = [cell for cell in started_cells(suite, home) if cell.id not in done]
     return {cell.id: read_outcome(cell.id, CellFolder.of(home, cell.id)) for cell in cells}
 
 
 def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
-    """The cells that ran most lately on this machine, of whatever suite, with what their journals say."""
-    files = sorted((home / "cells").glob("*/cell.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-    found = []
+    """The cells of any suite that ran last on this machine, with their outcomes."""
+    files = sorted(cell_files(home), key=lambda file: file.stat().st_mtime, reverse=True)
+    history = []
     for file in files[:RECENT]:
         with suppress(OSError, ValueError):  # damaged: one estimate fewer
             cell = from_json(Cell, file.read_text())
-            found.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
-    return found
+            history.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
+    return history
 
 
 def curves(suite: Suite, home: Path) -> str:
-    """The metrics of every epoch of every cell that ran on this machine, as CSV."""
+    """The metrics of every epoch of every cell that ran on this machine, as CSV with one row per epoch."""
     stream = io.StringIO()
     names = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5")
     writer = csv.writer(stream, lineterminator="\n")
@@ -85,7 +85,7 @@ def curves(suite: Suite, home: Path) -> str:
 
 
 def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:
-    """Fold a cell's journals; an attempt that has no end and that nobody runs any more was interrupted."""
+    """Fold a cell's journals; an attempt that has no end and no living process was interrupted."""
     outcome = fold(cell_id, read_cell(folder))
     if outcome.state == "running" and not is_held(folder):
         return replace(outcome, state="interrupted", kind="lost", reason=GONE)
@@ -95,11 +95,11 @@ def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:
 
 
 def mark_lost(suite: Suite, home: Path) -> list[Cell]:
-    """Write the end of attempts whose processes are gone into their journals. Returns their cells.
+    """Journal the end of attempts whose processes died. Returns their cells.
 
-    Only attempts of this host: a folder that was copied here may belong to a run that goes on elsewhere.
+    Only attempts of this host: a copied folder may belong to a run that continues elsewhere.
     """
-    settled = []
+    lost = []
     for cell in started_cells(suite, home):
         folder = CellFolder.of(home, cell.id)
         if folder.result.exists() or not _is_open(folder):
@@ -110,13 +110,13 @@ def mark_lost(suite: Suite, home: Path) -> list[Cell]:
                     outcome = fold(cell.id, read_cell(folder))
                     write_end(folder, replace(outcome, state="interrupted", kind="lost", reason=GONE))
                 except OSError:
-                    continue  # on a full or read-only disk reading still tells the same
-                settled.append(cell)
-    return settled
+                    continue  # on a full or read-only disk, reading the journal still gives the same outcome
+                lost.append(cell)
+    return lost
 
 
 def _is_open(folder: CellFolder) -> bool:
-    """Whether the last attempt began on this host and has no end."""
+    """Whether the last attempt began on this host and has no end event."""
     attempts = folder.attempts()
     if not attempts:
         return False
@@ -150,21 +150,22 @@ def write_end(folder: CellFolder, outcome: Outcome) -> None:
 
 
 def archive_attempts(folder: CellFolder) -> None:
-    """Make room for another series of attempts: the old one is kept whole in a ``before-`` folder, with its results."""
-    kept = folder.root / f"before-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
-    kept.mkdir()
+    """Move earlier attempts to ``before-TIMESTAMP/``, so that a new series can start. Deletes nothing."""
+    archive = folder.new_archive(f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}")
+    archive.mkdir()
+    stays = {*folder.archives(), *folder.locks()}
     for path in list(folder.root.iterdir()):
-        if path != kept and path.suffix != ".lock" and path.name != "lock" and not path.name.startswith("before-"):
-            path.rename(kept / path.name)
+        if path not in stays:
+            path.rename(archive / path.name)
 
 
 def series_of(folder: CellFolder) -> list[CellFolder]:
     """The folders of all series of a cell, oldest first, the current one last."""
-    return [*(CellFolder(path) for path in sorted(folder.root.glob("before-*"))), folder]
+    return [*(CellFolder(path) for path in folder.archives()), folder]
 
 
 def unforwarded(suite: Suite, stored: Mapping[str, Outcome], home: Path) -> list[Cell]:
-    """Cells whose folder knows of an end that the store does not, so that their journals are replayed."""
+    """Cells whose journals must be replayed, because they have an end that the store does not have."""
     local = local_outcomes(suite, home, stored)
 
     def is_known(cell_id: str) -> bool:

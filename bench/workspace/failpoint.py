@@ -1,7 +1,7 @@
-"""Named places at which tests have a process killed, to prove that nothing is lost there.
+"""Failpoints: named places at which tests kill the process, to prove that nothing is lost there.
 
-``BENCH_FAILPOINT=NAME=FILE`` kills the process at the place called NAME with SIGKILL, once for each time that FILE can
-be removed: a test writes the file again for another kill. Without the variable a failpoint does nothing.
+``BENCH_FAILPOINT=NAME=FILE`` kills the process at the place called NAME with SIGKILL, once per time that FILE can be
+deleted: a test writes the file again for another kill. Without the variable a failpoint does nothing.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def failpoint(name: str) -> None:
-    """Die here if a test asks for it."""
+    """Kill this process if a test has set this failpoint."""
     wanted, _, token = os.environ.get("BENCH_FAILPOINT", "").partition("=")
     if wanted != name:
         return

@@ -1,7 +1,7 @@
 """Fingerprints: what a result depends on besides its cell, and what has changed since it was made.
 
-A result whose fingerprint no longer fits is stale: it stays, with the reason. A checkpoint whose fingerprint differs is
-not continued. Used on both sides of the wall, so it imports neither torch nor mlflow.
+A result whose fingerprint no longer matches is stale: it stays, with the reason. A checkpoint whose fingerprint differs
+is not resumed. Imported on both sides of the wall.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ WORDS = {
     "device": "the kind of device",
     "model": "the model's file",
 }
-"""Parts of a fingerprint, in the order in which changes are told."""
+"""Parts of a fingerprint in words, in the order in which changes are listed."""
 
 
 def fingerprint(cell: Cell, *, data: str, device: str) -> dict[str, str]:
-    """What a result of a cell depends on; a part that cannot be known here is left out.
+    """What a result of a cell depends on; a part that is unknown here is left out.
 
     Args:
         cell: The cell.
-        data: Digest of the data set's pixels and labels; empty where it is not known.
-        device: ``cpu`` or ``cuda``; empty where it does not matter.
+        data: Digest of the data set's pixels and labels; empty if unknown.
+        device: ``cpu`` or ``cuda``; empty if it does not matter.
     """
     parts = {
         "data": data,
@@ -61,13 +61,13 @@ def model_digest(model: str) -> str:
 
 
 def changes(recorded: Mapping[str, str], current: Mapping[str, str]) -> str:
-    """What differs between two fingerprints, in words; empty if nothing that both know does."""
-    found = []
+    """What differs between two fingerprints, in words; empty if all parts that both have are equal."""
+    differences = []
     for part, words in WORDS.items():
         before, now = recorded.get(part, ""), current.get(part, "")
         if part == "torch":
             before = before.partition("+")[0]
         if before and now and before != now:
-            long = len(before) > 20
-            found.append(f"{words} changed" if long else f"{words} changed from {before} to {now}")
-    return ", ".join(found)
+            is_hash = len(before) > 20
+            differences.append(f"{words} changed" if is_hash else f"{words} changed from {before} to {now}")
+    return ", ".join(differences)

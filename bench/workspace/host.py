@@ -1,8 +1,8 @@
-"""Who runs what: processes named so that they can be told dead, also after a reboot and from another host.
+"""Process identity that survives PID reuse and reboots, so that a dead owner can be detected, even from another host.
 
-A process is its host, the host's boot and name space, its number and its start time: numbers alone are used again, and
-host names are shared by containers. Kept as tags of the run, so that whoever reads the store later can settle the runs
-of processes that are gone.
+A process is its host, the host's boot and name space, its number and its start time: numbers alone are reused, and host
+names are shared by containers. The identity is kept as tags of the run, so that a later reader of the store can mark
+the runs of dead processes as lost.
 """
 
 import os
@@ -13,9 +13,19 @@ from pathlib import Path
 
 import psutil
 
+LEASE_S = 600.0
+"""A process on another host cannot be inspected: its run counts as dead this long (seconds) after its last sign of
+life. Long enough for clocks that differ by minutes and for stores that are unreachable as long."""
+
+LEASE_TAG = "bench.lease_until"
+"""Unix time in seconds after which a run on another host is dead unless renewed."""
+
+PROCESS_TAGS = ("bench.host", "bench.boot_id", "bench.pid", "bench.pid_started", LEASE_TAG)
+"""The tags that :func:`is_gone` reads."""
+
 
 def cpu_name() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name if the system reports it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -24,19 +34,8 @@ def cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-LEASE_S = 600.0
-"""A run whose process cannot be looked at, because it is on another host, is taken for dead this long after its last
-sign of life. Long enough for clocks that differ by minutes and for stores that stay away for as long."""
-
-LEASE_TAG = "bench.lease_until"
-"""Unix time in seconds after which a run on another host is dead unless renewed."""
-
-PROCESS_TAGS = ("bench.host", "bench.boot_id", "bench.pid", "bench.pid_started", LEASE_TAG)
-"""What :func:`is_gone` reads."""
-
-
 def process_tags(pid: int | None = None) -> dict[str, str]:
-    """The tags that name a process, by default this one."""
+    """The tags that identify a process, by default this one."""
     number = os.getpid() if pid is None else pid
     return {
         "bench.host": platform.node(),
@@ -47,7 +46,7 @@ def process_tags(pid: int | None = None) -> dict[str, str]:
 
 
 def boot_id() -> str:
-    """What tells this boot of this machine, and this container on it, from all others."""
+    """Identity of this boot of this machine and of this container on it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -56,9 +55,9 @@ def boot_id() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process began, as text that two looks at it agree on; empty if there is no such process."""
+    """Start time of a process as a stable opaque string; empty if there is no such process."""
     try:
-        # ticks since the boot: unlike psutil's time of day, a clock that is set does not change them
+        # ticks since the boot: unlike psutil's time of day, they do not change when the clock is set
         stat = Path(f"/proc/{pid}/stat").read_text()
         state, ticks = stat.rpartition(")")[2].split()[0], stat.rpartition(")")[2].split()[19]
     except FileNotFoundError:
@@ -77,7 +76,7 @@ def _started_elsewhere(pid: int) -> str:
 
 
 def is_gone(tags: Mapping[str, str], *, now_s: float | None = None) -> bool:
-    """Whether the process that a run's tags name is dead: looked at on its host, judged by its lease elsewhere."""
+    """Whether the process in a run's tags is dead: inspected on its own host, judged by its lease on others."""
     if (tags.get("bench.host"), tags.get("bench.boot_id")) == (platform.node(), boot_id()):
         pid = tags.get("bench.pid", "")
         return not pid.isdigit() or started(int(pid)) != tags.get("bench.pid_started")

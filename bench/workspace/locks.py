@@ -1,4 +1,4 @@
-"""workspace.locks."""
+"""Lock files of cells and of files that several processes write. The kernel drops the locks of a process that dies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from bench.workspace.paths import CellFolder
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock file for a moment; False where somebody has it, True where it is ours or nobody could have it.
+    """Hold a lock file for a block, without waiting. Yields False if another process holds it, which then is alive.
 
-    The kernel drops the lock of a process that dies, so a lock that is held means a living process.
+    Yields True for a folder that cannot be written, because it has no writer either.
     """
     lock = FileLock(path)
     try:
@@ -22,7 +22,7 @@ def try_lock(path: Path) -> Iterator[bool]:
         yield False
         return
     except OSError:
-        yield True  # a folder that cannot be written has no writer either
+        yield True
         return
     try:
         yield True
@@ -32,7 +32,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Hold a lock file, after waiting for it; without it where the folder cannot be written, by others neither."""
+    """Hold a lock file for a block, after waiting for it; without it if the folder cannot be written by any process."""
     lock = FileLock(path)
     try:
         lock.acquire()

@@ -1,4 +1,4 @@
-"""Where everything lies on disk. One class owns all paths of a cell; nothing else joins names."""
+"""Where everything is on disk. One class owns all paths of a cell; nothing else joins names below BENCH_HOME."""
 
 import os
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def data_home() -> Path:
 
 
 def empty_store_file(version: str) -> Path:
-    """An MLflow database without runs, as this version of MLflow makes it, in the user's cache folder."""
+    """An MLflow database without runs, as this version of MLflow creates it, in the user's cache folder."""
     return _cache_home() / f"mlflow-{version}.db"
 
 
@@ -44,13 +44,18 @@ def cell_names(home: Path) -> frozenset[str]:
         return frozenset()
 
 
+def cell_files(home: Path) -> list[Path]:
+    """The files of cells below a BENCH_HOME, each a :class:`bench.values.Cell` as JSON, in no order."""
+    return list((home / "cells").glob("*/cell.json"))
+
+
 def suite_files(home: Path) -> list[Path]:
     """The suites that were run below a BENCH_HOME, each a :class:`bench.values.Suite` as JSON, by name."""
     return sorted((home / "suites").glob("*.json"))
 
 
 def suite_file(home: Path, name: str) -> Path:
-    """Where a suite is kept, so that its journals can be replayed without the file it came from."""
+    """The copy of a suite, so that its journals can be replayed without the file that it came from."""
     return home / "suites" / f"{name}.json"
 
 
@@ -62,7 +67,7 @@ class AttemptFolder:
 
     @property
     def request(self) -> Path:
-        """The :class:`bench.values.Attempt` as JSON, what the worker is started with."""
+        """The :class:`bench.values.Attempt` as JSON, the input of the worker."""
         return self.root / "attempt.json"
 
     @property
@@ -113,7 +118,7 @@ class CellFolder:
         return self.root / "result.json"
 
     def checkpoint(self, epochs: int, steps: int) -> Path:
-        """State after some epochs and some steps of the next; whole only if its ``.sha256`` lies beside it."""
+        """State after some epochs and some steps of the next; valid only with the ``.sha256`` file next to it."""
         return self.root / f"checkpoint-{epochs:06d}-{steps:08d}.pt"
 
     def checkpoints(self) -> list[Path]:
@@ -137,12 +142,12 @@ class CellFolder:
 
     @property
     def tracking(self) -> Path:
-        """Which runs of which stores hold the journal, and how far."""
+        """Which runs of which stores hold the journal, and up to which byte."""
         return self.root / "tracking.json"
 
     @property
     def tracking_lock(self) -> Path:
-        """Held while a run is looked for or made."""
+        """Held while a run is searched for or created."""
         return self.root / "tracking.lock"
 
     @property
@@ -152,7 +157,7 @@ class CellFolder:
 
     @property
     def worker_lock(self) -> Path:
-        """Held by the worker that trains the cell: it may outlive its scheduler for the seconds it takes to save."""
+        """Held by the worker that trains the cell, which may outlive its scheduler by the seconds it takes to save."""
         return self.root / "worker.lock"
 
     def attempt(self, number: int) -> AttemptFolder:
@@ -161,5 +166,17 @@ class CellFolder:
 
     def attempts(self) -> list[AttemptFolder]:
         """All attempts that were started, first to last."""
-        found = [AttemptFolder(path) for path in self.root.glob("attempt-*") if path.name[8:].isdigit()]
-        return sorted(found, key=lambda attempt: attempt.number)
+        attempts = [AttemptFolder(path) for path in self.root.glob("attempt-*") if path.name[8:].isdigit()]
+        return sorted(attempts, key=lambda attempt: attempt.number)
+
+    def new_archive(self, timestamp: str) -> Path:
+        """The folder of a series of attempts that is archived now."""
+        return self.root / f"before-{timestamp}"
+
+    def archives(self) -> list[Path]:
+        """The folders of archived series, oldest first."""
+        return sorted(self.root.glob("before-*"))
+
+    def locks(self) -> list[Path]:
+        """The lock files, which belong to the cell and not to a series."""
+        return [self.lock, *self.root.glob("*.lock")]

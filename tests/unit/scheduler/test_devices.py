@@ -19,7 +19,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(devices, "_gpu_count", lambda: 4)
     monkeypatch.setattr(devices, "cpu_cores", lambda: 8)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100e9))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100_000_000_000))
     return monkeypatch
 
 
@@ -57,10 +57,10 @@ def test_the_cpu_is_shared_by_as_many_cells_as_there_are_cores(machine: pytest.M
 
 
 def test_no_more_cells_share_the_cpu_than_there_is_memory_for(machine: pytest.MonkeyPatch) -> None:
-    machine.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5e9))
+    machine.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5_000_000_000))
     slots = Machine.detect("cpu").slots(per_device=None, cells=100)
     assert [slot.threads for slot in slots] == [4, 4]
-    machine.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1e6))
+    machine.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1_000_000))
     assert len(Machine.detect("cpu").slots(per_device=None, cells=100)) == 1
 
 
