@@ -23,8 +23,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import TINY_MODEL
 from helpers.cli import bench, epochs_of, fork_servers, runs, table_of, weights_of, workers
+from helpers.nets import TINY_MODEL
 
 EPOCHS, SEEDS = 90, 10
 SUITE = f"""suite: tiny

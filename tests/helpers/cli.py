@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from conftest import suite_text
+from helpers.cells import suite_text
 from safetensors.numpy import load_file
 
 Done = subprocess.CompletedProcess[str]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 from helpers.cli import bench
 from helpers.streaming import FLIP, RESIZED_CROP, with_nonstandard
 from helpers.tiny_imagenet import (

@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from conftest import MakeCell
+from helpers.cells import MakeCell
 
 from bench.scheduler.devices import Slot
 from bench.scheduler.launcher import LocalLauncher

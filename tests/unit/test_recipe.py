@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 
 from bench.recipe import Component, Execution, Recipe, describe_recipe, keys_of, recipe_identity, recipe_params
 from bench.values import Cell, to_json

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 from helpers.strategies import values_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st

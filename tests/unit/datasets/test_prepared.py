@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 from helpers.streaming import FLIP, RESIZED_CROP, augmentation, digest_of
 from helpers.tiny_imagenet import train_images, val_images, write_folders
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 
 from bench.errors import BenchError
 from bench.scheduler.calls import call_worker, call_workers_together

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import suite_text
+from helpers.cells import suite_text
 
 from bench.cli import cli
 from bench.scheduler import speeds, tuning

@@ -1,7 +1,7 @@
 """Measuring the speed of a cell."""
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 from helpers.streaming import FLIP, RESIZED_CROP
 
 from bench.values import Mode
