@@ -1,4 +1,7 @@
-"""Tracking: journals -> MLflow runs, and MLflow runs -> outcomes. The only place where mlflow is imported, lazily."""
+"""Tracking: journals become MLflow runs, and MLflow runs become outcomes.
+
+The only package that imports mlflow, and only when a store must be written or cannot be read without it.
+"""
 
 from bench.tracking.forward import Forwarder
 from bench.tracking.runs import Store

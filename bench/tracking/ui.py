@@ -1,4 +1,4 @@
-"""``bench ui``: MLflow's own server on the store in use, light: one worker, no job runners."""
+"""``bench ui``: MLflow's own server on the store in use, with one worker and without job runners."""
 
 import os
 import signal
@@ -8,25 +8,26 @@ import sys
 import time
 
 from bench.errors import TrackingError, UsageError
-from bench.tracking.uri import redact
+from bench.tracking.uri import is_server, redact
 
 START_S = 120.0
+"""How long the server may take to start."""
 
 
 def serve_ui(uri: str, *, port: int = 5000, host: str = "127.0.0.1") -> int:
-    """Serve the UI until Ctrl-C; its address is printed on standard error once it answers.
+    """Serve the UI until Ctrl-C or SIGTERM; its address is printed on standard error once it answers.
 
     Raises:
-        UsageError: The port is taken.
+        UsageError: The port cannot be used.
         TrackingError: The server does not start.
     """
-    if uri.startswith(("http://", "https://")):
-        print(f"the store is a server with a UI of its own: {redact(uri)}", file=sys.stderr)
+    if is_server(uri):
+        print(f"the store is a server and has its own UI: {redact(uri)}", file=sys.stderr)
         return 0
     check_port(host, port)
-    where = [f"--host={host}", f"--port={port}", f"--backend-store-uri={uri}"]
+    options = ["--workers=1", f"--host={host}", f"--port={port}", f"--backend-store-uri={uri}"]
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--workers=1", *where],
+        [sys.executable, "-m", "mlflow", "server", *options],
         env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -34,12 +35,12 @@ def serve_ui(uri: str, *, port: int = 5000, host: str = "127.0.0.1") -> int:
     )
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return follow(server, f"http://{host}:{port}")
+        return wait_for(server, f"http://{host}:{port}")
     except KeyboardInterrupt:
         return 0
     finally:
         signal.signal(signal.SIGTERM, previous)
-        end(server)
+        end_server(server)
 
 
 def _interrupt(*_: object) -> None:
@@ -47,10 +48,10 @@ def _interrupt(*_: object) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Refuse a port that is taken, naming a free one.
+    """Refuse a port that cannot be used, and name a free one.
 
     Raises:
-        UsageError: Somebody listens there.
+        UsageError: Another process listens there, or the host is not an address of this machine.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,11 +64,11 @@ def check_port(host: str, port: int) -> None:
             raise UsageError(f"{host}:{port} cannot be used ({error.strerror}); try bench ui --port {other}") from error
 
 
-def follow(server: "subprocess.Popen[bytes]", address: str) -> int:
-    """Wait until the server answers, say so, and wait for its end.
+def wait_for(server: "subprocess.Popen[bytes]", address: str) -> int:
+    """Wait until the server answers, print its address, and wait for its end.
 
     Raises:
-        TrackingError: It ended or did not answer in time.
+        TrackingError: It ended before it answered, or did not answer in time.
     """
     import requests
 
@@ -75,18 +76,18 @@ def follow(server: "subprocess.Popen[bytes]", address: str) -> int:
     while server.poll() is None and time.monotonic() < deadline:
         try:
             if requests.get(f"{address}/health", timeout=2).ok:
-                print(f"MLflow UI: {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+                print(f"MLflow UI: {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
                 print("through a tunnel or from another host: mlflow server --allowed-hosts HOST", file=sys.stderr)
                 server.communicate()
                 return 0
         except requests.RequestException:
             time.sleep(0.2)
-    end(server)
+    end_server(server)
     lines = (server.stderr.read() if server.stderr else b"").decode(errors="replace").strip().splitlines()
     raise TrackingError(f"the MLflow server did not start: {lines[-1] if lines else 'no message'}")
 
 
-def end(server: "subprocess.Popen[bytes]") -> None:
+def end_server(server: "subprocess.Popen[bytes]") -> None:
     """End the server and its workers."""
     try:
         os.killpg(server.pid, signal.SIGTERM)

@@ -1,0 +1,224 @@
+"""Stores: opened, filled with MLflow's tables, shared by processes, made by other versions of MLflow."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.mlflow_db import OLD_STORES, load_old_store
+from mlflow.exceptions import MlflowException
+
+from bench.errors import TrackingError
+from bench.tracking import Store
+from bench.tracking.client import MAX_TRIES
+from bench.values import Cell, Suite
+
+
+@pytest.fixture
+def suite(make_suite: Callable[..., Suite], make_cell: Callable[..., Cell]) -> Suite:
+    return make_suite(make_cell())
+
+
+def python(script: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+
+def change(database: Path, statement: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_a_death_while_the_tables_are_created_leaves_a_store_that_can_be_used(project: Path) -> None:
+    done = python(
+        "import os, alembic.command\nfrom bench.tracking import Store\n"
+        "upgrade = alembic.command.upgrade\n"
+        "alembic.command.upgrade = lambda config, _: (upgrade(config, '451aebb31d03'), os._exit(9))\n"
+        f"_ = Store('sqlite:///{project}/mlflow.db').client\n"
+    )
+    assert done.returncode == 9, done.stderr
+    store = Store(f"sqlite:///{project}/mlflow.db")
+    assert store.outcomes("any") == {}
+    assert store.experiment("any")
+    assert not list(project.glob(".mlflow.db.new*"))
+
+
+def test_create_tables_copies_a_template_without_a_trace_of_the_first_store_and_replaces_a_damaged_one(
+    project: Path,
+) -> None:
+    for name in ("one", "two", "three"):
+        (project / name).mkdir()
+    assert Store(f"sqlite:///{project}/one/mlflow.db").experiment("a suite")
+    (template,) = (project / "cache" / "bench").glob("mlflow-*.db")
+    content = template.read_bytes()
+    assert str(project).encode() not in content
+    before = template.stat().st_mtime_ns
+    second = Store(f"sqlite:///{project}/two/mlflow.db")
+    assert [experiment.name for experiment in second.client.search_experiments()] == ["Default"]
+    assert template.stat().st_mtime_ns == before, "the template was written again"
+    damaged = bytearray(content)
+    damaged[4096:40960] = bytes(36864)
+    template.write_bytes(damaged)
+    assert Store(f"sqlite:///{project}/three/mlflow.db").experiment("another suite")
+    assert template.read_bytes() != bytes(damaged)
+
+
+class TestOpenSoon:
+    def test_a_store_that_cannot_be_opened_says_so_when_its_client_is_asked_for(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened = threading.Event()
+        store = Store(f"sqlite:///{project}/mlflow.db")
+
+        def fail() -> None:
+            opened.set()
+            raise TrackingError("it cannot be opened")
+
+        monkeypatch.setattr(store, "_open", fail)
+        store.open_soon()
+        assert opened.wait(10)
+        with pytest.raises(TrackingError, match="it cannot be opened"):
+            _ = store.client
+
+    def test_a_database_of_another_mlflow_is_refused_with_the_command_that_upgrades_it(self, database: Path) -> None:
+        change(database, "UPDATE alembic_version SET version_num = '728d730b5ebd'")
+        store = Store(f"sqlite:///{database}")
+        assert store.outcomes("any") == {}, "it can still be read"
+        with pytest.raises(TrackingError, match=f"mlflow db upgrade sqlite:///{database}"):
+            store.open_soon()
+
+    def test_a_database_that_is_known_to_be_accepted_is_opened_in_the_background(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert store.client, "MLflow accepts it"
+        callers: list[str] = []
+        other = Store(store.uri)
+        monkeypatch.setattr(other, "_open", lambda: callers.append(threading.current_thread().name))
+        other.open_soon()
+        for _ in range(100):
+            if callers:
+                break
+            time.sleep(0.1)
+        assert callers == ["store"]
+
+
+@pytest.mark.parametrize("dump", OLD_STORES, ids=lambda path: path.stem)
+def test_a_store_of_an_old_mlflow_is_read_as_the_newest_mlflow_reads_it_after_an_upgrade(
+    project: Path, dump: Path
+) -> None:
+    database = load_old_store(dump, project / "mlflow.db")
+    uri = f"sqlite:///{database}"
+    before = Store(uri).outcomes("old")
+    assert [(outcome.state, outcome.top1) for outcome in before.values()] == [("failed", None), ("complete", 91.0625)]
+    upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
+    subprocess.run(upgrade, check=True, capture_output=True)
+    assert Store(uri).outcomes("old") == Store(uri, direct=False).outcomes("old") == before
+
+
+def test_the_table_is_the_experiments_note_and_the_suite_can_be_read_back(store: Store, suite: Suite) -> None:
+    for _ in range(2):
+        store.publish(suite, markdown="| a table |", files={"suite.yaml": suite.source, "tables.md": "| a table |"})
+    experiment = store.client.get_experiment(store.experiment(suite.name))
+    assert experiment.tags["mlflow.note.content"] == "| a table |"
+    assert store.suites() == [(suite.name, suite.source, suite.path)]
+
+
+def test_a_suite_file_that_is_not_utf_8_is_one_sentence(store: Store, suite: Suite, project: Path) -> None:
+    store.publish(suite, markdown="x", files={"suite.yaml": "text"})
+    (file,) = (project / "mlruns").glob("**/suite.yaml")
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(TrackingError, match="cannot be read: a file in it is not UTF-8"):
+        store.suites()
+
+
+def test_a_deleted_experiment_is_restored(store: Store, suite: Suite) -> None:
+    store.publish(suite, markdown="x", files={})
+    experiment = store.experiment(suite.name)
+    store.client.delete_experiment(experiment)
+    Store(store.uri).publish(suite, markdown="y", files={})
+    assert store.client.get_experiment(experiment).lifecycle_stage == "active"
+
+
+def test_check_present_notices_a_database_that_was_replaced(store: Store, database: Path) -> None:
+    assert store.client
+    store.check_present()
+    database.with_name("copy.db").write_bytes(database.read_bytes())
+    database.with_name("copy.db").replace(database)
+    with pytest.raises(TrackingError, match="was removed or replaced while it was in use"):
+        store.check_present()
+
+
+def test_check_server_says_that_a_server_does_not_answer_without_its_credentials() -> None:
+    with pytest.raises(TrackingError, match="does not answer") as caught:
+        Store("http://someone:secret@127.0.0.1:9")
+    assert "secret" not in str(caught.value)
+
+
+class Clashing:
+    """MLflow's client in a race that it loses the first few times, with the error that sqlite makes it raise."""
+
+    def __init__(self, client: object, losing: str, times: int) -> None:
+        self._client, self._losing, self._left = client, losing, times
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._losing and self._left:
+            self._left -= 1
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: experiment_tags.key")
+        return getattr(self._client, name)
+
+
+class TestRetryClashes:
+    @pytest.mark.parametrize("call", ["log_batch", "set_experiment_tag"])
+    def test_a_table_is_published_though_another_process_inserts_the_same_rows(
+        self, store: Store, suite: Suite, call: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "_client", Clashing(store.client, call, times=MAX_TRIES - 1))
+        store.publish(suite, markdown="| a |", files={"tables.md": "| a |"})
+        (own,) = store.runs(suite.name)
+        assert own.data.tags["mlflow.note.content"] == "| a |"
+        assert own.info.status == "FINISHED"
+
+    def test_a_store_that_continues_to_fail_is_reported(
+        self, store: Store, suite: Suite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store, "_client", Clashing(store.client, "log_batch", times=MAX_TRIES))
+        with pytest.raises(TrackingError, match=r"cannot store the tables: .*UNIQUE constraint failed"):
+            store.publish(suite, markdown="| a |", files={})
+
+
+def test_a_suite_whose_runs_end_at_the_same_time_has_one_run_of_its_own(
+    store: Store, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_run = store.client.create_run
+
+    def create_late(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.5)
+        return create_run(*arguments, **options)
+
+    monkeypatch.setattr(store.client, "create_run", create_late)
+    other = Store(store.uri)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(one.publish, suite, markdown="| a |", files={}) for one in (store, other)]:
+            done.result()
+    assert len(list(store.runs(suite.name))) == 1
+
+
+def test_a_store_without_a_column_that_is_read_is_left_to_mlflow_which_refuses_it(database: Path) -> None:
+    change(database, "ALTER TABLE tags RENAME COLUMN value TO content")
+    change(database, "UPDATE alembic_version SET version_num = '728d730b5ebd'")
+    with pytest.raises(TrackingError, match="cannot be opened: its tables were made by another version of MLflow"):
+        Store(f"sqlite:///{database}")
+
+
+@pytest.mark.slow
+def test_more_runs_than_a_page_are_all_read_through_mlflow(store: Store, suite: Suite) -> None:
+    experiment = store.experiment(suite.name)
+    for number in range(1001):
+        store.client.create_run(experiment, tags={"bench.cell": f"{number:012x}", "bench.state": "complete"})
+    assert len(Store(store.uri, direct=False).outcomes(suite.name)) == 1001
