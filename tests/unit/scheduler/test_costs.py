@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 
 from bench.scheduler.costs import costs_of, measure_all
 from bench.values import Cost

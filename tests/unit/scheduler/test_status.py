@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
+from helpers.cells import MakeCell
 
 from bench.scheduler.status import suite_status
 from bench.values import Cell, Outcome, Suite

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeCell
 from filelock import FileLock
+from helpers.cells import MakeCell
 
 from bench.values import Cell, Outcome, State, Suite, to_json
 from bench.workspace.cells import (
