@@ -1,4 +1,4 @@
-"""Small trees in the official layouts of ImageNet and Clothing1M, made of parts of scikit-learn's two photos."""
+"""Small trees with the official structure of ImageNet and Clothing1M, made of parts of scikit-learn's two photos."""
 
 import io
 import tarfile
@@ -95,7 +95,7 @@ def train_tar(images: Images) -> bytes:
 
 
 def val_tar(images: Images) -> bytes:
-    files = {name: content for each in images.values() for name, content in each.items()}
+    files = {name: content for files_of_class in images.values() for name, content in files_of_class.items()}
     return tar_of(dict(sorted(files.items())))
 
 
@@ -125,39 +125,39 @@ def devkit_files(images: Images) -> dict[str, bytes]:
     return {f"{data}/meta.mat": meta_mat(), f"{data}/ILSVRC2012_validation_ground_truth.txt": numbers.encode()}
 
 
-def write_imagenet(home: Path, form: str, train: Images | None = None, test: Images | None = None) -> Path:
-    """ImageNet in one of ``FORMS`` below a data folder. Returns its folder."""
+def write_imagenet(home: Path, stored_format: str, train: Images | None = None, test: Images | None = None) -> Path:
+    """ImageNet in one of ``FORMATS`` below a data folder. Returns its folder."""
     train, test = train or train_images(), test or val_images()
     root = home / "imagenet"
     root.mkdir(parents=True)
-    if form == "archives":
+    if stored_format == "archives":
         (root / "ILSVRC2012_img_train.tar").write_bytes(train_tar(train))
         (root / "ILSVRC2012_img_val.tar").write_bytes(val_tar(test))
         (root / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(tar_of(devkit_files(test), "w:gz"))
         return root
-    below = root / "ILSVRC/Data/CLS-LOC" if form == "kaggle" else root
+    below = root / "ILSVRC/Data/CLS-LOC" if stored_format == "kaggle" else root
     write_folders(below / "train", train)
-    if form == "folders":
+    if stored_format == "folders":
         write_folders(below / "val", test)
         return root
     write_flat(below / "val", test)
     names = sorted(name for files in test.values() for name in files)
     pairs = list(zip(names, truth(test), strict=True))
-    if form == "devkit":
+    if stored_format == "devkit":
         for name, content in devkit_files(test).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(content)
-    elif form == "kaggle":
+    elif stored_format == "kaggle":
         lines = [f"{name.removesuffix('.JPEG')},{wnid} 85 1 499 272 {wnid} 3 4 5 6 " for name, wnid in pairs]
         (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *reversed(lines)]))
-    elif form == "synset_labels":
+    elif stored_format == "synset_labels":
         (root / "imagenet_2012_validation_synset_labels.txt").write_text("\n".join(truth(test)))
-    elif form == "val.txt":
+    elif stored_format == "val.txt":
         (root / "val.txt").write_text("".join(f"{name} {wnid}\n" for name, wnid in pairs))
     return root
 
 
-FORMS = ("folders", "archives", "devkit", "kaggle", "synset_labels", "val.txt")
+FORMATS = ("folders", "archives", "devkit", "kaggle", "synset_labels", "val.txt")
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch, name: str, train: int, test: int, classes: int) -> None:
@@ -167,7 +167,7 @@ def shrink(monkeypatch: pytest.MonkeyPatch, name: str, train: int, test: int, cl
 
 
 def write_clothing(home: Path, noisy: int = 28, clean: int = 14) -> Path:
-    """Clothing1M in its official layout: images in images/0..9, labels that go round the classes."""
+    """Clothing1M with its official structure: images in images/0..9, labels that go round the classes."""
     root, number = home / "clothing1m", 0
     labels: dict[str, dict[str, int]] = {"noisy": {}, "clean": {}}
     lists = {"noisy_train": noisy, "clean_train": clean, "clean_val": clean, "clean_test": clean}

@@ -75,8 +75,8 @@ IMAGES = {"imagenet": (26, 12, 1000), "imagenet300": (26, 12, 1000), "clothing1m
         pytest.param("clothing1m", "resnet18", marks=pytest.mark.slow),
     ],
 )
-def test_a_suite_runs_on_a_miniature_tree_in_the_official_layout(project: Path, name: str, model: str) -> None:
-    """imagenet and imagenet300 from archives, with an odd and a broken file."""
+def test_a_suite_runs_on_a_miniature_tree_with_the_official_structure(project: Path, name: str, model: str) -> None:
+    """imagenet and imagenet300 from archives, with a non-standard and a broken file."""
     data = project / "data"
     write_imagenet(data, "archives", with_nonstandard(train_images(), "grey.JPEG", "cut.JPEG"))
     write_clothing(data)

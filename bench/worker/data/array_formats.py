@@ -102,20 +102,20 @@ def _idx_array(data: bytes, path: Path) -> Images:
     return pixels.reshape(shape)
 
 
-def check_class_names(name: str, form: StoredFormat, content: bytes, path: Path) -> None:
+def check_class_names(name: str, stored: StoredFormat, content: bytes, path: Path) -> None:
     """Refuse files whose own list of classes differs: their labels would mean other classes.
 
     Raises:
         DataError: It differs.
     """
-    if form.kind == "pickle":
-        listed = pickles.read(content, path / form.class_names_file)
+    if stored.kind == "pickle":
+        listed = pickles.read(content, path / stored.class_names_file)
         values = listed.get("label_names" if name == "cifar10" else "fine_label_names", [])
         classes = [value.decode("latin1") if isinstance(value, bytes) else str(value) for value in values]
     else:
         classes = content.decode("utf-8", "replace").split()
     if classes != list(DATASETS[name].classes):
         raise DataError(
-            f"{path / form.class_names_file} names other classes than {name} has: "
+            f"{path / stored.class_names_file} names other classes than {name} has: "
             f"{', '.join(classes[:5]) or 'none'}, ..."
         )

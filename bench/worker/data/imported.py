@@ -20,11 +20,11 @@ def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
     Raises:
         DataError: What is there is not the data set, or a disk error; then nothing is kept.
     """
-    place = find_copy(name, path)
-    raw = read(name, place)
+    copy = find_copy(name, path)
+    raw = read(name, copy)
     card = {
         "name": name,
-        "form": place.description,
+        "form": copy.description,
         "origin": str(path),
         "digest": content_digest(raw),
         "train_images": len(raw.train_labels),

@@ -17,14 +17,14 @@ TOLERANCE = 1e-4
 """Of mean and deviation, which are published rounded to four digits."""
 
 
-def compare_checksums(name: str, place: StoredCopy) -> bool:
+def compare_checksums(name: str, copy: StoredCopy) -> bool:
     """Compare files with published checksums. Returns whether that covers all of them.
 
     Raises:
         DataError: One differs.
     """
     published = {archive.name: archive for archives in DATASETS[name].archive_sets for archive in archives}
-    problems = _checksum_problems(name, place, published)
+    problems = _checksum_problems(name, copy, published)
     if problems is None:
         return False
     if wrong := next((problem for problem in problems if problem), None):
@@ -32,16 +32,16 @@ def compare_checksums(name: str, place: StoredCopy) -> bool:
     return True
 
 
-def _checksum_problems(name: str, place: StoredCopy, published: Mapping[str, Archive]) -> list[str | None] | None:
+def _checksum_problems(name: str, copy: StoredCopy, published: Mapping[str, Archive]) -> list[str | None] | None:
     """What is wrong with each file; None if some file has no published checksum."""
-    if place.format is None:
-        archive = published.get(place.path.name)
-        return [archive_problem(place.path, archive)] if archive else None
-    if place.published:
-        return [archive_problem(place.path / file, published[file]) for file in place.format.files]
-    if place.format.kind == "pickle":
+    if copy.format is None:
+        archive = published.get(copy.path.name)
+        return [archive_problem(copy.path, archive)] if archive else None
+    if copy.published:
+        return [archive_problem(copy.path / file, published[file]) for file in copy.format.files]
+    if copy.format.kind == "pickle":
         md5s = DATASETS[name].file_md5s
-        files = [place.path / file for file in (*place.format.train, *place.format.test)]
+        files = [copy.path / file for file in (*copy.format.train, *copy.format.test)]
         return [file_problem(file, md5s) for file in files] if all(file.name in md5s for file in files) else None
     return None
 

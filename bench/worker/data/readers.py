@@ -77,32 +77,32 @@ def load(name: str, home: Path) -> RawDataset:
     Raises:
         DataError: As :func:`cifar10`.
     """
-    place = locate(name, home)
-    if place is None:
+    copy = locate(name, home)
+    if copy is None:
         raise DataError(f"{name} is not in {home / name}; get it with: bench data get {name}")
-    if place.imported:
+    if copy.imported:
         return _read_imported(name, home)
-    return read(name, place)
+    return read(name, copy)
 
 
-def read(name: str, place: StoredCopy) -> RawDataset:
+def read(name: str, copy: StoredCopy) -> RawDataset:
     """A data set from a folder or an archive, checked and in canonical order.
 
     Raises:
         DataError: As :func:`cifar10`; the text names the file and what is wrong with it.
     """
     try:
-        checked = compare_checksums(name, place)
-        form, content = _open(name, place)
-        raw = _decode(name, form, content, place.path)
+        checked = compare_checksums(name, copy)
+        stored, content = _open(name, copy)
+        raw = _decode(name, stored, content, copy.path)
     except OSError as error:
-        raise DataError(os_error_sentence(error, place.path)) from error
+        raise DataError(os_error_sentence(error, copy.path)) from error
     except MemoryError:
-        raise DataError(f"{place.path} needs more memory than is available") from None
-    check_counts(name, raw, place.path)
+        raise DataError(f"{copy.path} needs more memory than is available") from None
+    check_counts(name, raw, copy.path)
     raw = _in_canonical_order(raw)
     if not checked:
-        check_statistics(name, raw, place.path)
+        check_statistics(name, raw, copy.path)
     return raw
 
 
@@ -127,16 +127,16 @@ def _read_imported(name: str, home: Path) -> RawDataset:
 # --- Opening and decoding --------------------------------------------------------------------------------------------
 
 
-def _open(name: str, place: StoredCopy) -> tuple[StoredFormat, Read]:
-    """The format at a place, and how to read its files."""
-    if place.format:
-        return place.format, lambda file: _read_bounded(place.path / file)
-    content = _unpacked(name, place.path)
+def _open(name: str, copy: StoredCopy) -> tuple[StoredFormat, Read]:
+    """The format of a stored copy, and how to read its files."""
+    if copy.format:
+        return copy.format, lambda file: _read_bounded(copy.path / file)
+    content = _unpacked(name, copy.path)
     found = formats.detect_format(name, sorted(content))
     if found.format is None:
         held = ", ".join(sorted({file.rpartition("/")[2] for file in content})[:6]) or "nothing"
         why = f"{found.problem}; {found.remedy}" if found.problem else f"it contains {held}"
-        raise DataError(f"{place.path} is missing files of {name}: {why}")
+        raise DataError(f"{copy.path} is missing files of {name}: {why}")
     return found.format, content.__getitem__
 
 
@@ -164,12 +164,12 @@ def _unpacked(name: str, path: Path) -> dict[str, bytes]:
     return content
 
 
-def _decode(name: str, form: StoredFormat, content: Read, path: Path) -> RawDataset:
-    decode = DECODERS[form.kind]
-    train_images, train_labels = decode(name, form.train, content, path)
-    test_images, test_labels = decode(name, form.test, content, path)
-    if form.class_names_file:
-        array_formats.check_class_names(name, form, content(form.class_names_file), path)
+def _decode(name: str, stored: StoredFormat, content: Read, path: Path) -> RawDataset:
+    decode = DECODERS[stored.kind]
+    train_images, train_labels = decode(name, stored.train, content, path)
+    test_images, test_labels = decode(name, stored.test, content, path)
+    if stored.class_names_file:
+        array_formats.check_class_names(name, stored, content(stored.class_names_file), path)
     return RawDataset(
         train_images=train_images,
         train_labels=train_labels,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.tiny_imagenet import (
-    FORMS,
+    FORMATS,
     TEST,
     TRAIN,
     WNIDS,
@@ -53,7 +53,7 @@ def contents(root: Path, entries: Iterator[ImageRecord]) -> list[tuple[str, str,
 # --- ImageNet --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_every_form_of_imagenet_gives_the_same_images_in_the_same_order(form: str, tmp_path: Path, small: None) -> None:
     write_imagenet(tmp_path, form)
     files = open_source("imagenet").locate(tmp_path)

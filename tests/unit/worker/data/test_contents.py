@@ -25,20 +25,20 @@ def pets(project: Path) -> Path:
 
 
 def test_inspect_counts_equal_images_within_a_split_and_between_splits(pets: Path) -> None:
-    found = inspect(f"folder:{pets}", pets)
-    assert found["splits"]["train"] == {"images": 5, "per_class": {"cat": 3, "dog": 2}, "repeated": 2}
-    assert found["splits"]["test"] == {"images": 3, "per_class": {"cat": 2, "dog": 1}, "repeated": 0}
-    assert found["shared"] == 1
-    assert found["examples"]["shared"] == [["train/cat/2-again.bmp (cat)", "test/cat/2.png (cat)"]]
+    counts = inspect(f"folder:{pets}", pets)
+    assert counts["splits"]["train"] == {"images": 5, "per_class": {"cat": 3, "dog": 2}, "repeated": 2}
+    assert counts["splits"]["test"] == {"images": 3, "per_class": {"cat": 2, "dog": 1}, "repeated": 0}
+    assert counts["shared"] == 1
+    assert counts["examples"]["shared"] == [["train/cat/2-again.bmp (cat)", "test/cat/2.png (cat)"]]
 
 
 def test_equal_images_of_different_classes_are_counted_and_named(pets: Path) -> None:
-    found = inspect(f"folder:{pets}", pets)
-    assert found["contradicting"] == {"contents": 1, "images": 2}
-    assert found["examples"]["contradicting"] == [["train/cat/1.png (cat)", "train/dog/1-as-dog.png (dog)"]]
+    counts = inspect(f"folder:{pets}", pets)
+    assert counts["contradicting"] == {"contents": 1, "images": 2}
+    assert counts["examples"]["contradicting"] == [["train/cat/1.png (cat)", "train/dog/1-as-dog.png (dog)"]]
 
 
-def test_a_photo_of_imagenet_that_is_in_both_splits_is_found_in_folders_and_in_archives(
+def test_inspect_finds_a_photo_of_imagenet_that_is_in_both_splits(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, test = miniatures.train_images(), miniatures.val_images()
@@ -47,35 +47,35 @@ def test_a_photo_of_imagenet_that_is_in_both_splits_is_found_in_folders_and_in_a
     miniatures.shrink(
         monkeypatch, "imagenet", train=sum(map(len, train.values())), test=sum(map(len, test.values())), classes=3
     )
-    for form in ("folders", "archives"):
-        miniatures.write_imagenet(project / form, form, train, test)
-        found = inspect("imagenet", project / form)
-        assert found["splits"]["train"]["images"] == sum(map(len, train.values()))
-        assert found["shared"] == 1
-        assert found["contradicting"] == {"contents": 1, "images": 2}
+    for stored_format in ("folders", "archives"):
+        miniatures.write_imagenet(project / stored_format, stored_format, train, test)
+        counts = inspect("imagenet", project / stored_format)
+        assert counts["splits"]["train"]["images"] == sum(map(len, train.values()))
+        assert counts["shared"] == 1
+        assert counts["contradicting"] == {"contents": 1, "images": 2}
 
 
 def test_images_of_one_colour_and_different_sizes_are_different(project: Path) -> None:
     for part in ("train", "test"):
         for number, name in enumerate(("cat", "dog")):
             paint(project / part / name / "1.png", 9, (8 + number, 8 if part == "train" else 4))
-    found = inspect(f"folder:{project}", project)
-    assert (found["shared"], found["contradicting"]["images"]) == (0, 0)
+    counts = inspect(f"folder:{project}", project)
+    assert (counts["shared"], counts["contradicting"]["images"]) == (0, 0)
 
 
 def test_inspect_counts_and_names_a_file_that_is_not_an_image(pets: Path) -> None:
     (pets / "train" / "dog" / "9.png").write_bytes(b"no image")
-    found = inspect(f"folder:{pets}", pets)
-    assert (found["unreadable"], found["examples"]["unreadable"]) == (1, ["train/dog/9.png"])
-    assert found["splits"]["train"]["images"] == 5
+    counts = inspect(f"folder:{pets}", pets)
+    assert (counts["unreadable"], counts["examples"]["unreadable"]) == (1, ["train/dog/9.png"])
+    assert counts["splits"]["train"]["images"] == 5
 
 
 def test_the_real_digits_hold_no_image_twice(tmp_path: Path) -> None:
-    found = inspect("digits", tmp_path)
-    assert [part["images"] for part in found["splits"].values()] == [1437, 360]
-    assert [part["repeated"] for part in found["splits"].values()] == [0, 0]
-    assert (found["shared"], found["contradicting"]["contents"]) == (0, 0)
-    assert min(found["splits"]["test"]["per_class"].values()) == 35
+    counts = inspect("digits", tmp_path)
+    assert [part["images"] for part in counts["splits"].values()] == [1437, 360]
+    assert [part["repeated"] for part in counts["splits"].values()] == [0, 0]
+    assert (counts["shared"], counts["contradicting"]["contents"]) == (0, 0)
+    assert min(counts["splits"]["test"]["per_class"].values()) == 35
 
 
 def test_inspect_reads_the_format_in_the_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_inspect_reads_the_format_in_the_data_folder(monkeypatch: pytest.MonkeyP
     tested = np.concatenate([images[:2], tested[2:]])
     leaking = Small("cifar10", (images, labels), (tested, [labels[0], (labels[1] + 1) % 10, *test_labels[2:]]))
     lay(binary(leaking), tmp_path / "cifar10")
-    found = inspect("cifar10", tmp_path)
-    assert (found["shared"], found["contradicting"]) == (2, {"contents": 1, "images": 2})
-    assert found["examples"]["shared"][0][0].startswith("train[")
+    counts = inspect("cifar10", tmp_path)
+    assert (counts["shared"], counts["contradicting"]) == (2, {"contents": 1, "images": 2})
+    assert counts["examples"]["shared"][0][0].startswith("train[")
 
 
 def test_inspect_reports_a_data_set_that_is_missing(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ SUBSAMPLINGS = ["4:4:4", "4:2:2", "4:2:0"]
 numbers = st.lists(st.floats(0, 1, exclude_max=True), min_size=UNIFORMS, max_size=UNIFORMS)
 
 
-# a file or two is written anew for each example: the folder may be the same one
+# each example writes its own files: the folder may be the same one
 examples = partial(settings, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -88,8 +88,8 @@ def test_open_rgb_keeps_the_upper_8_bits_of_16_bit_grey(tmp_path: Path) -> None:
     grey = (np.arange(64 * 64).reshape(64, 64) * 16).astype(np.uint16)
     file = save(Image.fromarray(grey), tmp_path / "a.png")
     crop = Crop(top=0, left=0, height=64, width=64, rows=64, columns=64)
-    found = read_crop(file, lambda *_: crop, 64)
-    assert np.array_equal(found, np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2))
+    pixels = read_crop(file, lambda *_: crop, 64)
+    assert np.array_equal(pixels, np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2))
 
 
 def test_decoder_buffers_of_a_larger_image_leave_no_trace(tmp_path: Path) -> None:
@@ -101,12 +101,12 @@ def test_decoder_buffers_of_a_larger_image_leave_no_trace(tmp_path: Path) -> Non
     assert np.array_equal(out, read_crop(small, crop_fn, 32))
 
 
-@given(kept=st.floats(0, 1, exclude_max=True))
+@given(share=st.floats(0, 1, exclude_max=True))
 @examples(max_examples=40)
-def test_decoder_refuses_a_photo_that_ends_early_and_names_it(tmp_path: Path, kept: float) -> None:
+def test_decoder_refuses_a_photo_that_ends_early_and_names_it(tmp_path: Path, share: float) -> None:
     whole = save(photo(90, 120), tmp_path / "whole.jpg").read_bytes()
     file = tmp_path / "cut.jpg"
-    file.write_bytes(whole[: int(kept * len(whole))])
+    file.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(DataError, match=r"cut\.jpg cannot be read as an image"):
         read_crop(file, partial(centre_crop, size=32), 32)
 
@@ -115,9 +115,9 @@ def test_decoder_refuses_a_photo_that_ends_early_and_names_it(tmp_path: Path, ke
     "content", [b"", b"no image at all", b"\xff\xd8\xff\xd9", b"\xff\xd8" + b"\xff\xc0\x00\x00" * 9]
 )
 def test_decoder_refuses_a_file_that_is_not_an_image_and_names_it(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "odd.jpg").write_bytes(content)
-    with pytest.raises(DataError, match=r"odd\.jpg cannot be read as an image"):
-        read_crop(tmp_path / "odd.jpg", partial(centre_crop, size=32), 32)
+    (tmp_path / "other.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"other\.jpg cannot be read as an image"):
+        read_crop(tmp_path / "other.jpg", partial(centre_crop, size=32), 32)
 
 
 def test_decoder_refuses_a_file_that_is_missing_and_names_it(tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_pixels_of_a_jpeg_are_those_that_pillow_decodes(
     assert np.array_equal(pixels_of(path), np.asarray(open_rgb(path, path)))
 
 
-@pytest.mark.parametrize("kept", [0.3, 0.8, 0.99])
-def test_pixels_of_a_jpeg_that_ends_early_is_an_error(tmp_path: Path, kept: float) -> None:
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
+def test_pixels_of_a_jpeg_that_ends_early_is_an_error(tmp_path: Path, share: float) -> None:
     path = tmp_path / "image.jpg"
     Image.fromarray(random_pixels(32, 32, 3)).save(path)
-    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(BrokenImageError, match="cannot be read as an image"):
         pixels_of(path)
 

@@ -23,7 +23,7 @@ def test_digits_are_split_1437_to_360_without_overlap(tmp_path: Path) -> None:
 
 
 def test_the_digits_are_the_ones_whose_table_is_published(project: Path) -> None:
-    """Sets of several forms have an order of their own; that changes neither digest nor pack of any other."""
+    """Data sets of several formats are sorted; that changes neither digest nor pack of this one."""
     assert pack_folder("digits", 8, project).name == "digits-8-c193706f3da0"
     published = "b8bf4741d870de2c838c89e476075e288657bfba3da2e3ad866ad3f688e71b0a"
     assert pack("digits", 8, project).digest == published

@@ -14,7 +14,7 @@ from helpers.streaming import (
     leftovers,
 )
 from helpers.tiny_imagenet import (
-    FORMS,
+    FORMATS,
     TEST,
     TRAIN,
     WNIDS,
@@ -34,9 +34,9 @@ from bench.worker.data.index import index
 
 def test_every_format_of_imagenet_has_one_digest_and_the_same_pixels(tmp_path: Path, small_imagenet: None) -> None:
     found = set()
-    for form in FORMS:
-        write_imagenet(tmp_path / form, form)
-        data = indexed(tmp_path / form)
+    for stored_format in FORMATS:
+        write_imagenet(tmp_path / stored_format, stored_format)
+        data = indexed(tmp_path / stored_format)
         batches = TestFiles(data.test, size=32, batch_size=5, workers=2)
         train_files = TrainFiles(data.train, size=32, batch_size=6, seed=0, workers=2)
         content = b"".join(batch_bytes(iter(batches)) + batch_bytes(train_files.epoch(0)))

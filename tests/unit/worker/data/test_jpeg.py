@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.worker.data.crops import Crop
 from bench.worker.data.jpeg import jpeg_frame
 
-# a file or two is written anew for each example: the folder may be the same one
+# each example writes its own files: the folder may be the same one
 examples = partial(settings, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

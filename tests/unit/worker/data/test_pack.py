@@ -70,7 +70,7 @@ def test_a_damaged_pack_is_regenerated(tmp_path: Path, damage: str) -> None:
     assert not list((tmp_path / "packed").glob("*.tmp"))
 
 
-def test_a_changed_folder_is_packed_anew(tmp_path: Path) -> None:
+def test_a_changed_folder_is_packed_again(tmp_path: Path) -> None:
     root = image_tree(tmp_path / "insects")
     first = pack(f"folder:{root}", 8, tmp_path)
     picture(root / "train" / "ant" / "2.png", (8, 8), (1, 2, 3))

@@ -26,7 +26,9 @@ def test_cifar100_takes_the_fine_labels(monkeypatch: pytest.MonkeyPatch, tmp_pat
     records = [bytes([7, 40 + number]) + image.tobytes() for number, image in enumerate(images)]
     names = DATASETS["cifar100"].classes
     files = {"train.bin": records[0] + records[1], "test.bin": records[2], "fine_label_names.txt": "\n".join(names)}
-    archive = tar_of({name: each if isinstance(each, bytes) else each.encode() for name, each in files.items()})
+    archive = tar_of(
+        {name: content if isinstance(content, bytes) else content.encode() for name, content in files.items()}
+    )
     install(monkeypatch, tmp_path, "cifar100", [archive], train_images=2, test_images=1)
     raw = readers.cifar100(tmp_path)
     assert labelled(raw.train_images, raw.train_labels) == labelled(images[:2], [40, 41])

@@ -1,4 +1,4 @@
-"""Convolutions over few pixels: matrix products that equal torch's convolution, chosen where they are meant to be."""
+"""Convolutions over few pixels are matrix products that equal torch's convolution; others are left to torch."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -14,26 +14,30 @@ from bench.worker import models
 from bench.worker.models.matmul_conv import MatmulConv2d, use_matmul_convs
 
 CPU = torch.device("cpu")
-LAYOUTS = pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["last", "first"])
+MEMORY_FORMATS = pytest.mark.parametrize(
+    "memory_format", [torch.channels_last, torch.contiguous_format], ids=["last", "first"]
+)
 
 
-def pair(convolution: nn.Conv2d, layout: torch.memory_format = torch.channels_last) -> tuple[nn.Module, nn.Module]:
+def pair(
+    convolution: nn.Conv2d, memory_format: torch.memory_format = torch.channels_last
+) -> tuple[nn.Module, nn.Module]:
     """A convolution as torch computes it and as it is trained on a CPU, with equal weights."""
-    plain = nn.Sequential(convolution).to(memory_format=layout)
-    return plain, models.place(deepcopy(plain), CPU, layout)
+    plain = nn.Sequential(convolution).to(memory_format=memory_format)
+    return plain, models.place(deepcopy(plain), CPU, memory_format)
 
 
-def check_equal(convolution: nn.Conv2d, images: torch.Tensor, layout: torch.memory_format) -> None:
+def check_equal(convolution: nn.Conv2d, images: torch.Tensor, memory_format: torch.memory_format) -> None:
     """Outputs and gradients of both ways are equal, and the gradient of the weights lies as they do."""
     both = []
-    for net in pair(convolution, layout):
+    for net in pair(convolution, memory_format):
         given_images = images.clone(memory_format=torch.preserve_format).requires_grad_()
         output = net(given_images)
         output.backward(torch.linspace(-1, 1, output.numel()).view(output.shape))
-        both.append([output, given_images.grad, *(each.grad for each in net.parameters())])
+        both.append([output, given_images.grad, *(parameter.grad for parameter in net.parameters())])
         weight = next(net.parameters())
         assert weight.grad is not None
-        assert weight.grad.is_contiguous(memory_format=layout)
+        assert weight.grad.is_contiguous(memory_format=memory_format)
     for plain, placed in zip(*both, strict=True):
         torch.testing.assert_close(placed, plain, rtol=1e-4, atol=1e-4)
 
@@ -47,7 +51,7 @@ def axes(draw: st.DrawFn, dilation: int) -> tuple[int, int, int, int]:
     return kernel, stride, padding, draw(st.integers(least, least + 4))
 
 
-@LAYOUTS
+@MEMORY_FORMATS
 @given(
     data=st.data(),
     dilation=st.sampled_from([1, 1, 2]),
@@ -55,16 +59,16 @@ def axes(draw: st.DrawFn, dilation: int) -> tuple[int, int, int, int]:
     bias=st.booleans(),
 )
 def test_every_convolution_gives_what_torchs_gives(
-    layout: torch.memory_format, data: st.DataObject, dilation: int, channels: tuple[int, int, int], bias: bool
+    memory_format: torch.memory_format, data: st.DataObject, dilation: int, channels: tuple[int, int, int], bias: bool
 ) -> None:
     rows, columns = data.draw(axes(dilation)), data.draw(axes(dilation))
     kernel, stride, padding, size = zip(rows, columns, strict=True)
     inputs, outputs, groups = channels
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=bias)
-    check_equal(convolution, torch.randn(3, inputs, *size).contiguous(memory_format=layout), layout)
+    check_equal(convolution, torch.randn(3, inputs, *size).contiguous(memory_format=memory_format), memory_format)
 
 
-def test_a_depthwise_kernel_that_has_one_place_and_leaves_pixels_out_gives_what_torchs_gives() -> None:
+def test_a_depthwise_kernel_that_leaves_pixels_out_gives_what_torchs_gives() -> None:
     check_equal(nn.Conv2d(4, 4, 1, stride=2, groups=4), torch.randn(3, 4, 1, 2), torch.channels_last)
 
 
@@ -81,7 +85,7 @@ FEW = pytest.mark.parametrize(
 
 
 @FEW
-def test_few_pixels_are_convolved_without_a_convolution(
+def test_matmul_conv_replaces_the_convolution_of_few_pixels(
     convolution: nn.Conv2d, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
@@ -92,9 +96,7 @@ def test_few_pixels_are_convolved_without_a_convolution(
 
 
 @FEW
-def test_few_pixels_are_computed_in_bf16_where_a_convolution_would_be(
-    convolution: nn.Conv2d, shape: tuple[int, ...]
-) -> None:
+def test_matmul_conv_computes_few_pixels_in_bf16_under_autocast(convolution: nn.Conv2d, shape: tuple[int, ...]) -> None:
     _, placed = pair(convolution)
     with torch.autocast("cpu", torch.bfloat16):
         scores = placed(torch.randn(shape).contiguous(memory_format=torch.channels_last))
@@ -106,7 +108,7 @@ def test_few_pixels_are_computed_in_bf16_where_a_convolution_would_be(
     [(nn.Conv2d(4, 4, 3, padding=1), (2, 4, 8, 8)), (nn.Conv2d(64, 64, 1), (64, 64, 16, 16))],
     ids=["many windows", "many pixels of 1x1"],
 )
-def test_many_pixels_are_left_to_torchs_convolution(
+def test_matmul_conv_leaves_many_pixels_to_torch(
     convolution: nn.Conv2d, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = models.place(nn.Sequential(convolution), CPU, torch.channels_last)
@@ -122,7 +124,7 @@ def test_many_pixels_are_left_to_torchs_convolution(
     assert shapes == [shape]
 
 
-def test_convolutions_with_a_way_of_their_own_are_left_alone() -> None:
+def test_use_matmul_convs_leaves_other_convolutions_alone() -> None:
     class Standardised(nn.Conv2d):
         pass
 
@@ -132,17 +134,17 @@ def test_convolutions_with_a_way_of_their_own_are_left_alone() -> None:
         nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular"),
     )
     use_matmul_convs(net)
-    assert not any(isinstance(each, MatmulConv2d) for each in net)
+    assert not any(isinstance(layer, MatmulConv2d) for layer in net)
 
 
 @pytest.mark.parametrize("model", ["resnet18", "shufflenet_v2_x0_5", "efficientnet_b0", "timm/resnet10t"])
-def test_a_net_on_a_cpu_has_the_names_weights_and_scores_that_it_was_built_with(model: str) -> None:
+def test_place_keeps_names_weights_and_scores_of_a_net_on_a_cpu(model: str) -> None:
     torch.manual_seed(0)
     net = models.build(model, stem="standard", num_classes=10).eval()
     images = torch.randn(4, 3, 32, 32)
     names, scores = list(net.state_dict()), net(images)
     placed = models.place(net, CPU, torch.channels_last)
-    assert any(isinstance(each, MatmulConv2d) for each in placed.modules())
+    assert any(isinstance(layer, MatmulConv2d) for layer in placed.modules())
     assert list(placed.state_dict()) == names
     torch.testing.assert_close(
         placed(images.contiguous(memory_format=torch.channels_last)), scores, rtol=1e-3, atol=1e-4

@@ -1,4 +1,4 @@
-"""The nets: their small forms against published figures, their standard forms against torchvision's own metadata."""
+"""The nets: small stems against published figures, standard stems against torchvision's own metadata."""
 
 from functools import partial
 from pathlib import Path
@@ -63,7 +63,7 @@ def printed(millions: float, like: str) -> str:
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_small_form_has_the_published_params_and_macs(name: str) -> None:
+def test_small_stems_have_the_published_params_and_macs(name: str) -> None:
     params, macs = PUBLISHED[name]
     cost = measure(name, stem="small", input_size=32, num_classes=10)
     assert printed(cost.params / 1e6, params) == params
@@ -72,7 +72,7 @@ def test_a_small_form_has_the_published_params_and_macs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*STANDARD, *(pytest.param(each, marks=pytest.mark.slow) for each in LARGER_CROPS)])
-def test_a_standard_form_has_the_params_and_macs_of_torchvisions_metadata(name: str) -> None:
+def test_standard_stems_have_the_params_and_macs_of_torchvisions_metadata(name: str) -> None:
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     crop = weights.transforms().crop_size[0]
     cost = measure(name, stem="standard", input_size=crop, num_classes=1000)
@@ -89,7 +89,7 @@ def test_resnext29_is_the_papers_net(name: str, params: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["resnext29_32x4d", "resnext29_2x64d", "mnasnet0_5", "mobilenet_v3_large", "vgg11"])
-def test_both_counters_agree_on_small_forms(name: str) -> None:
+def test_both_counters_agree_on_small_stems(name: str) -> None:
     assert measure(name, stem="small", input_size=32, num_classes=10).agrees
 
 
@@ -104,7 +104,7 @@ def test_the_catalog_has_every_classifier_of_torchvision() -> None:
 @pytest.mark.parametrize(
     "name", [name for name in SMALL if not name.startswith(("vgg", "resnext101", "wide", "dense"))][::3]
 )
-def test_small_forms_take_images_of_8_pixels(name: str) -> None:
+def test_small_stems_take_images_of_8_pixels(name: str) -> None:
     net = models.build(name, stem="small", num_classes=7).eval()
     with torch.no_grad():
         assert net(torch.randn(2, 3, 8, 8)).shape == (2, 7)
@@ -113,7 +113,7 @@ def test_small_forms_take_images_of_8_pixels(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["resnet18", "vgg11", "densenet121", "mobilenet_v3_small", "efficientnet_b0", "resnext29_2x64d"]
 )
-def test_a_small_form_learns_through_every_parameter(name: str) -> None:
+def test_small_stems_learn_through_every_parameter(name: str) -> None:
     net = models.build(name, stem="small", num_classes=7)
     net(torch.randn(2, 3, 32, 32)).sum().backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
@@ -151,13 +151,13 @@ def user_file(tmp_path: Path) -> Path:
         ("nett", "did you mean 'net'?"),
     ],
 )
-def test_a_file_that_gives_no_net_says_why(user_file: Path, function: str, sentence: str) -> None:
+def test_build_says_why_a_file_gives_no_net(user_file: Path, function: str, sentence: str) -> None:
     with pytest.raises(ModelError) as caught:
         models.build(f"{user_file}:{function}", stem="standard", num_classes=5)
     assert sentence in str(caught.value)
 
 
-def test_the_same_seed_gives_the_same_weights() -> None:
+def test_build_gives_the_same_weights_for_the_same_seed() -> None:
     nets = []
     for _ in range(2):
         torch.manual_seed(3)
@@ -165,12 +165,14 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert all(torch.equal(value, nets[1][name]) for name, value in nets[0].items())
 
 
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format], ids=["channels_last", "contiguous"])
-def test_a_shuffle_moves_channels_as_torchvisions_does_and_keeps_the_layout(layout: torch.memory_format) -> None:
-    images = torch.randn(3, 8, 5, 4).contiguous(memory_format=layout)
+@pytest.mark.parametrize(
+    "memory_format", [torch.channels_last, torch.contiguous_format], ids=["channels_last", "contiguous"]
+)
+def test_shuffle_moves_channels_as_torchvision_and_keeps_the_memory_format(memory_format: torch.memory_format) -> None:
+    images = torch.randn(3, 8, 5, 4).contiguous(memory_format=memory_format)
     shuffled = shuffle(images)
     assert torch.equal(shuffled, channel_shuffle(images, 2))
-    assert shuffled.is_contiguous(memory_format=layout)
+    assert shuffled.is_contiguous(memory_format=memory_format)
 
 
 def test_a_shufflenet_is_torchvisions_net_with_torchvisions_weights() -> None:
@@ -181,9 +183,9 @@ def test_a_shufflenet_is_torchvisions_net_with_torchvisions_weights() -> None:
     ours, theirs = nets
     images = torch.randn(4, 3, 32, 32)
     scores = [net(images) for net in nets]
-    torch.testing.assert_close(scores[0], scores[1])  # another layout: other roundings on some processors
+    torch.testing.assert_close(scores[0], scores[1])  # another memory format rounds differently on some processors
     assert ours.state_dict().keys() == theirs.state_dict().keys()
-    for each in scores:
-        each.square().sum().backward()
+    for score in scores:
+        score.square().sum().backward()
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-3)
