@@ -3,8 +3,10 @@
 What tests import by name lies in :mod:`helpers`; this file holds fixtures only.
 """
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from helpers.cells import MakeCell, make_small_cell
@@ -12,6 +14,9 @@ from helpers.nets import TINY_MODEL
 from hypothesis import settings
 
 from bench.values import Cell, Suite
+
+if TYPE_CHECKING:
+    from helpers.dataset_files import Small
 
 
 @pytest.fixture
@@ -71,3 +76,29 @@ def imagenet_home(tmp_path: Path, small_imagenet: None) -> Path:
 
     write_imagenet(tmp_path, "folders")
     return tmp_path
+
+
+@pytest.fixture
+def cifar(monkeypatch: pytest.MonkeyPatch) -> "Small":
+    """A small CIFAR-10, whose counts are in the catalog."""
+    from helpers.dataset_files import small
+
+    return small("cifar10", monkeypatch)
+
+
+@pytest.fixture
+def fashion(monkeypatch: pytest.MonkeyPatch) -> "Small":
+    """A small Fashion-MNIST, whose counts are in the catalog."""
+    from helpers.dataset_files import small
+
+    return small("fashion_mnist", monkeypatch)
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real file system of 64 kB, less than any small data set takes."""
+    folder = tmp_path_factory.mktemp("disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

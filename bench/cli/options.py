@@ -26,13 +26,9 @@ def complete_models(_context: click.Context, _parameter: click.Parameter, incomp
 
 def complete_datasets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of data sets for the shell."""
-    from bench.datasets.source import FOLDER_PREFIX, published_sources
+    from bench.datasets.source import complete_name
 
-    return [
-        CompletionItem(name)
-        for name in [*(source.name for source in published_sources()), FOLDER_PREFIX]
-        if name.startswith(incomplete)
-    ]
+    return [CompletionItem(name) for name in complete_name(incomplete)]
 
 
 def suite_options(command: Command) -> Command:

@@ -18,6 +18,7 @@ any other folder                              pack
 import hashlib
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,12 +41,19 @@ def data_key(cell: Cell) -> DataKey:
     A folder can have two keys in one suite: it is packed for one recipe and streamed for another. A data set that this
     version does not know, from the history of another one, has a key too.
     """
-    try:
-        source = open_source(cell.dataset)
-        streamed = source.always_streamed or (source.has_files and bool(_file_augmentations(cell)))
-    except DataError:
-        streamed = False
+    has_files, always_streamed = _file_access(cell.dataset)
+    streamed = always_streamed or (has_files and bool(_file_augmentations(cell)))
     return DataKey(cell.dataset, cell.recipe.input_size, cell.recipe.max_images_per_class, streamed)
+
+
+@lru_cache(maxsize=256)  # asked several times for each of ten thousand cells
+def _file_access(dataset: str) -> tuple[bool, bool]:
+    """Whether a data set has files, and whether they are always streamed."""
+    try:
+        source = open_source(dataset)
+    except DataError:
+        return False, False
+    return source.has_files, source.always_streamed
 
 
 def is_streamed(key: DataKey) -> bool:

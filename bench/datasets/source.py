@@ -183,8 +183,18 @@ def _unknown(name: str) -> str:
 
 
 def published_sources() -> list[Source]:
-    """All data sets that have a name of their own, in the catalog's order."""
+    """All data sets of the catalog, in its order."""
     return [open_source(name) for name in DATASETS]
+
+
+def name_patterns() -> dict[str, str]:
+    """Regular expressions of other names that a data set may have, with their meaning, for editors."""
+    return {f"^{FOLDER_PREFIX}.": "a folder of train/CLASS/IMAGE files"}
+
+
+def complete_name(start: str) -> list[str]:
+    """Names, or beginnings of names, that a typed beginning may become."""
+    return [name for name in (*DATASETS, FOLDER_PREFIX) if name.startswith(start)]
 
 
 def dataset_title(name: str, max_images_per_class: int = 0) -> str:

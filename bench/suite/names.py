@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 from bench.catalog.models import MODELS, model_problem
 from bench.catalog.options import suggestion
 from bench.catalog.training import DEFAULT_OPTIMIZER, SCHEDULES
-from bench.datasets.source import FOLDER_PREFIX, dataset_problem, published_sources
+from bench.datasets.source import dataset_problem, name_patterns, published_sources
 from bench.suite.fields import refuse
 
 SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -78,9 +78,7 @@ ModelName = Annotated[
 DatasetName = Annotated[
     str,
     _checked(dataset_problem),
-    _name_schema(
-        [source.name for source in published_sources()], {f"^{FOLDER_PREFIX}.": "a folder of train/CLASS/IMAGE files"}
-    ),
+    _name_schema([source.name for source in published_sources()], name_patterns()),
 ]
 ScheduleName = Annotated[str, AfterValidator(_check_schedule)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

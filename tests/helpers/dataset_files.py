@@ -1,8 +1,8 @@
-"""Small data sets in the exact formats in which the official ones are kept, with the catalog told their counts.
+"""Small data sets in the exact formats of the official ones, with their counts in the catalog.
 
-The official data is not in the repository. What stands in for it has the same files, records, columns and folders, with
-fewer images of random pixels; counts, checksums, means and deviations in the catalog are replaced by the true ones of
-the small set, so that every check of the loaders is the one that the official data goes through.
+The official data is not in the repository. Its stand-ins have the same files, records, columns and folders, with fewer
+images of random pixels. Counts, checksums, means and deviations in the catalog are replaced by those of the small set,
+so that the loaders run the same checks as on the official data.
 """
 
 import gzip
@@ -73,7 +73,7 @@ def small(name: str, monkeypatch: pytest.MonkeyPatch, *, train: int = 20, test: 
     return made
 
 
-# --- The forms -------------------------------------------------------------------------------------------------------
+# --- The formats -----------------------------------------------------------------------------------------------------
 
 
 def binary(data: Small) -> Tree:
@@ -240,3 +240,18 @@ def _string(text: bytes) -> bytes:
 
 def _int(number: int) -> bytes:
     return b"J" + struct.pack("<i", number)
+
+
+# --- Image folders ---------------------------------------------------------------------------------------------------
+
+
+def class_tree(
+    root: Path, *, splits: tuple[str, ...] = ("train", "test"), classes: tuple[str, ...] = ("cat", "dog")
+) -> Path:
+    """An image folder of three small images per class and split."""
+    for split in splits:
+        for name in classes:
+            (root / split / name).mkdir(parents=True)
+            for number in range(3):
+                Image.new("RGB", (8, 8), (number, 0, 0)).save(root / split / name / f"{number}.png")
+    return root

@@ -1,6 +1,5 @@
 """What ``bench data verify --deep`` counts: classes, repeated, shared and contradicting images."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -92,21 +91,3 @@ def test_inspect_reads_the_format_in_the_data_folder(monkeypatch: pytest.MonkeyP
 def test_inspect_reports_a_data_set_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="bench data get cifar100"):
         inspect("cifar100", tmp_path)
-
-
-def test_the_command_asks_a_worker_and_prints_counts_and_examples(pets: Path) -> None:
-    result = bench("verify", "--deep", f"folder:{pets}")
-    assert result.exit_code == 0, result.stderr
-    assert "train: 5 images, 2 to 3 per class, 2 repeat an earlier one" in result.stdout
-    assert "test images that are also training images: 1" in result.stdout
-    assert "contradicting: train/cat/1.png (cat) = train/dog/1-as-dog.png (dog)" in result.stdout
-
-
-def test_the_command_answers_as_json_also_for_what_is_not_here(pets: Path) -> None:
-    result = bench("verify", "--deep", "--json", f"folder:{pets}", "cifar10")
-    assert result.exit_code == 3
-    content = json.loads(result.stdout)
-    assert content["schema"] == 1
-    first, second = content["datasets"]
-    assert first["contents"]["contradicting"] == {"contents": 1, "images": 2}
-    assert (second["state"], "contents" in second) == ("absent", False)

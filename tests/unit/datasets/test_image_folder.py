@@ -1,0 +1,90 @@
+"""Image folders: what is accepted, in which order images come, and what is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+from helpers.dataset_files import class_tree
+
+from bench.datasets.image_folder import image_names, open_image_folder
+from bench.datasets.splits import WHOLE, ImageRecord
+from bench.errors import DataError
+
+
+def test_test_goes_before_val(tmp_path: Path) -> None:
+    assert open_image_folder(class_tree(tmp_path, splits=("train", "test", "val"))).test.name == "test"
+
+
+def test_a_folder_without_a_test_split_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no val/ or test/"):
+        open_image_folder(class_tree(tmp_path, splits=("train",)))
+
+
+def test_a_folder_without_a_train_split_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no train/"):
+        open_image_folder(class_tree(tmp_path, splits=("test",)))
+
+
+def test_classes_that_differ_are_named(tmp_path: Path) -> None:
+    class_tree(tmp_path, splits=("train",), classes=("cat", "dog", "cow"))
+    class_tree(tmp_path, splits=("test",), classes=("cat", "dog", "owl"))
+    with pytest.raises(DataError, match=r"cow \(only in train/\), owl \(only in test/\)"):
+        open_image_folder(tmp_path)
+
+
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+    root = class_tree(tmp_path)
+    for file in (root / "test" / "dog").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match="test/dog holds no image"):
+        open_image_folder(root)
+
+
+def test_one_class_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        open_image_folder(class_tree(tmp_path, classes=("cat",)))
+
+
+def test_a_folder_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:
+    root = class_tree(tmp_path)
+    locked = root / "train" / "dog"
+    locked.chmod(0)
+    if is_root := os.geteuid() == 0:  # root may read everything, so another user looks
+        os.seteuid(65534)
+    try:
+        with pytest.raises(DataError, match="may not be read by this user"):
+            open_image_folder(root)
+    finally:
+        if is_root:
+            os.seteuid(0)
+        locked.chmod(0o755)
+
+
+def test_image_names_go_depth_first_and_leave_out_hidden_and_other_files(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", ".hidden.png", "notes.txt", "sub/c.webp", "sub/.d/e.png", "d.bmp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    names = [name.removeprefix(f"{tmp_path}/") for name in image_names(str(tmp_path))]
+    assert names == ["a.JPG", "b.png", "d.bmp", "sub/c.webp"]
+
+
+def test_records_have_class_name_and_file_also_below_a_subfolder(tmp_path: Path) -> None:
+    root = class_tree(tmp_path / "pets")
+    (root / "train" / "cat" / "sub").mkdir()
+    (root / "train" / "cat" / "0.png").rename(root / "train" / "cat" / "sub" / "0.png")
+    records = list(open_image_folder(root).records("train"))
+    size = (root / "train/cat/1.png").stat().st_size
+    assert records[0] == ImageRecord("cat", "1.png", "train/cat/1.png", WHOLE, size)
+    assert [record.name for record in records] == ["1.png", "2.png", "sub/0.png", "0.png", "1.png", "2.png"]
+    assert all((root / record.file).is_file() for record in records)
+
+
+def test_the_signature_changes_with_names_sizes_and_times(tmp_path: Path) -> None:
+    root = class_tree(tmp_path / "pets")
+    before = open_image_folder(root).signature()
+    assert open_image_folder(root).signature() == before
+    os.utime(root / "train" / "cat" / "0.png", ns=(1, 1))
+    touched = open_image_folder(root).signature()
+    (root / "train" / "cat" / "0.png").rename(root / "train" / "cat" / "9.png")
+    assert len({before[1], touched[1], open_image_folder(root).signature()[1]}) == 3
+    assert before[0] == str(root)
