@@ -216,17 +216,17 @@ class Execution:
 def keys_of(cls: type) -> dict[str, Key]:
     """The keys of :class:`Recipe` or :class:`Execution`, in the order of their fields."""
     hints = get_type_hints(cls, include_extras=True)
-    keys: dict[str, Key] = {each.name: hints[each.name].__metadata__[0] for each in fields(cls)}
-    defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
+    keys: dict[str, Key] = {entry.name: hints[entry.name].__metadata__[0] for entry in fields(cls)}
+    defaults = {entry.name: entry.default for entry in fields(cls) if entry.default is not MISSING}
     return {name: replace(key, default=defaults[name]) if name in defaults else key for name, key in keys.items()}
 
 
 def recipe_identity(recipe: Recipe) -> dict[str, Any]:
     """What a cell's id covers of its recipe: all keys, except later ones at their default, so that old ids hold."""
     content = asdict(recipe)
-    for each in fields(recipe):
-        if each.default is not MISSING and content[each.name] == each.default:
-            del content[each.name]
+    for entry in fields(recipe):
+        if entry.default is not MISSING and content[entry.name] == entry.default:
+            del content[entry.name]
     return content
 
 

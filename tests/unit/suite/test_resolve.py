@@ -32,6 +32,10 @@ BAD = {
         HEAD + "recipe: {stem: small}\n" + GRID.replace("resnet18", "swin_t"),
         "f.yaml:3:15: swin_t has no small stem",
     ),
+    "a stem that the net of a single cell has not": (
+        HEAD + "cells: [{model: swin_t, dataset: cifar10, schedule: cosine, recipe: {stem: small}}]\n",
+        "f.yaml:2:17: swin_t has no small stem",
+    ),
     "a pattern that matches nothing": (
         HEAD + GRID + "exclude: [{model: 'vgg*'}]\n",
         "f.yaml:3:11: this pattern matches no cell",
