@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from bench.api.run import RunResult
+    from bench.api.options import RunResult
     from bench.scheduler.attempts import RunObserver
     from bench.values import Cost, Plan, Stem, Suite
 
@@ -50,7 +50,7 @@ def run(suite: "Suite", *, observer: "RunObserver | None" = None, **options: obj
     Args:
         suite: What to run.
         observer: Is told when cells start, advance and end.
-        **options: Fields of :class:`bench.api.run.RunOptions`, e.g. ``max_cells=2`` or ``offline=True``.
+        **options: Fields of :class:`bench.api.options.RunOptions`, e.g. ``max_cells=2`` or ``offline=True``.
 
     Raises:
         UsageError: An option is unknown or does not fit.
@@ -58,7 +58,8 @@ def run(suite: "Suite", *, observer: "RunObserver | None" = None, **options: obj
         DataError: Data is missing and cannot be downloaded.
         DiskError: BENCH_HOME cannot be written.
     """
-    from bench.api.run import Caller, make_options, run_suites
+    from bench.api.options import Caller, make_options
+    from bench.api.run import run_suites
     from bench.scheduler.attempts import SilentObserver
 
     caller = Caller(display=lambda _: nullcontext(observer or SilentObserver()))

@@ -146,6 +146,7 @@ def replay(
     note: Callable[[str], None],
 ) -> list[str]:
     """Send a suite's journals and its tables. Returns what the store did not take, as sentences."""
+    from bench.report.table import build_tables
     from bench.tracking import Forwarder, redact
     from bench.workspace.cells import kept_suites, mark_lost
 
@@ -164,7 +165,7 @@ def replay(
     store.mark_orphans_lost(name)
     outcomes = store.outcomes(name)
     if suite:
-        publish(store, suite, outcomes, home)
+        publish(store, suite, build_tables(suite, outcomes), home)
     counts = Counter(outcomes[cell_id].state for cell_id in {cell.id for cell, _ in cells} if cell_id in outcomes)
     states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     note(f"{name}: {sum(counts.values())} runs in {redact(store.uri)} ({states})")

@@ -1,30 +1,27 @@
 """A suite's own MLflow run: the suite file, the plan, the tables and the curves."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.plans import plan_entry
 
 if TYPE_CHECKING:
+    from bench.report.model import Table
     from bench.tracking import Store
-    from bench.values import Outcome, Plan, Suite
+    from bench.values import Plan, Suite
 
 
-def publish(
-    store: "Store", suite: "Suite", outcomes: "Mapping[str, Outcome]", home: Path, plan: "Plan | None" = None
-) -> None:
-    """Keep a suite's tables, file and the curves of its cells below a BENCH_HOME in the suite's own run.
+def publish(store: "Store", suite: "Suite", tables: "Sequence[Table]", home: Path, plan: "Plan | None" = None) -> None:
+    """Keep the tables of a whole suite, its file and the curves of its cells below a BENCH_HOME in the suite's own run.
 
     Raises:
         TrackingError: The store takes no more.
     """
     from bench.report.render import render
-    from bench.report.table import build_tables
     from bench.workspace.cells import curves
 
-    tables = build_tables(suite, outcomes)  # of the whole suite, whatever part of it was asked for
     markdown = render(tables, "markdown", suite=suite)
     files = {
         "suite.yaml": suite.source,

@@ -12,7 +12,7 @@ from bench.cli.output import note, print_plans, write_output
 from bench.errors import TrackingError
 
 if TYPE_CHECKING:
-    from bench.api.run import RunResult
+    from bench.api.options import RunResult
     from bench.scheduler.attempts import RunObserver
     from bench.scheduler.loop import StopRequest
     from bench.scheduler.plan import Selection
@@ -70,9 +70,10 @@ def run(
     run the same command to continue. Exit code: 0 all complete, 1 a cell failed, 2 a file or an option is wrong, 3 the
     store, the data or the disk cannot be used.
     """
+    from bench.api.options import Caller, RunOptions, check_options
     from bench.api.outcomes import find_store, load_suites, select
     from bench.api.plans import report_plans
-    from bench.api.run import Caller, RunOptions, check_options, run_suites
+    from bench.api.run import run_suites
     from bench.cli.data import show_progress
     from bench.scheduler.attempts import HANG_S
     from bench.scheduler.loop import StopRequest

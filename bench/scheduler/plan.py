@@ -48,18 +48,29 @@ def make_plan(
     """
     ran = [(cell, outcomes[cell.id]) for cell in suite.cells if cell.id in outcomes]
     speeds = SpeedHistory.of([*history, *ran])
+    running = {cell.id for cell in cells_to_run(suite, outcomes, select=select, max_cells=max_cells)}
     tasks = []
-    left = len(suite.cells) if max_cells is None else max_cells
     for cell in suite.cells:
         outcome = outcomes.get(cell.id) or Outcome(cell_id=cell.id, state="missing")
         cost = costs.get(cell.id) or outcome.cost
-        runs = left > 0 and _is_selected(outcome, select)
-        left -= runs
+        runs = cell.id in running
         done = 0 if outcome.state == "complete" else outcome.epochs_done
         tasks.append(
             Task(cell=cell, outcome=outcome, runs=runs, cost=cost, estimate_s=speeds.estimate(cell, cost, done))
         )
     return Plan(suite=suite, tasks=tuple(tasks))
+
+
+def cells_to_run(
+    suite: Suite, outcomes: Mapping[str, Outcome], *, select: Selection = "missing", max_cells: int | None = None
+) -> tuple[Cell, ...]:
+    """The cells of a suite that would run, in its order; arguments as in :func:`make_plan`."""
+    selected = [
+        cell
+        for cell in suite.cells
+        if _is_selected(outcomes.get(cell.id) or Outcome(cell_id=cell.id, state="missing"), select)
+    ]
+    return tuple(selected[:max_cells])
 
 
 def _is_selected(outcome: Outcome, select: Selection) -> bool:

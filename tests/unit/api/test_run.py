@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.api.job import Job, Needs
+from bench.api.options import Caller, RunOptions, make_options
 from bench.api.outcomes import Known
-from bench.api.run import Caller, Job, Needs, RunOptions, lay_out, make_options
+from bench.api.run import lay_out
 from bench.datasets.prepared import Prepared, data_key
 from bench.errors import UsageError
 from bench.scheduler import devices
 from bench.scheduler.attempts import SilentObserver
+from bench.scheduler.devices import Machine
 from bench.scheduler.plan import make_plan
 from bench.values import Cell, Execution, Suite
 
@@ -29,6 +32,7 @@ def test_lay_out_gives_a_cell_the_whole_device_where_speed_is_measured(
             whole=asked,
             suite=asked,
             store=None,
+            machine=Machine.detect("cpu"),
             known=Known({}, {}),
             options=RunOptions(device="cpu"),
             caller=Caller(display=lambda _: nullcontext(SilentObserver())),
