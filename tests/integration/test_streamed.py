@@ -111,4 +111,4 @@ def test_bench_run_refuses_an_augmentation_that_the_data_set_cannot_have(project
     )
     done = bench("run", "tiny.yaml", "--device", "cpu", "--offline")
     assert done.returncode == 2
-    assert "random_resized_crop takes a part of an image file, and the images of digits are kept" in done.stderr
+    assert "random_resized_crop crops image files, but the images of digits are decoded once" in done.stderr
