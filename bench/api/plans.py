@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.api.outcomes import known_outcomes
-from bench.api.prepare import measure_costs, past_cells
+from bench.api.prepare import check_augmentations, measure_costs, past_cells
 from bench.values import Plan, Task
 
 if TYPE_CHECKING:
@@ -47,9 +47,14 @@ class PlanReport:
 def plan_suite(
     suite: "Suite", store: "Store | None", *, select: "Selection" = "missing", max_cells: int | None = None
 ) -> tuple[Plan, dict[str, str]]:
-    """The plan of a suite with costs and estimates, and by cell id why a net could not be measured."""
+    """The plan of a suite with costs and estimates, and by cell id why a net could not be measured.
+
+    Raises:
+        UsageError: An augmentation does not fit its data set.
+    """
     from bench.scheduler.plan import make_plan
 
+    check_augmentations(suite)
     costs, problems = measure_costs(suite)
     outcomes = known_outcomes(store, suite).outcomes
     plan = make_plan(suite, outcomes, costs, history=past_cells(), select=select, max_cells=max_cells)

@@ -87,9 +87,9 @@ def prepare(job: Job, waiting: Suite) -> Needs:
     from bench.scheduler.launcher import end_workers
     from bench.scheduler.launcher import prepare as start_fork_server
 
+    check_augmentations(waiting)  # before a download that would be of no use
     with job.caller.on_download() as on_progress:
         fetch_data(waiting, download=job.options.download, on_progress=on_progress)
-    check_augmentations(waiting)
     # torch and mlflow take seconds to import: both begin now, each on a core, and not for a run that is refused
     start_fork_server([cell.model for cell in waiting.cells])
     if job.store:

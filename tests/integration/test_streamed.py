@@ -8,7 +8,9 @@ from helpers.cli import bench
 from helpers.streaming import FLIP, RESIZED_CROP, with_nonstandard
 from helpers.tiny_imagenet import (
     train_images,
+    val_images,
     write_clothing,
+    write_folders,
     write_imagenet,
 )
 
@@ -104,11 +106,35 @@ def test_a_suite_runs_on_a_miniature_tree_with_the_official_structure(project: P
         assert (nonstandard.counts["broken"], nonstandard.counts["grey"]) == (1, 2)
 
 
-def test_bench_run_refuses_an_augmentation_that_the_data_set_cannot_have(project: Path) -> None:
+def test_one_folder_is_packed_and_streamed_in_one_suite(project: Path) -> None:
+    """random_resized_crop works on a small folder of photos; a recipe without it trains on the same folder's pack."""
+    write_folders(project / "photos" / "train", train_images())
+    write_folders(project / "photos" / "val", val_images())
+    (project / "photos.yaml").write_text(
+        "suite: photos\n"
+        "recipe: {epochs: 1, batch_size: 8, input_size: 32}\n"
+        "grid:\n"
+        + "".join(
+            f"  - {{model: shufflenet_v2_x0_5, dataset: 'folder:photos', schedule: cosine, recipe: {recipe}}}\n"
+            for recipe in ("{augment: [random_resized_crop, horizontal_flip]}", "{augment: [horizontal_flip]}")
+        )
+    )
+    done = bench("run", "photos.yaml", "--device", "cpu", "--offline")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("random_resized_crop(") == 2, "a row of the table and the row of its run"
+    assert len(list((project / "data" / "indexed").glob("folder-photos-*/card.json"))) == 1
+    assert len(list((project / "data" / "packed").glob("folder-photos-32-*/card.json"))) == 1
+    events = [read_from(path)[0] for path in (project / ".bench" / "cells").glob("*/attempt-1/journal.jsonl")]
+    digests = {event.digest for journal in events for event in journal if isinstance(event, DataLoaded)}
+    assert len(digests) == 2
+
+
+@pytest.mark.parametrize("command", [["run", "--device", "cpu", "--offline"], ["plan"]])
+def test_an_augmentation_that_the_data_set_cannot_have_is_refused(project: Path, command: list[str]) -> None:
     (project / "tiny.yaml").write_text(
         "suite: tiny\nrecipe: {augment: [random_resized_crop]}\n"
         "grid: {model: resnet18, dataset: digits, schedule: cosine}\n"
     )
-    done = bench("run", "tiny.yaml", "--device", "cpu", "--offline")
+    done = bench(*command, "tiny.yaml")
     assert done.returncode == 2
     assert "random_resized_crop crops image files, but the images of digits are decoded once" in done.stderr
