@@ -1,18 +1,13 @@
 """``bench data list | get | verify | card | path``: parse, call, print."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli.options import complete_datasets, json_option
-from bench.cli.output import columns, note, print_json
+from bench.cli.output import columns, print_json
 from bench.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from bench.datasets.published import Progress
 
 names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_datasets)
 
@@ -20,34 +15,6 @@ names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=T
 @click.group()
 def data() -> None:
     """List, download, import, verify and locate data sets in BENCH_DATA (default: the user's cache folder)."""
-
-
-@contextmanager
-def show_progress() -> Iterator["Progress"]:
-    """A download bar on a terminal, else one line per file. Yields what :func:`require` reports progress to."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def on_progress(file: str, received: int, expected: int) -> None:
-        if file not in tasks:
-            tasks[file] = bars.add_task(file, total=expected or None)
-            if not console.is_terminal:
-                note(f"downloading {file} ({expected / 1e6:.1f} MB)")
-        bars.update(tasks[file], completed=received, total=expected or None)
-
-    with bars:
-        yield on_progress
 
 
 def valid_names(names: Sequence[str]) -> Sequence[str]:
@@ -90,64 +57,43 @@ def list_(as_json: bool) -> None:
 )
 def get(names: Sequence[str], origin: str | None) -> None:
     """Download data sets and check them, or import a copy that you already have."""
+    from bench.cli.downloads import show_downloads
     from bench.datasets.source import require
     from bench.workspace.paths import data_home
 
     valid_names(names)
-    if origin is not None and "imagenet300" in names:
-        generate_image_list(names, origin)
-        return
-    if origin is not None:
-        import_copy(names, Path(origin).expanduser().absolute())
-        return
-    with show_progress() as on_progress:
-        require(names, data_home(), download=True, on_progress=on_progress)
-    for name in names:
-        click.echo(f"{name}: ready")
+    if origin is None:
+        with show_downloads() as on_progress:
+            require(names, data_home(), download=True, on_progress=on_progress)
+        for name in names:
+            click.echo(f"{name}: ready")
+    elif "imagenet300" in names:
+        report_image_list(names, origin)
+    else:
+        report_import(names, Path(origin).expanduser().absolute())
 
 
-def import_copy(names: Sequence[str], path: Path) -> None:
-    """Import a data set and say what it holds.
+def report_import(names: Sequence[str], path: Path) -> None:
+    """Import a data set and say what it holds. Raises as :func:`bench.api.data.import_copy`."""
+    from bench.api.data import import_copy
 
-    Raises:
-        UsageError: More than one name, or a data set that cannot be imported.
-        DataError: The path holds something else, or only a part of the data set.
-    """
-    from bench.datasets.formats import FORMATS
-    from bench.scheduler.calls import call_worker
-    from bench.scheduler.devices import cpu_cores
-    from bench.workspace.paths import data_home
-    from bench.workspace.requests import Failure, Import
-
-    if len(names) > 1:
-        raise UsageError(f"--from imports one data set at a time; name one of {', '.join(names)}")
-    [name] = names
-    if name not in FORMATS:
-        raise UsageError(f"--from imports {', '.join(FORMATS)}; {name} is not one of them")
-    if not path.exists():
-        raise DataError(f"{path} does not exist; --from takes the folder or archive that holds {name}")
-    [answer] = call_worker([Import(dataset=name, path=str(path), data_home=str(data_home()))], threads=cpu_cores())
-    if isinstance(answer, Failure):
-        raise DataError(answer.error)
-    card = answer.card
-    click.echo(f"{name}: ready, imported from the {card['form']}")
+    card = import_copy(names, path)
+    click.echo(f"{names[0]}: ready, imported from the {card['form']}")
     click.echo(f"  {card['train_images']:,} training and {card['test_images']:,} test images, digest {card['digest']}")
 
 
-def generate_image_list(names: Sequence[str], origin: str) -> None:
-    """Write imagenet300's list and say what is in it.
+def report_image_list(names: Sequence[str], origin: str) -> None:
+    """Generate imagenet300's list and say what is in it.
 
     Raises:
-        UsageError: Other names were given.
+        UsageError: As :func:`bench.api.data.generate_image_list`.
         DataError: ImageNet is missing or incomplete, or the list cannot be written.
     """
-    from bench.datasets.imagenet300 import write_list
+    from bench.api.data import generate_image_list
     from bench.datasets.source import open_source
     from bench.workspace.paths import data_home
 
-    if list(names) != ["imagenet300"] or origin != "imagenet":
-        raise UsageError("an image list is generated with: bench data get imagenet300 --from imagenet")
-    path = write_list(data_home())
+    path = generate_image_list(names, origin)
     status = open_source("imagenet300").status(data_home())
     click.echo(f"imagenet300: {status.state}. {status.sentence}")
     if status.state != "ready":
@@ -160,12 +106,13 @@ def generate_image_list(names: Sequence[str], origin: str) -> None:
 @json_option
 def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
     """Check data sets completely: checksums of files, counts of images, headers of images in folders."""
+    from bench.api.data import inspect_contents
     from bench.datasets.card import content_lines
     from bench.datasets.source import open_source
     from bench.workspace.paths import data_home
 
     found = [open_source(name).status(data_home(), deep=True) for name in valid_names(names)]
-    contents = inspected([status.name for status in found if status.state == "ready"]) if deep else {}
+    contents = inspect_contents([status.name for status in found if status.state == "ready"]) if deep else {}
     if as_json:
         rows = [{"dataset": status.name, "state": status.state, "note": status.sentence} for status in found]
         contents_of = {name: {"contents": content} for name, content in contents.items()}
@@ -179,22 +126,6 @@ def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
     broken = [content["error"] for content in contents.values() if "error" in content]
     if bad or broken:
         raise DataError("\n".join([*([f"not ready: {', '.join(bad)}"] if bad else []), *broken]))
-
-
-def inspected(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The content of data sets by name, from a worker: see :func:`bench.worker.data.contents.inspect`; or ``error``."""
-    from bench.scheduler.calls import call_worker
-    from bench.scheduler.devices import cpu_cores
-    from bench.workspace.paths import data_home
-    from bench.workspace.requests import Failure, Inspect
-
-    if not names:
-        return {}
-    answers = call_worker([Inspect(dataset=name, data_home=str(data_home())) for name in names], threads=cpu_cores())
-    return {
-        name: {"error": answer.error} if isinstance(answer, Failure) else dict(answer.contents)
-        for name, answer in zip(names, answers, strict=True)
-    }
 
 
 @data.command()

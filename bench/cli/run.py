@@ -74,7 +74,7 @@ def run(
     from bench.api.outcomes import find_store, load_suites, select
     from bench.api.plans import report_plans
     from bench.api.run import run_suites
-    from bench.cli.data import show_progress
+    from bench.cli.downloads import show_downloads
     from bench.scheduler.attempts import HANG_S
     from bench.scheduler.loop import StopRequest
 
@@ -108,7 +108,9 @@ def run(
             yield observer
 
     results = []
-    for result in run_suites(suites, options, Caller(display=display, note=note, stop=stop, on_download=show_progress)):
+    for result in run_suites(
+        suites, options, Caller(display=display, note=note, stop=stop, on_download=show_downloads)
+    ):
         write_output(result.render("json" if as_json else "markdown"), None)
         note(f"table again: bench report {result.suite.path}")
         note("browse:      bench ui" if result.store else "into MLflow: bench sync")

@@ -16,6 +16,7 @@ disk too small                        refused before the first byte
 ====================================  =================================================================================
 
 A file is ``FILE.part`` until its checksum is right and is then renamed, so that a final name is always a whole file.
+Over 250 lines because of this table.
 """
 
 import os
