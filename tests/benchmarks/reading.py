@@ -50,7 +50,8 @@ COMMANDS = {
 }
 PUBLIC = """
 import sys
-from bench.cli.report import render_suites, stored_suites
+from bench.api.outcomes import stored_suites
+from bench.api.reports import render_suites
 from bench.tracking import Store
 store = Store(sys.argv[1], direct=sys.argv[2] == "direct")
 sys.stdout.write(render_suites(stored_suites(store), store, sys.argv[3], False)[0])
