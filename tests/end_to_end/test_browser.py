@@ -30,7 +30,6 @@ grid: {model: [shufflenet_v2_x0_5, mobilenet_v2], dataset: digits, schedule: cos
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium)"),
-    pytest.mark.filterwarnings("ignore"),
 ]
 
 
@@ -60,8 +59,9 @@ def address(project: Path) -> Iterator[str]:
 def test_the_ui_lists_the_cells_and_draws_their_curves(address: str, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    found = requests.post(f"{address}/api/2.0/mlflow/experiments/search", json={"max_results": 10}, timeout=10)
-    (experiment,) = [each["experiment_id"] for each in found.json()["experiments"] if each["name"] == "digits"]
+    answer = requests.post(f"{address}/api/2.0/mlflow/experiments/search", json={"max_results": 10}, timeout=10)
+    ids = {experiment["name"]: experiment["experiment_id"] for experiment in answer.json()["experiments"]}
+    experiment = ids["digits"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(viewport={"width": 1500, "height": 1000})

@@ -1,4 +1,4 @@
-"""Fast reading of sqlite, on the tables of the oldest MLflow that bench supports, without MLflow."""
+"""Fast reading of sqlite, on the tables of the oldest versions of MLflow, without MLflow."""
 
 import sqlite3
 from contextlib import closing
@@ -10,9 +10,9 @@ from helpers.mlflow_db import OLD_STORES, load_old_store
 from bench.tracking.reader import COLUMNS, Reader, is_empty, local_folder
 
 
-@pytest.fixture
-def database(project: Path) -> Path:
-    return load_old_store(OLD_STORES[0], project / "mlflow.db")
+@pytest.fixture(params=OLD_STORES, ids=lambda path: path.stem)
+def database(project: Path, request: pytest.FixtureRequest) -> Path:
+    return load_old_store(request.param, project / "mlflow.db")
 
 
 def change(database: Path, statement: str) -> None:
