@@ -1,29 +1,31 @@
-"""Every error that bench raises on purpose.
+"""Every exception that bench raises on purpose.
 
 ::
 
-    BenchError              exit 1   something a person can mend; its text is a sentence that says how
-    ├── UsageError          exit 2   the command line or a suite file is wrong
-    │   └── SuiteError      exit 2   one or more faults in a suite file, each FILE:LINE:COLUMN: sentence
-    ├── DataError           exit 3   a data set is missing, incomplete or broken
-    ├── TrackingError          exit 3   the tracking store cannot be used
-    ├── DiskError        exit 3   BENCH_HOME cannot be written: the disk is full or read-only
-    ├── ModelError          exit 1   a net cannot be built or measured as asked
-    ├── DivergedError       exit 1   the loss of a cell is no longer a finite number
-    └── InterruptedTrainingError     a worker was asked to end; its state is saved
+    BenchError                        exit 1   a fault that a person can fix; its text says how
+    ├── UsageError                    exit 2   the command line, or a file that it names, is wrong
+    │   └── SuiteError                exit 2   all faults of suite files, each FILE:LINE:COLUMN: sentence
+    ├── DataError                     exit 3   a data set is missing, incomplete or broken
+    ├── TrackingError                 exit 3   the tracking store cannot be used
+    ├── DiskError                     exit 3   BENCH_HOME cannot be written: the disk is full or read-only
+    ├── ModelError                    exit 1   a net cannot be built or measured as asked
+    ├── DivergedError                 exit 1   the loss of a cell is no longer a finite number
+    └── InterruptedTrainingError               a worker was asked to stop; its state is saved
 
-The command line prints the text and leaves with ``exit_code``; a worker writes it to its journal.
+The command line prints the text and exits with ``exit_code``; a worker writes it to its journal. Subclasses that one
+module raises and catches itself stand in that module.
 """
 
 import errno
 from collections.abc import Sequence
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG})
-"""What a disk answers that is full, over quota, read-only, broken or gone. No cell's fault, so no cell fails by it."""
+"""Error numbers of a disk that is full, over quota, read-only, broken or gone. They are no fault of a cell, so no cell
+is marked as failed because of them."""
 
 
 class BenchError(Exception):
-    """Something a person can mend. The text is shown as it is, without a traceback."""
+    """A fault that a person can fix. The text is shown as it is, without a traceback."""
 
     exit_code = 1
 
@@ -69,4 +71,4 @@ class DivergedError(BenchError):
 
 
 class InterruptedTrainingError(BenchError):
-    """A worker was asked to end while it trained; its state is saved and another attempt resumes from it."""
+    """A worker was asked to stop while it trained; its state is saved, and another attempt resumes from it."""

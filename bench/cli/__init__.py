@@ -1,49 +1,44 @@
-"""The command line: wires the parts together and turns errors into sentences and exit codes.
+"""The command line: finds commands, and turns errors into sentences and exit codes.
 
-Nothing but click is imported here, so that ``bench --help`` answers at once; every command imports what it needs.
+Called by ``bench`` and ``python -m bench``. Nothing but click is imported here, so that ``bench --help`` answers at
+once; each command imports what it needs, when it is called.
 """
 
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from bench import __version__
 from bench.errors import DISK_ERRORS, BenchError
 
-COMMANDS = {
-    "run": "bench.cli.run:run",
-    "plan": "bench.cli.plan:plan",
-    "status": "bench.cli.status:status",
-    "report": "bench.cli.report:report",
-    "measure": "bench.cli.measure:measure",
-    "sync": "bench.cli.sync:sync",
-    "data": "bench.cli.data:data",
-    "models": "bench.cli.listings:models",
-    "datasets": "bench.cli.listings:datasets",
-    "schedules": "bench.cli.listings:schedules",
-    "schema": "bench.cli.schema:schema",
-    "ui": "bench.cli.ui:ui",
-    "doctor": "bench.cli.doctor:doctor",
-}
-"""Name -> where the command is defined; in the order in which people need them."""
 
-SUMMARIES = {
-    "run": "Run what is missing of suites and print their tables.",
-    "plan": "Show every cell with its state, cost and estimated time.",
-    "status": "Show what runs now and how far, what failed and why.",
-    "report": "Print the tables of suites from their runs.",
-    "measure": "Count params and FLOPs of models.",
-    "sync": "Send the journals of offline or cut-off runs to MLflow.",
-    "data": "List, fetch, verify and locate data sets.",
-    "models": "List the models that a suite can name.",
-    "datasets": "List the data sets that a suite can name.",
-    "schedules": "List the learning-rate schedules that a suite can name.",
-    "schema": "Print the JSON schema of suite files, or their reference page.",
-    "ui": "Open the MLflow UI on the store in use.",
-    "doctor": "Check devices, libraries, data, disk and store.",
+class Command(NamedTuple):
+    """Where a command is defined, and what it does."""
+
+    target: str
+    """``module:attribute``, imported when the command is called."""
+    summary: str
+    """Its line in ``bench --help``, which imports no command."""
+
+
+COMMANDS = {
+    "run": Command("bench.cli.run:run", "Run what is missing of suites and print their tables."),
+    "plan": Command("bench.cli.plan:plan", "Show every cell with its state, cost and estimated time."),
+    "status": Command("bench.cli.status:status", "Show what runs now and how far, what failed and why."),
+    "report": Command("bench.cli.report:report", "Print the tables of suites from their runs."),
+    "measure": Command("bench.cli.measure:measure", "Count params and FLOPs of models."),
+    "sync": Command("bench.cli.sync:sync", "Send the journals of offline or cut-off runs to MLflow."),
+    "data": Command("bench.cli.data:data", "List, fetch, verify and locate data sets."),
+    "models": Command("bench.cli.listings:models", "List the models that a suite can name."),
+    "datasets": Command("bench.cli.listings:datasets", "List the data sets that a suite can name."),
+    "schedules": Command("bench.cli.listings:schedules", "List the learning-rate schedules that a suite can name."),
+    "schema": Command("bench.cli.schema:schema", "Print the JSON schema of suite files, or their reference page."),
+    "ui": Command("bench.cli.ui:ui", "Open the MLflow UI on the store in use."),
+    "doctor": Command("bench.cli.doctor:doctor", "Check devices, libraries, data, disk and store."),
 }
+"""Name -> command, in the order in which people need them. Help, completion and hints derive from it."""
 
 
 class LazyGroup(click.Group):
@@ -54,12 +49,12 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        """Import a command, or stand in for it where only its summary is asked for."""
+        """Import a command; None if there is none of this name."""
         if name not in COMMANDS:
             return None
         import importlib
 
-        module, _, attribute = COMMANDS[name].partition(":")
+        module, _, attribute = COMMANDS[name].target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
@@ -77,7 +72,7 @@ class LazyGroup(click.Group):
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing one."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(SUMMARIES.items()))
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, translating errors into sentences on standard error and their exit codes."""
@@ -93,14 +88,15 @@ class LazyGroup(click.Group):
             click.echo(f"error: {error}" if "\n" not in str(error) else str(error), err=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:
-            # the reader of our output (head, less) left; nothing more can be said to it
+            # the reader of standard output (head, less) has exited: flushing to it again would fail too
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {where}{error.strerror}; nothing that was saved is lost: make room and go on", err=True)
+            saved = "everything saved so far is intact: free some space and run the same command again"
+            click.echo(f"error: {where}{error.strerror}; {saved}", err=True)
             sys.exit(3)
         sys.exit(code if isinstance(code, int) else 0)
 

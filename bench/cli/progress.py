@@ -1,4 +1,7 @@
-"""Progress of a run on standard error: a live line a running cell on a terminal, a plain line an event elsewhere."""
+"""Progress on standard error: on a terminal one live line per running cell, elsewhere one plain line per event.
+
+The displays observe a run (:class:`bench.scheduler.attempts.RunObserver`); they decide nothing.
+"""
 
 import sys
 import time
@@ -25,7 +28,7 @@ class CellProgress:
     started: float
     epochs_done: int = 0
     epochs_before: int = 0
-    """Epochs of earlier attempts, which this one did not spend time on."""
+    """Epochs done by earlier attempts: this one spent no time on them."""
     share: float = 0.0
     """Share of the current epoch's steps that are done."""
     loss: float | None = None
@@ -33,7 +36,7 @@ class CellProgress:
     images_per_s: float | None = None
 
     def update(self, event: Event) -> None:
-        """Learn from a journal event."""
+        """Take over what a journal event reports."""
         match event:
             case Resumed():
                 self.epochs_done = self.epochs_before = event.epochs_done
@@ -86,7 +89,7 @@ class RunProgress:
 
     def shares_done(self) -> float:
         """Cells done, with the running ones in part."""
-        partly = sum((each.epochs_done + each.share) / each.cell.recipe.epochs for each in self.cells.values())
+        partly = sum((cell.epochs_done + cell.share) / cell.cell.recipe.epochs for cell in self.cells.values())
         return self.done + self.failed + partly
 
     def left_s(self) -> float | None:
@@ -96,44 +99,44 @@ class RunProgress:
 
 
 class PlainProgress(RunProgress):
-    """One line an event, for logs: no colour, no carriage return."""
+    """For logs: one line per event, without colours and carriage returns."""
 
     stream: TextIO = sys.stderr
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None:
-        """Say where a cell was placed."""
+        """Print where a cell was placed."""
         super().started(cell, slot, attempt)
         again = f", attempt {attempt}" if attempt > 1 else ""
-        self._say(f"started {cell.title} on {slot.name}{again}")
+        self._print(f"started {cell.title} on {slot.name}{again}")
 
     def event(self, cell: Cell, event: Event) -> None:
-        """Say what an epoch gave."""
+        """Print the results of an epoch."""
         super().event(cell, event)
         if isinstance(event, EpochDone):
             metrics = event.metrics
-            self._say(
+            self._print(
                 f"{cell.title}: epoch {event.epoch}/{cell.recipe.epochs}, loss {metrics['train/loss']:.3f}, "
                 f"top-1 {metrics['test/top1']:.2f}%, {event.images_per_s:.0f} images/s"
             )
 
     def retried(self, cell: Cell, outcome: Outcome) -> None:
-        """Say that a cell is tried again, and why."""
+        """Print that a cell is tried again, and why."""
         super().retried(cell, outcome)
-        self._say(retrying(cell, outcome))
+        self._print(retrying(cell, outcome))
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
-        """Say how a cell ended."""
+        """Print how a cell ended."""
         super().finished(cell, outcome)
-        self._say(f"{ending(cell, outcome)} ({self.done + self.failed} of {self.total})")
+        self._print(f"{ending(cell, outcome)} ({self.done + self.failed} of {self.total})")
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
     def __enter__(self) -> "PlainProgress":
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to put back."""
+        """Nothing to restore."""
 
 
 def ending(cell: Cell, outcome: Outcome) -> str:
@@ -146,12 +149,12 @@ def ending(cell: Cell, outcome: Outcome) -> str:
 
 def retrying(cell: Cell, outcome: Outcome) -> str:
     """One line on an attempt that was lost."""
-    how = "alone on its device" if outcome.kind == "oom" else "from where it stopped"
+    how = "alone on its device" if outcome.kind == "oom" else "from its last checkpoint"
     return f"again {cell.title}, {how}: {outcome.reason}"
 
 
 class LiveProgress(RunProgress):
-    """A table that redraws itself four times a second, for terminals; cells that ended scroll by above it."""
+    """For terminals: a table, redrawn four times per second; cells that end scroll by above it."""
 
     def __init__(self, plan: Plan, console: "Console") -> None:
         super().__init__(plan)

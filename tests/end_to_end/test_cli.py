@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli import cli
-from bench.cli.output import columns
 
 ROOT = Path(__file__).parents[2]
 GOOD = "suite: tiny\nrecipe: {epochs: 1}\ngrid: {model: resnet18, dataset: digits, schedule: cosine}\n"
@@ -216,21 +215,12 @@ def test_completion_knows_commands_and_models() -> None:
         text=True,
         check=False,
     )
-    assert (
-        re.findall(r"plain,(\w+)", done.stdout) == ["resnet101", "resnet152", "resnet18"] or "resnet18" in done.stdout
-    )
+    names = re.findall(r"plain,(\w+)", done.stdout)
+    assert {"resnet18", "resnet101", "resnet152"} <= set(names)
+    assert all(name.startswith("resnet1") for name in names)
 
 
 def test_a_closed_pipe_is_no_error() -> None:
     command = f"{sys.executable} -m bench models | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-
-
-def test_columns_are_aligned_and_a_line_break_in_a_value_breaks_no_line() -> None:
-    rows = [("resnet18", 3, "two\nlines "), ("大きさ", 12, "")]
-    assert columns(("model", "seed", "why"), rows).splitlines() == [
-        "model     seed    why",
-        "resnet18  3       two lines",
-        "大きさ    12",
-    ]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers.cli import bench, cell_folders, journal_has, run, start, wait_for, write_suite
+from helpers.cells import suite_text
+from helpers.cli import bench, cell_folders, journal_has, run, runs, start, wait_for, write_suite
 from helpers.faults import assert_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -27,6 +28,22 @@ def test_a_store_that_vanishes_is_noticed_and_the_runs_go_to_another_one(project
     assert "was removed or replaced" in errors
     assert bench("sync").returncode == 0
     assert_whole(project, suite)
+
+
+def test_a_store_that_vanishes_stops_no_later_suite_of_the_same_command(project: Path, tiny_models: Path) -> None:
+    first, second = write_suite(project, ["nets.py:Slow"], epochs=3), "second.yaml"
+    (project / second).write_text(suite_text(["nets.py:net"], name="second"))
+    scheduler = start("run", first, second, "--device", "cpu")
+    wait_for(lambda: journal_has(project, '"step"') and (project / "mlflow.db").stat().st_size)
+    (project / "mlflow.db").unlink()
+    output, errors = scheduler.communicate(timeout=300)
+    assert scheduler.returncode == 3, errors
+    assert "was removed or replaced" in errors
+    assert "| nets.py:Slow" in output
+    assert "| nets.py:net" in output, "the second suite ran"
+    assert len(list(project.glob(".bench/cells/*/result.json"))) == 2
+    assert bench("sync").returncode == 0
+    assert [each["tags"]["bench.state"] for each in runs(project, suite="second")] == ["complete"]
 
 
 @pytest.fixture

@@ -1,0 +1,170 @@
+"""The displays of a run, fed with real events and a clock of the test's own."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.cli.progress import CellProgress, LiveProgress, PlainProgress, RunProgress, ending, retrying
+from bench.scheduler.devices import Slot
+from bench.scheduler.plan import make_plan
+from bench.values import Cell, Outcome, Plan, Suite
+from bench.workspace.events import EpochDone, Progress, Resumed
+
+SLOT = Slot(name="cpu 0", device="cpu", visible="", threads=1)
+HALF = Progress(epoch=1, step=5, steps=10, images_per_s=200.0)
+METRICS = {"train/loss": 0.5, "train/lr": 0.1, "test/loss": 0.6, "test/top1": 81.25, "test/top5": 99.0}
+FIRST = EpochDone(epoch=1, metrics=METRICS, epoch_s=10.0, images_per_s=250.0)
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def plan(make_cell: Callable[..., Cell], make_suite: Callable[..., Suite]) -> Plan:
+    return make_plan(make_suite(make_cell(seed=0), make_cell(seed=1)), {}, {})
+
+
+@pytest.fixture
+def cell(plan: Plan) -> Cell:
+    """A cell of two epochs."""
+    return plan.suite.cells[0]
+
+
+def complete(cell: Cell) -> Outcome:
+    return Outcome(cell_id=cell.id, state="complete", top1=81.25, total_s=200)
+
+
+class TestCellProgress:
+    def test_left_s_is_unknown_before_anything_is_done(self, cell: Cell) -> None:
+        assert CellProgress(cell=cell, slot=SLOT, started=100.0).left_s(105.0) is None
+
+    def test_left_s_extrapolates_from_half_an_epoch(self, cell: Cell) -> None:
+        progress = CellProgress(cell=cell, slot=SLOT, started=100.0)
+        progress.update(HALF)
+        assert progress.left_s(110.0) == pytest.approx(30.0), "half of two epochs took 10 s"
+
+    def test_left_s_counts_no_time_for_the_epochs_of_earlier_attempts(self, cell: Cell) -> None:
+        progress = CellProgress(cell=cell, slot=SLOT, started=100.0)
+        progress.update(Resumed(epochs_done=1))
+        assert progress.left_s(110.0) is None
+        progress.update(replace(HALF, epoch=2))
+        assert progress.left_s(110.0) == pytest.approx(10.0)
+
+    def test_update_takes_over_the_results_of_an_epoch(self, cell: Cell) -> None:
+        progress = CellProgress(cell=cell, slot=SLOT, started=100.0)
+        progress.update(HALF)
+        progress.update(FIRST)
+        assert (progress.epochs_done, progress.share) == (1, 0.0)
+        assert (progress.loss, progress.top1, progress.images_per_s) == (0.5, 81.25, 250.0)
+
+
+class TestRunProgress:
+    def test_left_s_counts_running_cells_in_part(self, plan: Plan, cell: Cell) -> None:
+        clock = Clock()
+        progress = RunProgress(plan, clock)
+        progress.started(cell, SLOT, 1)
+        assert progress.left_s() is None
+        clock.now += 30
+        progress.event(cell, FIRST)
+        assert progress.shares_done() == pytest.approx(0.5)
+        assert progress.left_s() == pytest.approx(90.0), "a quarter of the run took 30 s"
+
+    def test_finished_counts_complete_and_failed_cells_apart(self, plan: Plan) -> None:
+        progress = RunProgress(plan, Clock())
+        first, second = plan.suite.cells
+        for cell in (first, second):
+            progress.started(cell, SLOT, 1)
+        progress.finished(first, complete(first))
+        progress.finished(second, Outcome(cell_id=second.id, state="failed", kind="oom"))
+        assert (progress.done, progress.failed, progress.cells) == (1, 1, {})
+
+
+class TestPlainProgress:
+    def test_one_line_per_event(self, plan: Plan, cell: Cell) -> None:
+        display = PlainProgress(plan, Clock())
+        display.stream = io.StringIO()
+        with display:
+            display.started(cell, SLOT, 1)
+            display.event(cell, HALF)
+            display.event(cell, FIRST)
+            lost = Outcome(cell_id=cell.id, state="interrupted", kind="lost", reason="killed by signal 9")
+            display.retried(cell, lost)
+            display.started(cell, SLOT, 2)
+            display.finished(cell, complete(cell))
+        title = cell.title
+        assert display.stream.getvalue().splitlines() == [
+            f"started {title} on cpu 0",
+            f"{title}: epoch 1/2, loss 0.500, top-1 81.25%, 250 images/s",
+            f"again {title}, from its last checkpoint: killed by signal 9",
+            f"started {title} on cpu 0, attempt 2",
+            f"done {title}: top-1 81.25% in 3m20s (1 of 2)",
+        ]
+
+
+class TestLiveProgress:
+    def make(self, plan: Plan) -> tuple[LiveProgress, Clock, io.StringIO]:
+        stream, clock = io.StringIO(), Clock()
+        display = LiveProgress(plan, Console(file=stream, width=120, force_terminal=True, color_system=None))
+        display.clock, display.began = clock, clock.now
+        return display, clock, stream
+
+    def rendered(self, display: LiveProgress) -> list[str]:
+        """The lines of the table that is on the screen now."""
+        console = Console(file=io.StringIO(), width=120, record=True)
+        console.print(display._table())
+        return [line.rstrip() for line in console.export_text().splitlines()]
+
+    def test_the_table_shows_running_cells_and_the_whole_run(self, plan: Plan, cell: Cell) -> None:
+        display, clock, _ = self.make(plan)
+        display.started(cell, SLOT, 1)
+        assert "starting" in self.rendered(display)[1]
+        clock.now += 20
+        display.event(cell, FIRST)
+        _, row, total = self.rendered(display)
+        for text in (cell.title, "2/2", "0.500", "81.25%", "250", "20s"):
+            assert text in row
+        assert "0 of 2 done, 20s so far" in total
+        assert total.endswith("1m00s")
+
+    def test_cells_that_end_are_printed_above_the_table(self, plan: Plan, cell: Cell) -> None:
+        display, _, stream = self.make(plan)
+        with display:
+            display.started(cell, SLOT, 1)
+            display.finished(cell, Outcome(cell_id=cell.id, state="failed", kind="oom", reason="out of [memory]"))
+        assert f"failed (oom) {cell.title}: out of [memory]" in stream.getvalue()
+        assert "0 of 2 done, 1 failed" in self.rendered(display)[-1]
+
+
+def test_ending_says_what_a_cell_gave_or_why_it_gave_nothing(cell: Cell) -> None:
+    assert ending(cell, complete(cell)) == f"done {cell.title}: top-1 81.25% in 3m20s"
+    interrupted = Outcome(cell_id=cell.id, state="interrupted", reason="asked to stop")
+    assert ending(cell, interrupted) == f"interrupted {cell.title}: asked to stop"
+
+
+def test_retrying_says_how_a_cell_is_tried_again(cell: Cell) -> None:
+    lost = Outcome(cell_id=cell.id, state="interrupted", kind="oom", reason="out of memory")
+    assert retrying(cell, lost) == f"again {cell.title}, alone on its device: out of memory"
+
+
+@pytest.mark.parametrize("stream", ["file", "pipe"])
+def test_make_progress_is_plain_without_a_terminal(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    import sys
+
+    from bench.cli.progress import make_progress
+
+    with (tmp_path / "log").open("w") as log:
+        monkeypatch.setattr(sys, "stderr", log if stream == "file" else io.StringIO())
+        assert isinstance(make_progress(plan), PlainProgress)
