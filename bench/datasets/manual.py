@@ -30,7 +30,7 @@ class ManualSource(PublishedSource):
     always_streamed = True
 
     def locate(self, home: Path) -> ImageFiles:
-        """The data set in the format in which it lies in ``home/NAME``; it may be incomplete.
+        """The data set in the format in which it is stored in ``home/NAME``; it may be incomplete.
 
         Raises:
             DataError: Nothing usable is there; the text says what was looked for, and where.

@@ -72,7 +72,7 @@ def locate(name: str, home: Path) -> StoredCopy | None:
 
 def find_import(name: str, home: Path) -> Import | None:
     """The imported arrays of a data set, or None if there are none or they are not complete."""
-    for folder in (home / name / each for each in IMPORT_FOLDERS):
+    for folder in [home / name / folder for folder in IMPORT_FOLDERS]:
         try:
             card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
             complete = all((folder / file).stat().st_size == size for file, size in card["bytes"].items())
