@@ -1,10 +1,8 @@
 """Entering a worker process."""
 
-import multiprocessing
-import os
+import subprocess
+import sys
 from pathlib import Path
-
-from bench.workspace.spawn import enter
 
 
 def test_enter_leaves_terminal_and_variables_and_calls_by_name(tmp_path: Path) -> None:
@@ -16,17 +14,10 @@ def test_enter_leaves_terminal_and_variables_and_calls_by_name(tmp_path: Path) -
     )
     log = tmp_path / "log.txt"
     log.write_text("before\n")
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_enter_in, args=(tmp_path, "target:run", str(log), {"ONLY": "this"}, "hello"))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 3
+    code = (
+        "import sys\nsys.path.insert(0, sys.argv[1])\nfrom bench.workspace.spawn import enter\n"
+        "enter('target:run', sys.argv[2], {'ONLY': 'this'}, 'hello')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path), str(log)], timeout=60, check=False)
+    assert done.returncode == 3
     assert log.read_text() == "before\nhello ['ONLY'] True\n"
-
-
-def _enter_in(folder: Path, target: str, log: str, environment: dict[str, str], word: str) -> None:
-    import sys
-
-    os.chdir(folder)
-    sys.path.insert(0, str(folder))
-    enter(target, log, environment, word)
