@@ -3,8 +3,8 @@
 import gc
 
 SELDOM = (50_000, 20, 20)
-"""Importing makes objects by the hundred thousand and no garbage: looking for it as often as Python does by default is
-a quarter of the start-up time."""
+"""Thresholds of the garbage collector. Imports make a hundred thousand objects and no garbage: collecting as often as
+Python does by default takes a quarter of the start-up time."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands that look things up: ``measure``, ``models``, ``datasets``, ``schedules`` and ``ui``."""
+"""``bench models``, ``bench datasets`` and ``bench schedules``: what a suite can name."""
 
 import fnmatch
 from typing import Any

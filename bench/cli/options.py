@@ -1,23 +1,19 @@
-"""Options and small helpers that several commands share."""
+"""Options that several commands share, and what completes and checks them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from bench.errors import UsageError
 
-if TYPE_CHECKING:
-    pass
-
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of models for the shell."""
+    """Shell completion of model names."""
     from bench.catalog.models import MODELS, timm_names
 
     names = [f"timm/{name}" for name in timm_names()] if incomplete.startswith("timm/") else [*MODELS, "timm/"]
@@ -25,7 +21,7 @@ def complete_models(_context: click.Context, _parameter: click.Parameter, incomp
 
 
 def complete_datasets(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of data sets for the shell."""
+    """Shell completion of data set names."""
     from bench.datasets.source import complete_name
 
     return [CompletionItem(name) for name in complete_name(incomplete)]

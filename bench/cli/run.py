@@ -9,7 +9,7 @@ import click
 
 from bench.cli.options import all_overrides, json_option, max_images_option, required, suite_options, tracking_option
 from bench.cli.output import note, print_plans, write_output
-from bench.errors import TrackingError
+from bench.errors import BenchError, TrackingError
 
 if TYPE_CHECKING:
     from bench.api.options import RunResult
@@ -107,14 +107,18 @@ def run(
         with make_progress(plan) as observer, signals_to(stop):
             yield observer
 
-    results = []
-    for result in run_suites(
-        suites, options, Caller(display=display, note=note, stop=stop, on_download=show_downloads)
-    ):
-        write_output(result.render("json" if as_json else "markdown"), None)
-        note(f"table again: bench report {result.suite.path}")
-        note("browse:      bench ui" if result.store else "into MLflow: bench sync")
-        results.append(result)
+    results: list[RunResult] = []
+    caller = Caller(display=display, note=note, stop=stop, on_download=show_downloads)
+    try:
+        for result in run_suites(suites, options, caller):
+            write_output(result.render("json" if as_json else "markdown"), None)
+            note(f"table again: bench report {result.suite.path}")
+            note("browse:      bench ui" if result.store else "into MLflow: bench sync")
+            results.append(result)
+    except BenchError:
+        for problem in problems_of(results):  # of suites that ended before
+            note(f"error: {problem}")
+        raise
     finish(results, stop)
 
 
@@ -124,13 +128,18 @@ def finish(results: "Sequence[RunResult]", stop: "StopRequest") -> None:
     Raises:
         TrackingError: The store did not take everything.
     """
-    if problems := [problem for result in results for problem in result.problems]:
-        raise TrackingError("\n".join(dict.fromkeys(problems)))
+    if problems := problems_of(results):
+        raise TrackingError("\n".join(problems))
     if stop.signal:
         note("Interrupted. Run the same command to continue.")
         raise SystemExit(128 + stop.signal)
     states = {state for result in results for state in result.states}
     raise SystemExit(1 if {"failed", "interrupted"} & states else 0)
+
+
+def problems_of(results: "Sequence[RunResult]") -> list[str]:
+    """What the store did not take of any suite, each sentence once."""
+    return list(dict.fromkeys(problem for result in results for problem in result.problems))
 
 
 @contextmanager

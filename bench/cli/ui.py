@@ -1,4 +1,4 @@
-"""cli.ui."""
+"""``bench ui``: the MLflow UI on the store in use."""
 
 import shlex
 from pathlib import Path
