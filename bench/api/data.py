@@ -5,10 +5,13 @@ Called by the command line. Decoding happens in workers; nothing here prints.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import DataError, UsageError
 from bench.workspace.paths import data_home
+
+if TYPE_CHECKING:
+    from bench.datasets.prepared import Card
 
 
 def import_copy(names: Sequence[str], path: Path) -> Mapping[str, Any]:
@@ -50,7 +53,7 @@ def generate_image_list(names: Sequence[str], origin: str) -> Path:
     return write_list(data_home())
 
 
-def inspect_contents(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def inspect_contents(names: Sequence[str]) -> "dict[str, Card]":
     """The content of data sets by name, from a worker: see :func:`bench.worker.data.contents.inspect`; or ``error``."""
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores

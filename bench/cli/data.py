@@ -37,11 +37,11 @@ def list_(as_json: bool) -> None:
     from bench.datasets.card import dataset_states
     from bench.workspace.paths import data_home
 
-    content = dataset_states(data_home())
+    states = dataset_states(data_home())
     if as_json:
-        print_json({"datasets": content})
+        print_json({"datasets": [state._asdict() for state in states]})
         return
-    rows = [(row["dataset"], row["state"], row["note"].splitlines()[0]) for row in content]
+    rows = [(state.dataset, state.state, state.note.splitlines()[0]) for state in states]
     click.echo(columns(("dataset", "state", ""), rows))
     click.echo(f"\nfolder: {data_home()}")
 

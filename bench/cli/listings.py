@@ -35,7 +35,11 @@ def datasets(as_json: bool) -> None:
     if as_json:
         fields = ("num_classes", "input_size", "channels", "train_images", "test_images", "licence", "source")
         content = [
-            {"dataset": source.name, "title": source.title, **{field: source.facts()[field] for field in fields}}
+            {
+                "dataset": source.name,
+                "title": source.title,
+                **{field: getattr(source.facts(), field) for field in fields},
+            }
             for source in published_sources()
         ]
         print_json({"datasets": content})

@@ -3,36 +3,48 @@
 Called by the command line. Reads the catalog, the status and the cards of packs; decodes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from bench.datasets.prepared import pack_cards
-from bench.datasets.source import open_source, published_sources
-from bench.datasets.status import range_per_class
+from bench.datasets.prepared import Card, pack_cards
+from bench.datasets.source import Source, open_source, published_sources
+from bench.datasets.status import StatusState, range_per_class
 
 
-def dataset_states(home: Path) -> list[dict[str, Any]]:
+class DatasetState(NamedTuple):
+    """A published data set on this machine. The names are keys of a JSON contract."""
+
+    dataset: str
+    state: StatusState
+    folder: str
+    note: str
+    size_bytes: int
+    classes: int
+    train_images: int
+    test_images: int
+
+
+def dataset_states(home: Path) -> list[DatasetState]:
     """Every published data set, its state in the data folder and its published counts."""
-    content = []
-    for source in published_sources():
-        status = source.status(home)
-        content.append(
-            {
-                "dataset": source.name,
-                "state": status.state,
-                "folder": str(status.folder),
-                "note": status.sentence,
-                "size_bytes": status.size_bytes,
-                "classes": source.num_classes,
-                "train_images": source.train_images,
-                "test_images": source.test_images,
-            }
-        )
-    return content
+    return [_state(source, home) for source in published_sources()]
 
 
-def dataset_card(name: str, home: Path) -> dict[str, Any]:
+def _state(source: Source, home: Path) -> DatasetState:
+    status, facts = source.status(home), source.facts()
+    return DatasetState(
+        dataset=source.name,
+        state=status.state,
+        folder=str(status.folder),
+        note=status.sentence,
+        size_bytes=status.size_bytes,
+        classes=facts.num_classes,
+        train_images=facts.train_images,
+        test_images=facts.test_images,
+    )
+
+
+def dataset_card(name: str, home: Path) -> Card:
     """Everything that is known of a data set without decoding it.
 
     Raises:
@@ -40,11 +52,11 @@ def dataset_card(name: str, home: Path) -> dict[str, Any]:
     """
     source = open_source(name)
     status, facts, packs = source.status(home), source.facts(), pack_cards(name, home)
-    pack = packs.get(facts["input_size"]) or next(iter(packs.values()), {})
+    pack = packs.get(facts.input_size) or next(iter(packs.values()), {})
     return {
         "dataset": name,
         "title": source.title,
-        **facts,
+        **facts._asdict(),
         **({key: pack[key] for key in ("input_size", "mean", "std") if key in pack}),
         "files": [[{**vars(file), "checksum": file.checksum} for file in files] for files in source.archive_sets],
         "state": status.state,
@@ -54,7 +66,7 @@ def dataset_card(name: str, home: Path) -> dict[str, Any]:
     }
 
 
-def card_lines(card: Mapping[str, Any]) -> list[str]:
+def card_lines(card: Card) -> list[str]:
     """A card for people."""
 
     def numbers(values: Sequence[float]) -> str:
@@ -80,7 +92,7 @@ def card_lines(card: Mapping[str, Any]) -> list[str]:
     return [f"{card['dataset']}: {card['title']}", *(f"{label:<16} {text}" for label, text in rows)]
 
 
-def content_lines(content: Mapping[str, Any]) -> list[str]:
+def content_lines(content: Card) -> list[str]:
     """The content of a data set (:func:`bench.worker.data.contents.inspect`) for people; none for an error."""
     if "error" in content:
         return []

@@ -7,11 +7,10 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.catalog.datasets import Archive
 from bench.datasets.image_folder import EXPECTED, ImageFolder, open_image_folder
-from bench.datasets.published import FACTS, Progress
+from bench.datasets.published import Facts, Progress
 from bench.datasets.splits import SPLITS, ImageFiles, ImageRecord, SplitName
 from bench.datasets.status import Status, range_per_class
 from bench.errors import DataError
@@ -60,7 +59,7 @@ class FolderSource:
         """
         return len(open_image_folder(self.path).class_names)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """What can be said without decoding, for ``bench data card``.
 
         Raises:
@@ -69,8 +68,19 @@ class FolderSource:
         folder = open_image_folder(self.path)
         counts = {split: sum(classes.values()) for split, classes in folder.quick_counts().items()}
         names = folder.class_names
-        values = (len(names), names, INPUT_SIZE, 3, counts["train"], counts["test"], (), (), "", str(self.path), "")
-        return dict(zip(FACTS, values, strict=True))
+        return Facts(
+            num_classes=len(names),
+            classes=names,
+            input_size=INPUT_SIZE,
+            channels=3,
+            train_images=counts["train"],
+            test_images=counts["test"],
+            mean=(),
+            std=(),
+            licence="",
+            source=str(self.path),
+            by_hand="",
+        )
 
     def locate(self, home: Path) -> ImageFolder:  # noqa: ARG002 - the name holds the path
         """See :func:`open_image_folder`."""

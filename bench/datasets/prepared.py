@@ -27,6 +27,8 @@ from bench.datasets.source import open_source
 from bench.errors import DataError
 from bench.values import Cell, DataKey
 
+Card = dict[str, Any]
+"""What is recorded or shown of a data set, as JSON."""
 INDEX_FORMAT = 1
 """Raised whenever the same files would be indexed differently than before."""
 PACK_FORMAT = 1
@@ -159,11 +161,11 @@ def _safe(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", label)[:60]
 
 
-def _short_hash(identity: list[Any]) -> str:
+def _short_hash(identity: list[object]) -> str:
     return hashlib.sha256(json.dumps(identity).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def pack_cards(dataset: str, home: Path) -> dict[int, dict[str, Any]]:
+def pack_cards(dataset: str, home: Path) -> dict[int, Card]:
     """The cards (counts, mean, std, digest, ...) of a data set's packs that are up to date, by input size.
 
     Raises:
@@ -176,7 +178,7 @@ def pack_cards(dataset: str, home: Path) -> dict[int, dict[str, Any]]:
     return {size: card for size, card in cards.items() if card}
 
 
-def _pack_card(dataset: str, input_size: int, home: Path) -> dict[str, Any]:
+def _pack_card(dataset: str, input_size: int, home: Path) -> Card:
     try:
         card = json.loads((pack_folder(dataset, input_size, home) / "card.json").read_text(encoding="utf-8"))
     except (DataError, OSError, ValueError):

@@ -6,7 +6,7 @@ Called through :mod:`bench.datasets.source`. Reads the catalog; touches neither 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from bench.catalog.datasets import Archive, DatasetSpec
 from bench.datasets.splits import ImageFiles, ImageRecord, SplitName
@@ -16,20 +16,24 @@ from bench.errors import DataError
 Progress = Callable[[str, int, int], None]
 """Called with the file's name, the bytes received so far and the bytes expected (0 if unknown)."""
 
-FACTS = (
-    "num_classes",
-    "classes",
-    "input_size",
-    "channels",
-    "train_images",
-    "test_images",
-    "mean",
-    "std",
-    "licence",
-    "source",
-    "by_hand",
-)
-"""Keys of :meth:`bench.datasets.source.Source.facts`; names of a JSON contract."""
+
+class Facts(NamedTuple):
+    """What is known of a data set without decoding it. The names are keys of a JSON contract."""
+
+    num_classes: int
+    classes: tuple[str, ...]
+    input_size: int
+    """Default height and width in pixels."""
+    channels: int
+    train_images: int
+    test_images: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    licence: str
+    source: str
+    """Page of the data set, or the paper; for an image folder its path."""
+    by_hand: str
+    """How to obtain a manual download."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,10 @@ class PublishedSource:
         """Published files, one tuple per complete copy."""
         return self.spec.archive_sets
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         """What the catalog says, for ``bench data card``."""
         values = {**vars(self.spec), "by_hand": self.spec.instructions}
-        return {key: values[key] for key in FACTS}
+        return Facts(**{key: values[key] for key in Facts._fields})
 
     def status(self, home: Path, *, deep: bool = False) -> Status:
         """See :class:`bench.datasets.source.Source`."""

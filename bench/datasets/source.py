@@ -16,14 +16,14 @@ FolderSource         folder:PATH                                         files; 
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bench.catalog.datasets import DATASETS, Archive
 from bench.catalog.options import nearest
 from bench.datasets.download import DownloadSource, offline
 from bench.datasets.folder_source import FolderSource
 from bench.datasets.manual import ManualSource
-from bench.datasets.published import BuiltInSource, Progress
+from bench.datasets.published import BuiltInSource, Facts, Progress
 from bench.datasets.splits import ImageFiles, ImageRecord, SplitName
 from bench.datasets.status import Status
 from bench.errors import DataError
@@ -102,8 +102,8 @@ class Source(Protocol):
     def archive_sets(self) -> tuple[tuple[Archive, ...], ...]:
         """Published files, one tuple per complete copy of the data set."""
 
-    def facts(self) -> dict[str, Any]:
-        """What is known without decoding, under the keys of :data:`bench.datasets.published.FACTS`.
+    def facts(self) -> Facts:
+        """What is known without decoding, for ``bench data card``.
 
         Raises:
             DataError: As :attr:`num_classes`.

@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypedDict
 
 from bench.catalog.datasets import DATASETS
 from bench.datasets.checksums import size_problem
@@ -44,13 +44,24 @@ class StoredCopy:
         return f"{KIND_NAMES[self.format.kind]} in {self.path}" if self.format else f"the archive {self.path}"
 
 
+class ImportCard(TypedDict):
+    """What was recorded of imported arrays; the file holds more."""
+
+    origin: str
+    """Path that they were decoded from."""
+    digest: str
+    bytes: dict[str, int]
+    """Size of each file."""
+    sha256: dict[str, str]
+    """Of each file, in hexadecimal."""
+
+
 @dataclass(frozen=True)
 class Import:
     """Arrays that were decoded from files elsewhere."""
 
     folder: Path
-    card: dict[str, Any]
-    """Origin, digest, and bytes and SHA-256 of each file."""
+    card: ImportCard
 
 
 def locate(name: str, home: Path) -> StoredCopy | None:
@@ -74,7 +85,7 @@ def find_import(name: str, home: Path) -> Import | None:
     """The imported arrays of a data set, or None if there are none or they are not complete."""
     for folder in [home / name / folder for folder in IMPORT_FOLDERS]:
         try:
-            card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+            card: ImportCard = json.loads((folder / "card.json").read_text(encoding="utf-8"))
             complete = all((folder / file).stat().st_size == size for file, size in card["bytes"].items())
             if complete and card["sha256"] and card["digest"]:
                 return Import(folder, card)

@@ -43,7 +43,7 @@ def test_a_dangling_link_is_a_corrupt_image(tmp_path: Path) -> None:
 
 def test_facts_count_the_images(tmp_path: Path) -> None:
     facts = open_source(f"folder:{class_tree(tmp_path)}").facts()
-    assert [facts[key] for key in ("num_classes", "train_images", "test_images", "input_size")] == [2, 6, 6, 224]
+    assert [facts.num_classes, facts.train_images, facts.test_images, facts.input_size] == [2, 6, 6, 224]
 
 
 def test_fetch_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
