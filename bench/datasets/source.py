@@ -224,13 +224,13 @@ def require(
         DataError: Names all data sets that are missing, where each was looked for, and how to get it.
     """
     may_download = download and not offline()
-    problems, missing = [], []
+    missing: list[Source] = []
+    problems: list[str] = []
     for name in dict.fromkeys(names):
-        try:
-            source = open_source(name)
-        except DataError as error:
-            problems.append(str(error))
+        if problem := dataset_problem(name):
+            problems.append(problem)
             continue
+        source = open_source(name)
         status = source.status(home)
         if status.state == "ready" or (status.state == "incomplete" and name in partly and source.has_files):
             continue
