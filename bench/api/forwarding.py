@@ -118,8 +118,8 @@ def journals_of(home: Path) -> Journals:
     for root in sorted((home / "cells").iterdir()):
         for folder in series_of(CellFolder(root)):
             try:
-                cell = from_json(Cell, json.loads(folder.cell.read_text()))
-            except (OSError, ValueError, KeyError, TypeError):
+                cell = from_json(Cell, folder.cell.read_text())
+            except (OSError, ValueError):
                 continue  # its scheduler died before anything was started
             for name in dict.fromkeys([*requested_for(folder), *named.get(cell.id, [])]):
                 journals.setdefault(name, []).append((cell, folder))
