@@ -164,11 +164,11 @@ def read_all(descriptor: int) -> None:
 
 
 def test_runs_of_a_dead_scheduler_are_marked_lost_by_any_command(project: Path, tiny_models: Path) -> None:
-    suite = write_suite(project, ["nets.py:Slow"], epochs=4)
+    suite = write_suite(project, ["nets.py:Slow"], epochs=8)
     scheduler = start("run", suite, "--device", "cpu")
-    wait_for(lambda: journal_has(project, '"epoch": 1'))
+    wait_for(lambda: journal_has(project, '"epoch": 1') and runs(project))
     running = json.loads(bench("status", "--json").stdout)["suites"][0]["cells"][0]
-    assert (running["state"], running["epochs"]) == ("running", 4)
+    assert (running["state"], running["epochs"]) == ("running", 8)
     assert 0 < running["share"] < 1
     scheduler.kill()
     scheduler.communicate()
@@ -184,4 +184,4 @@ def test_runs_of_a_dead_scheduler_are_marked_lost_by_any_command(project: Path, 
     assert "1 cells: 1 interrupted" in status.stdout
     assert run(suite).returncode == 0
     (whole,) = runs(project)
-    assert (whole["status"], whole["steps"]) == ("FINISHED", [1, 2, 3, 4])
+    assert (whole["status"], whole["steps"]) == ("FINISHED", [1, 2, 3, 4, 5, 6, 7, 8])
