@@ -27,6 +27,8 @@ class Job:
     machine: Machine
     """The devices that ``options`` name, found once."""
     known: Known
+    first: bool = True
+    """Whether no suite of the same command ran before: a store that has gone away since stops no later one."""
     options: RunOptions
     caller: Caller
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,9 +57,18 @@ def run_suites(suites: Sequence[Suite], options: RunOptions, caller: Caller) -> 
                 raise
             caller.note(f"without the store: {error}")
             known = early[number]
-        yield run_suite(
-            Job(whole=whole, suite=suite, store=store, machine=machine, known=known, options=options, caller=caller)
+        first = number == 0
+        job = Job(
+            whole=whole,
+            suite=suite,
+            store=store,
+            machine=machine,
+            known=known,
+            first=first,
+            options=options,
+            caller=caller,
         )
+        yield run_suite(job)
         if caller.stop.signal:
             return
 
@@ -93,7 +102,8 @@ def prepare(job: Job, waiting: Suite) -> Needs:
     # torch and mlflow take seconds to import: both begin now, each on a core, and not for a run that is refused
     start_fork_server([cell.model for cell in waiting.cells])
     if job.store:
-        job.store.open_soon()
+        with nullcontext() if job.first else suppress(TrackingError):  # the forwarder reports it at the end
+            job.store.open_soon()
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measure_costs, waiting)
         try:

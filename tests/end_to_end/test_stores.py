@@ -38,7 +38,7 @@ def test_a_store_that_vanishes_stops_no_later_suite_of_the_same_command(project:
     (project / "mlflow.db").unlink()
     output, errors = scheduler.communicate(timeout=300)
     assert scheduler.returncode == 3, errors
-    assert "mlflow.db" in errors.splitlines()[-1], "the last line says which store has gone away"
+    assert "mlflow.db was removed or replaced" in errors
     assert "Traceback" not in errors
     assert "| nets.py:Slow" in output
     assert "| nets.py:net" in output, "the second suite ran"
