@@ -6,12 +6,14 @@ library, so that a worker runs where pydantic and mlflow are not installed.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from functools import cache, cached_property, lru_cache
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
+from bench.codec import from_dict as from_dict
+from bench.codec import from_json as from_json
+from bench.codec import to_json as to_json
 from bench.recipe import Component as Component
 from bench.recipe import Execution as Execution
 from bench.recipe import MemoryFormat as MemoryFormat
@@ -20,14 +22,6 @@ from bench.recipe import Precision as Precision
 from bench.recipe import Recipe as Recipe
 from bench.recipe import Stem as Stem
 from bench.recipe import recipe_identity
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-T = TypeVar("T", bound="DataclassInstance")
-
-Decoder = Callable[[Any], Any]
-"""Turns parsed JSON into a value."""
 
 State = Literal["complete", "failed", "interrupted", "running", "missing"]
 
@@ -239,71 +233,3 @@ class Outcome:
     :mod:`bench.workspace.fingerprint`."""
     stale: str = ""
     """What has changed since the result was made, in words; empty while it holds. Never stored."""
-
-
-def to_json(value: "DataclassInstance") -> str:
-    """Serialise a frozen dataclass as one line of JSON with sorted keys; :func:`from_json` reads it back."""
-    return json.dumps(asdict(value), sort_keys=True)
-
-
-def from_json(cls: type[T], text: str | bytes) -> T:
-    """Rebuild a dataclass from the text that :func:`to_json` made of it.
-
-    Raises:
-        ValueError: The text is not JSON, or not the JSON of this class.
-    """
-    return from_dict(cls, json.loads(text))
-
-
-def from_dict(cls: type[T], content: Any) -> T:
-    """Rebuild a dataclass from parsed JSON, nested dataclasses and tuples included.
-
-    Missing keys take the field's default. An unknown key is refused: a recipe key that a newer version added would make
-    it another cell.
-
-    Raises:
-        ValueError: The content does not fit the class.
-    """
-    try:
-        decoded: T = _dataclass_decoder(cls)(content)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"not a {cls.__name__}: {error}") from error
-    return decoded
-
-
-@cache
-def _dataclass_decoder(cls: type["DataclassInstance"]) -> Decoder:
-    hints = get_type_hints(cls)
-    decoders = [(each.name, decode) for each in fields(cls) if (decode := _decoder(hints[each.name]))]
-
-    def decode_fields(content: Mapping[str, Any]) -> "DataclassInstance":
-        decoded = {**content}
-        for name, decode in decoders:
-            if name in decoded:
-                decoded[name] = decode(decoded[name])
-        return cls(**decoded)
-
-    return decode_fields
-
-
-def _decoder(hint: Any) -> Decoder | None:
-    """The function that decodes a type; None for a type whose parsed JSON is the value itself."""
-    if is_dataclass(hint):
-        return _dataclass_decoder(hint)  # type: ignore[arg-type]
-    arguments = get_args(hint)
-    if get_origin(hint) is tuple:
-        return _tuple_decoder(arguments)
-    if get_origin(hint) in (Union, UnionType):
-        # scalars and null stand for themselves in JSON: only the objects and arrays of a union need decoding
-        decode = next((decode for each in arguments if (decode := _decoder(each))), None)
-        return decode and (lambda content: decode(content) if isinstance(content, list | dict) else content)
-    return None
-
-
-def _tuple_decoder(arguments: tuple[Any, ...]) -> Decoder:
-    """Decode ``tuple[X, ...]`` or a tuple of fixed length from a JSON array."""
-    if arguments[-1] is Ellipsis:
-        decode = _decoder(arguments[0])
-        return tuple if decode is None else lambda content: tuple([decode(each) for each in content])
-    decoders = [_decoder(each) or (lambda content: content) for each in arguments]
-    return lambda content: tuple([decode(each) for decode, each in zip(decoders, content, strict=True)])

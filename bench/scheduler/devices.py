@@ -196,8 +196,3 @@ def _pick(visible: list[str], entry: str, device: str) -> str:
     if not entry.isdigit() or int(entry) >= len(visible):
         raise UsageError(f"--device {device}: there is no GPU {entry!r}; {len(visible)} visible, counted from 0")
     return visible[int(entry)]
-
-
-def find_slots(device: str, *, per_device: int | None, cells: int) -> list[Slot]:
-    """The slots of a machine that is used once; see :class:`Machine`."""
-    return Machine.detect(device).slots(per_device=per_device, cells=cells)

@@ -13,7 +13,6 @@ from bench.api.outcomes import Known
 from bench.api.run import lay_out
 from bench.datasets.prepared import Prepared, data_key
 from bench.errors import UsageError
-from bench.scheduler import devices
 from bench.scheduler.attempts import SilentObserver
 from bench.scheduler.devices import Machine
 from bench.scheduler.plan import make_plan
@@ -21,9 +20,8 @@ from bench.values import Cell, Execution, Suite
 
 
 def test_lay_out_gives_a_cell_the_whole_device_where_speed_is_measured(
-    project: Path, make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], monkeypatch: pytest.MonkeyPatch
+    project: Path, make_cell: Callable[..., Cell], make_suite: Callable[..., Suite]
 ) -> None:
-    monkeypatch.setattr(devices, "cpu_cores", lambda: 4)
     suite = make_suite(*(make_cell(seed=seed) for seed in range(4)))
     data = {data_key(suite.cells[0]): Prepared(project, "", 1437, 10)}
     for timed, slots in ((False, 4), (True, 1)):
@@ -31,10 +29,10 @@ def test_lay_out_gives_a_cell_the_whole_device_where_speed_is_measured(
         job = Job(
             whole=asked,
             suite=asked,
+            machine=Machine(gpus=(), cores=4),
             store=None,
-            machine=Machine.detect("cpu"),
             known=Known({}, {}),
-            options=RunOptions(device="cpu"),
+            options=RunOptions(),
             caller=Caller(display=lambda _: nullcontext(SilentObserver())),
         )
         layout = lay_out(job, make_plan(asked, {}, {}), Needs(data, {}))

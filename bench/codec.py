@@ -1,0 +1,88 @@
+"""Frozen dataclasses as JSON and back: one generic codec for all values, requests and answers.
+
+It follows the annotations: nested dataclasses, tuples and unions with them are rebuilt; everything else is what JSON
+holds. Journal events have a format of their own, see :mod:`bench.workspace.events`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+Decoder = Callable[[Any], Any]
+"""Turns parsed JSON into a value."""
+
+
+def to_json(value: "DataclassInstance") -> str:
+    """Serialise a frozen dataclass as one line of JSON with sorted keys; :func:`from_json` reads it back."""
+    return json.dumps(asdict(value), sort_keys=True)
+
+
+def from_json(cls: type[T], text: str | bytes) -> T:
+    """Rebuild a dataclass from the text that :func:`to_json` made of it.
+
+    Raises:
+        ValueError: The text is not JSON, or not the JSON of this class.
+    """
+    return from_dict(cls, json.loads(text))
+
+
+def from_dict(cls: type[T], content: Any) -> T:
+    """Rebuild a dataclass from parsed JSON, nested dataclasses and tuples included.
+
+    Missing keys take the field's default. An unknown key is refused: a recipe key that a newer version added would make
+    it another cell.
+
+    Raises:
+        ValueError: The content does not fit the class.
+    """
+    try:
+        decoded: T = _dataclass_decoder(cls)(content)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a {cls.__name__}: {error}") from error
+    return decoded
+
+
+@cache
+def _dataclass_decoder(cls: type["DataclassInstance"]) -> Decoder:
+    hints = get_type_hints(cls)
+    decoders = [(each.name, decode) for each in fields(cls) if (decode := _decoder(hints[each.name]))]
+
+    def decode_fields(content: Mapping[str, Any]) -> "DataclassInstance":
+        decoded = {**content}
+        for name, decode in decoders:
+            if name in decoded:
+                decoded[name] = decode(decoded[name])
+        return cls(**decoded)
+
+    return decode_fields
+
+
+def _decoder(hint: Any) -> Decoder | None:
+    """The function that decodes a type; None for a type whose parsed JSON is the value itself."""
+    if is_dataclass(hint):
+        return _dataclass_decoder(hint)  # type: ignore[arg-type]
+    arguments = get_args(hint)
+    if get_origin(hint) is tuple:
+        return _tuple_decoder(arguments)
+    if get_origin(hint) in (Union, UnionType):
+        # scalars and null stand for themselves in JSON: only the objects and arrays of a union need decoding
+        decode = next((decode for each in arguments if (decode := _decoder(each))), None)
+        return decode and (lambda content: decode(content) if isinstance(content, list | dict) else content)
+    return None
+
+
+def _tuple_decoder(arguments: tuple[Any, ...]) -> Decoder:
+    """Decode ``tuple[X, ...]`` or a tuple of fixed length from a JSON array."""
+    if arguments[-1] is Ellipsis:
+        decode = _decoder(arguments[0])
+        return tuple if decode is None else lambda content: tuple([decode(each) for each in content])
+    decoders = [_decoder(each) or (lambda content: content) for each in arguments]
+    return lambda content: tuple([decode(each) for decode, each in zip(decoders, content, strict=True)])
