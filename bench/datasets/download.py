@@ -148,11 +148,11 @@ class DownloadSource(PublishedSource):
             if status.state != "ready":
                 raise DataError(f"BENCH_OFFLINE is set and {status.sentence}")
             return
-        from filelock import FileLock
+        from bench.workspace.locks import wait_for_lock
 
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(home / f".{self.name}.lock"):
+            with wait_for_lock(home / f".{self.name}.lock"):
                 if self.status(home, deep=True).state == "ready":
                     return
                 failure = download(self.name, self.archive_sets, folder, on_progress)

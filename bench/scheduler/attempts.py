@@ -1,6 +1,7 @@
 """One attempt at a cell: how it is started, what is remembered of it while it runs, and how its end is classified.
 
-Called by :mod:`bench.scheduler.loop`. Never decides which cell runs next, and never trains.
+Called by :mod:`bench.scheduler.loop`. Never decides which cell runs next, and never trains. It is longer than other
+files because it documents every field of a run's context and of a running attempt.
 """
 
 import time
@@ -178,11 +179,29 @@ def start(
     """
     if folder.attempts() and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, context)):
         archive_attempts(folder)
+    attempt = next_attempt(task, slot, folder, context, alone=alone)
+    write_atomically(folder.cell, to_json(task.cell))
+    handle = context.launcher.start(attempt, slot)
+    context.forwarder.watch(task.cell, folder)
+    context.observer.started(task.cell, slot, attempt.number)
+    return RunningAttempt(
+        task=task,
+        slot=slot,
+        handle=handle,
+        folder=folder,
+        attempt=attempt.number,
+        lock=lock,
+        alone=alone,
+        alive_at=context.clock(),
+    )
+
+
+def next_attempt(task: Task, slot: Slot, folder: CellFolder, context: RunContext, *, alone: bool) -> Attempt:
+    """The request of the next attempt, in the series of the one before it if there is one."""
     before = last_request(folder)
-    number = max((attempt.number for attempt in folder.attempts()), default=0) + 1
-    attempt = Attempt(
+    return Attempt(
         cell=task.cell,
-        number=number,
+        number=max((attempt.number for attempt in folder.attempts()), default=0) + 1,
         folder=str(folder.root),
         data_home=str(context.data_home),
         data_folder=str(context.data_folders.get(data_key(task.cell), "")),
@@ -195,20 +214,6 @@ def start(
         deterministic=before.deterministic if before else context.execution.deterministic,
         keep_weights=context.keep_weights,
         context=context.context,
-    )
-    write_atomically(folder.cell, to_json(task.cell))
-    handle = context.launcher.start(attempt, slot)
-    context.forwarder.watch(task.cell, folder)
-    context.observer.started(task.cell, slot, number)
-    return RunningAttempt(
-        task=task,
-        slot=slot,
-        handle=handle,
-        folder=folder,
-        attempt=number,
-        lock=lock,
-        alone=alone,
-        alive_at=context.clock(),
     )
 
 

@@ -2,7 +2,8 @@
 
 Called with everything it needs: a plan, a launcher, slots, a forwarder, an observer and a clock. It starts attempts,
 classifies how they ended and decides which cells are tried again; it never trains and never writes to the tracking
-store itself. A tick costs as much as there are running cells, however many wait or have ended.
+store itself. A tick costs as much as there are running cells, however many wait or have ended. It is longer than other
+files because the retry policy, placing and stopping act on one state.
 """
 
 from dataclasses import dataclass, replace

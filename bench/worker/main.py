@@ -22,14 +22,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from bench.errors import DISK_ERRORS, BenchError, InterruptedTrainingError
 from bench.values import Attempt, Cost, DataKey, from_json
 from bench.worker.failures import classify, write_traceback
 from bench.workspace.events import ArtifactWritten, Ended, Started
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Journal
+from bench.workspace.locks import wait_for_lock
 from bench.workspace.paths import CellFolder
 from bench.workspace.requests import (
     Failure,
@@ -103,7 +102,7 @@ def run(request: Path) -> int:
     attempt = from_json(Attempt, request.read_text())
     folder = CellFolder(Path(attempt.folder))
     try:
-        with FileLock(folder.worker_lock), Journal(folder.attempt(attempt.number).journal) as journal:
+        with wait_for_lock(folder.worker_lock), Journal(folder.attempt(attempt.number).journal) as journal:
             return attempt_once(attempt, folder, journal, lambda: bool(signals))
     except OSError as error:
         print(f"{error.filename or folder.root}: {error.strerror or error}", file=sys.stderr)

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from bench.workspace.files import write_atomically
+from bench.workspace.locks import wait_for_lock
 
 Entries = dict[str, dict[str, Any]]
 """Figures by key; the key holds everything that decides them."""
@@ -32,5 +31,5 @@ def add_to_cache(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
         OSError: The file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with wait_for_lock(path.with_suffix(".lock")):
         write_atomically(path, json.dumps({**read_cache(path), **entries}, sort_keys=True))

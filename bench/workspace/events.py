@@ -1,7 +1,8 @@
 """The events of a journal, one frozen dataclass each. Written by workers, read by the scheduler and by the forwarder.
 
 On disk an event is one line of JSON: ``event`` (its name below), ``time_ms``, and its fields. Names and keys are a
-contract: journals of older versions are read, and events that this version does not know are skipped.
+contract: journals of older versions are read, and events that this version does not know are skipped. It is longer than
+other files because it documents every field of every event.
 
 ==================== =================== ==============================================================================
 event                class               written when

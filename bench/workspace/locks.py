@@ -31,6 +31,17 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 @contextmanager
+def wait_for_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file for a block, after waiting for it.
+
+    Raises:
+        OSError: The lock file cannot be written.
+    """
+    with FileLock(path):
+        yield
+
+
+@contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
     """Hold a lock file for a block, after waiting for it; without it if the folder cannot be written by any process."""
     lock = FileLock(path)

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
-
 from bench.errors import DataError
+from bench.workspace.locks import wait_for_lock
 
 Prepared = TypeVar("Prepared")
 
@@ -30,7 +29,7 @@ def get_or_create(folder: Path, read: Callable[[], Prepared | None], make: Calla
     if prepared := read():
         return prepared
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
+    with wait_for_lock(folder.parent / f".{folder.name}.lock"):
         if prepared := read():  # another process created it while this one waited
             return prepared
         make()

@@ -6,12 +6,11 @@ Called for ``bench data get NAME --from PATH``; :mod:`bench.worker.data.readers`
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from bench.datasets.stored import IMPORTED, find_copy
 from bench.errors import DataError
 from bench.worker.data.pack import content_digest, write_whole
 from bench.worker.data.readers import read
+from bench.workspace.locks import wait_for_lock
 
 
 def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
     }
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / f".{name}.lock"):
+        with wait_for_lock(home / f".{name}.lock"):
             return write_whole(home / name / IMPORTED, raw, card, hashed=True)
     except OSError as error:
         raise DataError(
