@@ -1,4 +1,4 @@
-"""Steps and tests that are recorded and replayed, on the CPU: work that is done anew stands in for a graph."""
+"""Plain and captured steps, on the CPU: a replay that repeats the work stands in for a CUDA graph."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -13,12 +13,10 @@ from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, with_defaults
 from bench.errors import ModelError
 from bench.values import Mode
 from bench.worker import checkpoint
-from bench.worker.data.batches import PackedInputs, TestBatches, TrainBatches
-from bench.worker.data.pack import PackedDataset
-from bench.worker.evaluate import Evaluator
+from bench.worker.data.batches import TrainBatches
 from bench.worker.optim import build_optimizer
 from bench.worker.speed import random_dataset
-from bench.worker.step import WARM_UP, CapturedStep, Snapshot, Step, Work, host_rng_state
+from bench.worker.step import WARM_UP, CapturedStep, Snapshot, Step, Work, host_rng_state, make_step
 from bench.workspace.paths import CellFolder
 
 CPU = torch.device("cpu")
@@ -48,11 +46,11 @@ class Net(nn.Module):
         return scores
 
 
-def do_again(work: Work, ready: Work) -> Work:
-    """In place of a graph: the same warm-up, and a replay that does the work itself."""
+def repeat(work: Work, prepare: Work) -> Work:
+    """In place of a graph: the same warm-up, and a replay that repeats the work."""
     for _ in range(WARM_UP):
         work()
-    ready()
+    prepare()
     return work
 
 
@@ -93,19 +91,19 @@ def equal(one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(("optimizer", "options"), OPTIMIZER_OPTIONS)
-def test_a_captured_step_trains_as_a_plain_one_to_the_bit(optimizer: str, options: dict[str, object]) -> None:
-    plain, captured = Side(Step, optimizer, options), Side(CapturedStep, optimizer, options, record=do_again)
+def test_captured_step_trains_as_a_plain_one_to_the_bit(optimizer: str, options: dict[str, object]) -> None:
+    plain, captured = Side(Step, optimizer, options), Side(CapturedStep, optimizer, options, record=repeat)
     assert plain.train([0, 1, 2]) == captured.train([0, 1, 2])
     assert equal(plain.content(), captured.content())
 
 
 @pytest.mark.parametrize(("optimizer", "options"), OPTIMIZER_OPTIONS)
-def test_a_captured_step_that_goes_on_from_a_checkpoint_trains_as_one_that_was_not_interrupted(
+def test_captured_step_that_resumes_trains_as_one_that_was_not_interrupted(
     optimizer: str, options: dict[str, object], tmp_path: Path
 ) -> None:
-    undisturbed = Side(CapturedStep, optimizer, options, record=do_again)
+    undisturbed = Side(CapturedStep, optimizer, options, record=repeat)
     undisturbed.train([0, 1, 2])
-    before = Side(CapturedStep, optimizer, options, record=do_again)
+    before = Side(CapturedStep, optimizer, options, record=repeat)
     before.train([0])
     folder = CellFolder(tmp_path)
     folder.root.mkdir(exist_ok=True)
@@ -121,7 +119,7 @@ def test_a_captured_step_that_goes_on_from_a_checkpoint_trains_as_one_that_was_n
     )
     state = checkpoint.load(folder, {})
     assert state is not None
-    after = Side(CapturedStep, optimizer, options, record=do_again)
+    after = Side(CapturedStep, optimizer, options, record=repeat)
     after.net.load_state_dict(state["net"])
     after.net.seen.copy_(before.net.seen)
     after.optimizer.load_state_dict(state["optimizer"])
@@ -129,8 +127,8 @@ def test_a_captured_step_that_goes_on_from_a_checkpoint_trains_as_one_that_was_n
     assert equal(undisturbed.content(), after.content())
 
 
-def test_nothing_is_changed_by_the_warm_up_of_a_step() -> None:
-    side = Side(CapturedStep, "sgd", {}, record=do_again)
+def test_capture_changes_nothing_by_its_warm_up() -> None:
+    side = Side(CapturedStep, "sgd", {}, record=repeat)
     before = [value.clone() for value in [*side.net.parameters(), *side.net.buffers()]]
     side.step.set_rate(RATE)
     assert isinstance(side.step, CapturedStep)
@@ -140,20 +138,20 @@ def test_nothing_is_changed_by_the_warm_up_of_a_step() -> None:
     assert all(not state["momentum_buffer"].any() for state in side.optimizer.state.values())
 
 
-def test_weights_stay_where_they_are_when_they_are_restore() -> None:
+def test_snapshot_restore_overwrites_in_place() -> None:
     side = Side(Step, "adamw", {})
     side.train([0])
     places = [value.data_ptr() for value in side.content()]
-    before, kept = Snapshot(side.net, side.optimizer), [value.clone() for value in side.content()]
+    before, expected = Snapshot(side.net, side.optimizer), [value.clone() for value in side.content()]
     side.train([1])
-    assert not equal(kept, side.content())
+    assert not equal(expected, side.content())
     before.restore()
-    assert equal(kept, side.content())
+    assert equal(expected, side.content())
     assert [value.data_ptr() for value in side.content()] == places
 
 
-def test_the_rate_of_a_captured_step_changes_in_place() -> None:
-    side = Side(CapturedStep, "adamw", {}, record=do_again)
+def test_set_rate_of_a_captured_step_changes_in_place() -> None:
+    side = Side(CapturedStep, "adamw", {}, record=repeat)
     side.step.set_rate(0.1)
     [group] = side.optimizer.param_groups
     rate = group["lr"]
@@ -163,12 +161,12 @@ def test_the_rate_of_a_captured_step_changes_in_place() -> None:
     assert rate.item() == 0.25
 
 
-def test_adamw_is_capturable_only_once_its_step_is_recorded() -> None:
+def test_capture_makes_adamw_capturable_only_while_recording() -> None:
     seen: list[bool] = []
 
-    def record(work: Work, ready: Work) -> Work:
+    def record(work: Work, prepare: Work) -> Work:
         seen.append(side.optimizer.param_groups[0]["capturable"])
-        ready()
+        prepare()
         seen.append(side.optimizer.param_groups[0]["capturable"])
         return work
 
@@ -178,9 +176,9 @@ def test_adamw_is_capturable_only_once_its_step_is_recorded() -> None:
     assert seen == [False, True]
 
 
-def test_a_net_that_draws_on_the_host_is_not_recorded() -> None:
-    def records(work: Work, ready: Work) -> Work:
-        ready()
+def test_capture_refuses_a_net_that_draws_on_the_host() -> None:
+    def records(work: Work, prepare: Work) -> Work:
+        prepare()
         work()
         return work
 
@@ -196,7 +194,7 @@ def test_a_net_that_draws_on_the_host_is_not_recorded() -> None:
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1)])
-def test_every_draw_on_the_host_shows(draw: Callable[[], object]) -> None:
+def test_host_rng_state_shows_every_draw(draw: Callable[[], object]) -> None:
     gpu = torch.device("cuda")
     before = host_rng_state(gpu)
     assert host_rng_state(gpu) == before
@@ -204,46 +202,11 @@ def test_every_draw_on_the_host_shows(draw: Callable[[], object]) -> None:
     assert host_rng_state(gpu) != before
 
 
-def test_choices_are_copied_in_place() -> None:
-    mine = PackedInputs(order=torch.zeros(2, dtype=torch.int64), values=(torch.zeros(1, 2),))
-    other = PackedInputs(order=torch.tensor([3, 4]), values=(torch.tensor([[0.5, 0.25]]),))
-    places = (mine.order.data_ptr(), mine.values[0].data_ptr())
-    mine.copy_from(other)
-    assert torch.equal(mine.order, other.order)
-    assert torch.equal(mine.values[0], other.values[0])
-    assert (mine.order.data_ptr(), mine.values[0].data_ptr()) == places
-
-
-@pytest.mark.parametrize("batch_size", [16, 64, 100], ids=["a smaller rest", "one batch", "less than a batch"])
-def test_a_recorded_test_gives_the_scores_of_a_plain_one(batch_size: int) -> None:
-    torch.manual_seed(0)
-    data: PackedDataset = random_dataset(images=60 if batch_size == 16 else 64, size=8, classes=10)
-    batches = TestBatches(data, batch_size=batch_size, device=CPU)
-    net = Net()
-    replays: list[int] = []
-
-    def counted(work: Work, ready: Work) -> Work:
-        do_again(work, ready)
-
-        def replay() -> None:
-            work()
-            replays.append(1)
-
-        return replay
-
-    plain = Evaluator(net, batches, mode=Mode(threads=1), beat=lambda: None)
-    recorded = Evaluator(net, batches, mode=Mode(threads=1, captured=True), beat=lambda: None, record=counted)
-    for _ in range(2):
-        metrics, scores = plain()
-        again, same = recorded()
-        assert again == metrics
-        assert torch.equal(scores, same)
-        net.head.weight.data.mul_(1.5)  # the next pass reads the weights as they are then
-    assert len(replays) == 2 * (len(data.test_labels) // batch_size)
-
-
-def test_a_test_says_after_every_batch_that_it_lives() -> None:
-    beats: list[int] = []
-    batches = TestBatches(random_dataset(images=64, size=8, classes=10), batch_size=20, device=CPU)
-    Evaluator(Net(), batches, mode=Mode(threads=1), beat=lambda: beats.append(1))()
-    assert len(beats) == 4
+@pytest.mark.parametrize(("captured", "form"), [(False, Step), (True, CapturedStep)])
+def test_make_step_gives_the_form_that_the_mode_asks_for(captured: bool, form: type[Step]) -> None:
+    net = nn.Linear(2, 2)
+    step = make_step(
+        net, torch.optim.SGD(net.parameters(), lr=0.1), lambda _: (torch.zeros(1, 2), torch.zeros(1)),
+        mode=Mode(threads=1, captured=captured), device=CPU, label_smoothing=0.0,
+    )  # fmt: skip
+    assert type(step) is form

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bench.catalog.training import AUGMENTATIONS, with_defaults
-from bench.worker.data.batches import TestBatches, TrainBatches
+from bench.worker.data.batches import PackedInputs, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset, pack
 
 CPU = torch.device("cpu")
@@ -92,3 +92,13 @@ def test_batches_leave_the_pack_as_it_is(packed: PackedDataset) -> None:
     before = packed.train_images.copy()
     collected(train_batches(packed), 0)
     assert np.array_equal(packed.train_images, before)
+
+
+def test_copy_from_overwrites_inputs_in_place() -> None:
+    mine = PackedInputs(order=torch.zeros(2, dtype=torch.int64), values=(torch.zeros(1, 2),))
+    other = PackedInputs(order=torch.tensor([3, 4]), values=(torch.tensor([[0.5, 0.25]]),))
+    places = (mine.order.data_ptr(), mine.values[0].data_ptr())
+    mine.copy_from(other)
+    assert torch.equal(mine.order, other.order)
+    assert torch.equal(mine.values[0], other.values[0])
+    assert (mine.order.data_ptr(), mine.values[0].data_ptr()) == places
