@@ -83,7 +83,7 @@ class TestSaveAndResume:
         clock = iter([100.0, 102.0, 102.0])  # before, after, and when the next time is set
         with journal:
             training = build(make_cell(), journal, tmp_path)
-            monkeypatch.setattr(state.time, "monotonic", lambda: next(clock))
+            monkeypatch.setattr("time.monotonic", lambda: next(clock))
             state.save(training)
         assert training.save_after == 102.0 + 2.0 / state.CHECKPOINT_SHARE
 
