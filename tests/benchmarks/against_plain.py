@@ -2,9 +2,9 @@
 
     python tests/benchmarks/against_plain.py FOLDER [REPEATS]
 
-FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. Both train two epochs in fp32 and test each. Every time
-holds everything: start-up, a new MLflow store, and decoding. ``untracked`` is the plain script without MLflow;
-``again`` is another cell of the same data, whose images are decoded already, and ``bf16`` one in that precision. Sides
+FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. Both sides train two epochs in fp32 and test after each. A
+time includes everything: start-up, a new MLflow store, and decoding. ``untracked`` is the plain script without MLflow;
+``again`` is another cell of the same data, whose images are already decoded, and ``bf16`` one in that precision. Sides
 take turns; the medians of the ratios to the tracked script are printed.
 """
 

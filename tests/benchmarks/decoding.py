@@ -1,15 +1,17 @@
 """Print how fast photos become batches: this project's pipeline against torchvision's ImageFolder and DataLoader.
 
-Run ``python tests/benchmarks/decoding.py FOLDER [WORKERS]``, FOLDER being CLASS/FILE with some tens of photos or more.
-Both sides read, decode, cut out a random part at 224x224, mirror it half the time, and hand out batches of 64 as
-float32 from 0 to 1. torchvision's is the usual recipe with its defaults and processes that stay; this project's has as
-many threads, and the main thread turns each batch to float: in new memory each time, as torchvision's come, or, as a
-training loop may that is done with a batch before the next, in memory that it keeps. Every file is read from the page
-cache. Each figure is the median of interleaved passes; each pass takes every photo ten times.
+    python tests/benchmarks/decoding.py FOLDER [WORKERS]
 
-Memory is the most that a fresh process and its children hold during a pass, pages that they share counted once.
+FOLDER has CLASS/FILE with some tens of photos or more. Both sides read, decode, crop a random part to 224x224, mirror
+it half of the time, and yield batches of 64 as float32 from 0 to 1. torchvision's side is the usual recipe with its
+defaults and persistent processes. This project's side has as many threads, and the main thread converts each batch to
+float: into new memory each time, as torchvision's come, or into memory that it keeps, as a training loop may that is
+done with a batch before the next. Files are read from the page cache. Each figure is the median of interleaved passes;
+each pass takes every photo ten times.
 
-The last table leaves out single ideas of this project's, on the same views, in one thread and without the float32.
+Memory is the peak of a fresh process and its children during a pass, shared pages counted once.
+
+The last table switches off single ideas of this side, on the same crops, in one thread and without the float32.
 """
 
 import multiprocessing

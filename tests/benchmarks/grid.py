@@ -2,8 +2,8 @@
 
     python tests/benchmarks/grid.py FOLDER [CELLS]
 
-FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. Each side begins with an empty folder; the images are
-decoded before. Also printed: the time that the grid was predicted to take, which needs one cell that ran before.
+FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. Each side starts with an empty folder; the images are
+decoded before. Also printed: the predicted time of the grid, which needs one cell that ran before.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""Print how near a cell's training comes to the bare loop of forward, backward and step on a ready batch.
+"""Print how close a cell's training comes to the bare loop of forward, backward and step on a ready batch.
 
     python tests/benchmarks/limit.py FOLDER [THREADS]
 
-FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. A cell's side is bench's own epoch: loading, crop and flip,
-journal, progress and checkpoints, without the test of its epochs. Both sides have the same settings and a worker's
-environment, and take turns; the median of their ratios is printed.
+FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images. The cell's side is bench's own epoch: loading, crop and
+flip, journal, progress and checkpoints, but no test. Both sides have the same settings and a worker's environment, and
+take turns; the median of their ratios is printed.
 """
 
 import os
@@ -55,7 +55,7 @@ def make_cell(model: str, folder: str) -> Cell:
 
 
 def cell_rate(training: state.Training, batches: TrainBatches, step: Step, epochs: int) -> float:
-    """Images a second of a cell's own training."""
+    """Images per second of a cell's own training."""
     began = time.perf_counter()
     for _ in range(epochs):
         train.train_epoch(training, batches, step)
@@ -64,7 +64,7 @@ def cell_rate(training: state.Training, batches: TrainBatches, step: Step, epoch
 
 
 def bare_rate(model: str, classes: int, steps: int) -> float:
-    """Images a second of the bare loop."""
+    """Images per second of the bare loop."""
     net = models.build(model, stem="standard", num_classes=classes)
     net = models.place(net, torch.device("cpu"), torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=True)

@@ -1,10 +1,10 @@
-"""Print what is gained by multiplying matrices where few pixels are left, see bench/worker/models/products.py.
+"""Print what matrix products gain where few pixels are left, see bench/worker/models/matmul_conv.py.
 
     python tests/benchmarks/matmul_conv.py [THREADS]
 
-First per net: images a second of forward, backward and step on a ready batch, the net as it was built and as it is
-trained on a CPU, and their ratio. Then 1x1 convolutions alone, forward and backward: how many times quicker the product
-is, over sides of the image and channels; the constants of that file are chosen from it. Medians of interleaved repeats.
+First per net: images per second of forward, backward and step on a ready batch, for the net as it was built and as it
+is trained on a CPU, and their ratio. Then 1x1 convolutions alone, forward and backward: how many times faster the
+product is, by image side and channels; the constants of that file were chosen from it. Both sides take turns; medians.
 """
 
 import os
@@ -58,7 +58,7 @@ def pointwise(inputs: int, outputs: int, side: int) -> tuple[Callable[[], object
 
 
 def seconds(work: Callable[[], object], times: int) -> float:
-    """Of doing the work once."""
+    """Seconds of doing the work once."""
     began = time.perf_counter()
     for _ in range(times):
         work()

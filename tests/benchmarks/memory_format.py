@@ -1,7 +1,8 @@
-"""Print how much faster channels_last and bf16 train than the plain layout in fp32, per net, on this machine's CPU.
+"""Print how much faster channels_last and bf16 train than contiguous tensors in fp32, per net, on this machine's CPU.
 
-Run ``python tests/benchmarks/memory_format.py [THREADS]``. Each figure is the median of interleaved repeats; the last
-three columns are ratios to the first.
+    python tests/benchmarks/memory_format.py [THREADS]
+
+Each figure is the median of interleaved repeats; the last three columns are ratios to the first.
 """
 
 import statistics

@@ -1,10 +1,10 @@
-"""Print how long a slot stands idle between two cells, against a worker that is started as a fresh Python.
+"""Print how long a slot is idle between two cells, against a worker that is started as a fresh Python.
 
     python tests/benchmarks/overhead.py [FOLDER] [CELLS]
 
-FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images; without it the embedded digits are used. One slot, one cell
-after the other: the time from a cell's last event to the moment when the next net sees its first training batch. Also
-printed: the memory that is in use beside caches before and after the cells, to see that it is really freed.
+FOLDER has train/CLASS/ and test/CLASS/ of 32-pixel images; without it the embedded digits are used. One slot runs one
+cell after the other: the time from a cell's last event to the first training batch of the next net. Also printed: the
+memory in use, without caches, before and after the cells, to see that it is freed.
 """
 
 import json

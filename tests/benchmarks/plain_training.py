@@ -1,10 +1,10 @@
-"""What people write: a plain training script of torchvision's transforms, ImageFolder and DataLoader, to compare with.
+"""What people write: a plain training script with torchvision's transforms, ImageFolder and DataLoader, to compare to.
 
     python tests/benchmarks/plain_training.py FOLDER MODEL EPOCHS [TRACKING-URI]
 
-FOLDER has train/CLASS/ and test/CLASS/. SGD with momentum and cosine decay, batches of 128, crop and flip, fp32, a test
-of all test images each epoch; with an address the run is tracked by MLflow, as bench tracks it. Nothing here is tuned
-and nothing is spoilt: it follows torchvision's own tutorials.
+FOLDER has train/CLASS/ and test/CLASS/. SGD with momentum and cosine decay, batches of 128, crop and flip, fp32, and a
+test on all test images after each epoch; with a URI the run is tracked by MLflow, as bench tracks it. It follows
+torchvision's own tutorials: nothing is tuned, and nothing is slowed down.
 """
 
 import sys

@@ -1,9 +1,10 @@
 """Print how long bench takes to start and to read: help, a plan of 10,000 cells, a report over 10,000 runs in sqlite.
 
-Run ``python tests/benchmarks/reading.py [REPEATS]``. Each figure is the median of interleaved repeats in processes of
-their own, with the most memory that any of them had; the last lines compare the report's fast path with MLflow's
-public API, in seconds, as a ratio and byte for byte. The store is filled in a temporary folder with 10,000 runs of 30
-metrics, 12 params and the tags that bench writes, which takes half a minute.
+    python tests/benchmarks/reading.py [REPEATS]
+
+Each figure is the median of interleaved repeats in their own processes, with their peak memory. The last lines compare
+the report's fast path with MLflow's public API, in seconds, as a ratio and byte for byte. The store is filled in a
+temporary folder with 10,000 runs of 30 metrics, 12 params and the tags that bench writes, which takes half a minute.
 """
 
 import os

@@ -1,12 +1,13 @@
 """Print what tracking costs cells: the same training with a sqlite store and with --offline.
 
-Run ``python tests/benchmarks/tracking_cost.py [REPEATS [EPOCHS]]``. Each repeat is two whole ``bench run`` of two
-cells, side by side on half of the CPU's cores each, so that whatever the scheduler does is taken from them: once with a
-store that is made anew and once without one, each in a folder of its own, first one and then the other. Compared are
-the seconds of all epochs as the journals tell them, and the processor seconds of the scheduler, whose forwarder shares
-the cores with training, from the first journal's start to the last one's end. Shown are the medians of both sides, and
-the median of the pairs' ratios with the smallest and the largest; the last line is what does not depend on how busy the
-machine is, the processor time that the store costs per processor time of training.
+    python tests/benchmarks/tracking_cost.py [REPEATS [EPOCHS]]
+
+Each repeat is two ``bench run`` of two concurrent cells, each on half of the CPU's cores, so that any work of the
+scheduler is taken from them: once with a new store and once without one, in turns, each in its own folder. Compared are
+the seconds of all epochs in the journals, and the processor seconds of the scheduler, whose forwarder shares the cores
+with training, from the first journal's start to the last one's end. Printed are the medians of both sides, and the
+median of the pairs' ratios with the smallest and the largest. The last line does not depend on how busy the machine is:
+the processor time of the store per processor time of training.
 """
 
 import json
