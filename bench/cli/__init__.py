@@ -52,10 +52,9 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of this name."""
         if name not in COMMANDS:
             return None
-        import importlib
+        from pkgutil import resolve_name
 
-        module, _, attribute = COMMANDS[name].target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = resolve_name(COMMANDS[name].target)
         return command
 
     def resolve_command(

@@ -9,11 +9,11 @@ over a training set holds no more than the names of one class in memory.
 
 import hashlib
 import heapq
-import importlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 from bench.catalog.datasets import DatasetSpec
 from bench.datasets.published import PublishedSource
@@ -35,8 +35,7 @@ class ManualSource(PublishedSource):
         Raises:
             DataError: Nothing usable is there; the text says what was looked for, and where.
         """
-        module, _, function = self.spec.finder.partition(":")
-        files: ImageFiles = getattr(importlib.import_module(module), function)(home)
+        files: ImageFiles = resolve_name(self.spec.finder)(home)
         return files
 
     def status(self, home: Path, *, deep: bool = False) -> Status:

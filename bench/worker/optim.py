@@ -4,9 +4,8 @@ Called by :mod:`bench.worker.state` and :mod:`bench.worker.train`. The names and
 :mod:`bench.catalog.training`.
 """
 
-import importlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from pkgutil import resolve_name
 
 import torch
 
@@ -17,17 +16,10 @@ from bench.worker.compat import unwrap_dynamo_disable
 unwrap_dynamo_disable(torch.optim.Optimizer)
 
 
-def resolve(target: str) -> Callable[..., Any]:
-    """Import the object of a catalog target ``"module:name"``."""
-    module, _, name = target.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
-
-
 def build_optimizer(parameters: Iterable[torch.nn.Parameter], choice: Component) -> torch.optim.Optimizer:
     """The optimizer of a recipe over the trainable parameters, in torch's fused form (one kernel per step)."""
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    optimizer: torch.optim.Optimizer = resolve(OPTIMIZERS[choice.name].target)(
+    optimizer: torch.optim.Optimizer = resolve_name(OPTIMIZERS[choice.name].target)(
         trainable, **choice.as_dict(), fused=True
     )
     return optimizer
@@ -79,9 +71,9 @@ def _scheduler(
     if "milestones" in options:  # a tuple in a recipe, which is frozen; torch asks for a list
         options["milestones"] = list(options["milestones"])  # type: ignore[arg-type, assignment]
     if not warmup:
-        return resolve(spec.target)(optimizer, **options)  # type: ignore[no-any-return]
+        return resolve_name(spec.target)(optimizer, **options)  # type: ignore[no-any-return]
     rise = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=start, total_iters=warmup)  # type: ignore[arg-type]
-    decay = resolve(spec.target)(optimizer, **options)
+    decay = resolve_name(spec.target)(optimizer, **options)
     # chained: both see every epoch, and their factors multiply. Sequential: the second starts when the first ends
     if spec.absolute:
         return torch.optim.lr_scheduler.ChainedScheduler([rise, decay], optimizer)

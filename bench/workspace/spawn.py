@@ -4,9 +4,9 @@ The scheduler hands :func:`enter` to the fork server, which pickles it by name. 
 so that a worker process never imports :mod:`bench.scheduler` and the scheduler never imports :mod:`bench.worker`.
 """
 
-import importlib
 import os
 from collections.abc import Mapping
+from pkgutil import resolve_name
 
 
 def enter(target: str, log: str, environment: Mapping[str, str], *arguments: object) -> None:
@@ -25,5 +25,4 @@ def enter(target: str, log: str, environment: Mapping[str, str], *arguments: obj
     os.close(descriptor)
     os.environ.clear()
     os.environ.update(environment)
-    module, _, function = target.partition(":")
-    getattr(importlib.import_module(module), function)(*arguments)
+    resolve_name(target)(*arguments)

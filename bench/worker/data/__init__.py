@@ -1,1 +1,1 @@
-"""From archives and folders to normalised batches: sources -> pack -> batches, with augmentations in between."""
+"""From archives and folders to normalised batches: readers -> pack or index -> batches, augmented on the device."""

@@ -12,12 +12,12 @@ are too large for this.
 Shapes: N images per batch, C channels (1 or 3), H and W pixels.
 """
 
-import importlib
 import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Protocol, Self
 
 import torch
@@ -184,8 +184,7 @@ def mean_colour(mean: Sequence[float]) -> tuple[float, ...]:
 
 def build_augmentation(component: Component, fill: tuple[float, ...]) -> Augmentation:
     """The augmentation that a recipe names, with its options; ``fill`` is its colour where it takes one."""
-    module, _, name = AUGMENTATIONS[component.name].target.partition(":")
-    target = getattr(importlib.import_module(module), name)
+    target = resolve_name(AUGMENTATIONS[component.name].target)
     options: dict[str, object] = dict(component.as_dict())
     if "fill" in inspect.signature(target).parameters:
         options["fill"] = fill

@@ -7,7 +7,6 @@ Called by a worker for ``bench data verify --deep``. Never changes anything.
 """
 
 import hashlib
-import importlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -165,8 +165,7 @@ def inspect(dataset: str, home: Path) -> dict[str, Any]:
 
 
 def _of_loader(source: Source, home: Path) -> Contents:
-    module, _, function = source.loader.partition(":")
-    raw: RawDataset = getattr(importlib.import_module(module), function)(home)
+    raw: RawDataset = resolve_name(source.loader)(home)
     splits: dict[str, list[Image]] = {}
     for split in SPLITS:
         labelled = zip(getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels"), strict=True)

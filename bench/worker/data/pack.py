@@ -8,13 +8,13 @@ Shapes: N images, C channels (1 or 3), S = input size.
 """
 
 import hashlib
-import importlib
 import json
 import os
 import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -151,8 +151,7 @@ def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
     source = open_source(dataset)
     if source.has_files:
         return image_folder.folder(source.locate(home), input_size)
-    module, _, function = source.loader.partition(":")
-    raw: RawDataset = getattr(importlib.import_module(module), function)(home)
+    raw: RawDataset = resolve_name(source.loader)(home)
     if raw.train_images.shape[-2:] == (input_size, input_size):
         return raw
     return RawDataset(

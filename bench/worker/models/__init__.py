@@ -6,11 +6,11 @@ images, made by surgery on torchvision's classes so that initialisation and bloc
 Called by :mod:`bench.worker.train`, ``speed`` and ``measure``. Never loads pretrained weights.
 """
 
-import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -65,9 +65,8 @@ def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
     target = getattr(MODELS[model], stem)
     if target is None:
         raise ModelError(f"{model} has no {stem} stem")
-    module, _, name = target.partition(":")
-    function = getattr(importlib.import_module(module), name)
-    if module.startswith(f"{__name__}."):  # one function builds a whole family, by name
+    function = resolve_name(target)
+    if target.startswith(f"{__name__}."):  # one function builds a whole family, by name
         return function(model, num_classes)
     extra = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
     return function(num_classes=num_classes, **extra)
