@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+JsonObject = dict[str, Any]
+"""What the JSON of a mapping is read as, before it is decoded to a value: the one name for untyped content."""
 Decoder = Callable[[Any], Any]
 """Turns parsed JSON into a value."""
 
@@ -34,7 +36,7 @@ def from_json(cls: type[T], text: str | bytes) -> T:
     return from_dict(cls, json.loads(text))
 
 
-def from_dict(cls: type[T], content: Any) -> T:
+def from_dict(cls: type[T], content: object) -> T:
     """Rebuild a dataclass from parsed JSON, nested dataclasses and tuples included.
 
     Missing keys take the field's default. An unknown key is refused: a recipe key that a newer version added would make
@@ -65,7 +67,7 @@ def _dataclass_decoder(cls: type["DataclassInstance"]) -> Decoder:
     return decode_fields
 
 
-def _decoder(hint: Any) -> Decoder | None:
+def _decoder(hint: object) -> Decoder | None:
     """The function that decodes a type; None for a type whose parsed JSON is the value itself."""
     if is_dataclass(hint):
         return _dataclass_decoder(hint)  # type: ignore[arg-type]

@@ -221,7 +221,7 @@ def keys_of(cls: type) -> dict[str, Key]:
     return {name: replace(key, default=defaults[name]) if name in defaults else key for name, key in keys.items()}
 
 
-def recipe_identity(recipe: Recipe) -> dict[str, Any]:
+def recipe_identity(recipe: Recipe) -> dict[str, object]:
     """What a cell's id covers of its recipe: all keys, except later ones at their default, so that old ids hold."""
     content = asdict(recipe)
     for entry in fields(recipe):

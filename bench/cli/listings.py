@@ -1,7 +1,6 @@
 """``bench models``, ``bench datasets`` and ``bench schedules``: what a suite can name."""
 
 import fnmatch
-from typing import Any
 
 import click
 
@@ -73,13 +72,13 @@ def schedules(as_json: bool) -> None:
             click.echo(f"    {name:<14} {option.doc} ({default})")
 
 
-def schedule_entry(kind: str) -> dict[str, Any]:
+def schedule_entry(kind: str) -> dict[str, object]:
     """A schedule as ``schedules --json`` shows it."""
     spec = SCHEDULES[kind]
     options = {name: option_entry(option) for name, option in {**spec.options, **WARMUP}.items()}
     return {"kind": kind, "formula": spec.formula, "options": options}
 
 
-def option_entry(option: Option) -> dict[str, Any]:
+def option_entry(option: Option) -> dict[str, object]:
     """An option as JSON shows it."""
     return {"type": option.type, "default": option.default, "required": option.default is None, "doc": option.doc}

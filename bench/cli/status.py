@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -71,7 +71,7 @@ def show(suite: "Suite", cells: "list[CellStatus]") -> None:
             click.echo(f"  {each.outcome.state} {each.cell.title}: {each.outcome.reason}")
 
 
-def entry(each: "CellStatus") -> dict[str, Any]:
+def entry(each: "CellStatus") -> dict[str, object]:
     """A cell as the JSON shows it."""
     cell, outcome = each.cell, each.outcome
     return {

@@ -20,14 +20,15 @@ import json
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bench.catalog.training import AUGMENTATIONS
+from bench.codec import JsonObject
 from bench.datasets.source import open_source
 from bench.errors import DataError
 from bench.values import Cell, DataKey
 
-Card = dict[str, Any]
+Card = JsonObject
 """What is recorded or shown of a data set, as JSON."""
 INDEX_FORMAT = 1
 """Raised whenever the same files would be indexed differently than before."""

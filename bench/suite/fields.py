@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from bench.catalog.options import Option
+from bench.codec import JsonObject
 from bench.recipe import Key
 
 Hint: TypeAlias = Any
@@ -22,7 +23,7 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> JsonObject:
         """The keys that the file gives, with their values; an empty value counts as not given."""
         values = ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
         return {name: value for name, value in values if value is not None}
@@ -37,7 +38,7 @@ def refuse(problem: str | None) -> None:
 def documented(key: Key, default: Any) -> FieldInfo:
     """A field with a key's documentation. ``default`` is pydantic's; the JSON schema shows the key's."""
 
-    def show_default(schema: dict[str, Any]) -> None:
+    def show_default(schema: JsonObject) -> None:
         schema.pop("default", None)
         if key.default is not None and not key.derived:
             schema["default"] = key.default

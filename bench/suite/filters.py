@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from bench.catalog.options import suggestion
 from bench.catalog.training import OPTIMIZERS
+from bench.codec import JsonObject
 from bench.errors import UsageError
 from bench.suite.document import read, scalar
 from bench.suite.schema import AXES, RecipeMapping
@@ -28,7 +29,7 @@ def parse_overrides(overrides: Sequence[str]) -> RecipeMapping | None:
     Raises:
         UsageError: One is not ``recipe.KEY=VALUE``, or its key or value is wrong.
     """
-    content: dict[str, Any] = {}
+    content: JsonObject = {}
     for text in overrides:
         key, equals, value = text.partition("=")
         keys = key.strip().split(".")

@@ -6,7 +6,6 @@ Reads no file.
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,6 +18,7 @@ from bench.catalog.training import (
     schedule_options,
     with_defaults,
 )
+from bench.codec import JsonObject
 from bench.datasets.source import open_source
 from bench.recipe import Component, Recipe
 from bench.suite.document import Document, Path
@@ -118,7 +118,7 @@ class Resolver:
         """The recipe of a grid's or a cell's combination: suite, grid or cell, model and ``--set``, in this order."""
         named = RecipeMapping(stem=model.stem) if model.stem else None  # type: ignore[call-arg]
         layers = [layer.given() for layer in (self.mapping.recipe, own, named, self.overrides) if layer]
-        keys: dict[str, Any] = dict(DEFAULT_RECIPE)
+        keys: JsonObject = dict(DEFAULT_RECIPE)
         keys["input_size"] = open_source(dataset).input_size
         for layer in layers:
             keys |= _components(keys["optimizer"], layer)
@@ -162,7 +162,7 @@ class Resolver:
         return excluded
 
 
-def _components(optimizer: Component, layer: dict[str, Any]) -> dict[str, Any]:
+def _components(optimizer: Component, layer: JsonObject) -> JsonObject:
     """The keys that a layer gives, with components in place of mappings.
 
     An optimizer of the same name keeps the options that the layer does not give.

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from bench.codec import JsonObject
 from bench.values import Cell
 from bench.workspace.events import Event, Progress
 from bench.workspace.files import write_atomically
@@ -128,9 +129,9 @@ def _requested_series(attempts: Sequence[AttemptFolder]) -> tuple[str, int] | No
     return None
 
 
-def _read_state(folder: CellFolder) -> dict[str, Any]:
+def _read_state(folder: CellFolder) -> JsonObject:
     try:
-        state: dict[str, Any] = json.loads(folder.tracking.read_text())
+        state: JsonObject = json.loads(folder.tracking.read_text())
     except (OSError, ValueError):
         return {}
     return state

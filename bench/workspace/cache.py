@@ -6,12 +6,11 @@ The files are caches: one that is missing or damaged is measured again. Several 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bench.workspace.files import write_atomically
 from bench.workspace.locks import wait_for_lock
 
-Entries = dict[str, dict[str, Any]]
+Entries = dict[str, dict[str, object]]
 """Figures by key; the key holds everything that decides them."""
 
 
@@ -24,7 +23,7 @@ def read_cache(path: Path) -> Entries:
     return entries if isinstance(entries, dict) else {}
 
 
-def add_to_cache(path: Path, entries: Mapping[str, Mapping[str, Any]]) -> None:
+def add_to_cache(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
     """Add entries to a cache file, beside those that other processes added.
 
     Raises:

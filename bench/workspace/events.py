@@ -24,8 +24,9 @@ end                  Ended               an attempt ended; by the scheduler wher
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from bench.codec import JsonObject
 from bench.values import Cost, FailureKind, State, from_dict
 
 PROGRESS_MARK = b'"event": "progress"'
@@ -42,7 +43,7 @@ class Event:
     time_ms: int = 0
     """Unix time in milliseconds, set by the journal when the event is written; every replay keeps it."""
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> JsonObject:
         """The fields as they are written; those that are None are left out."""
         return {key: value for key, value in vars(self).items() if value is not None}
 
@@ -95,7 +96,7 @@ class DataLoaded(Event):
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """See :mod:`bench.workspace.fingerprint`."""
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> JsonObject:
         """The fields, with the data set's name under ``name``."""
         content = super().content()
         content["name"] = content.pop("dataset")
@@ -110,7 +111,7 @@ class CostMeasured(Event):
 
     cost: Cost
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> JsonObject:
         """The fields of the cost."""
         return {"time_ms": self.time_ms, **vars(self.cost)}
 
@@ -145,7 +146,7 @@ class NonstandardImages(Event):
     counts: Mapping[str, int]
     """By kind: ``grey``, ``cmyk``, ``not_jpeg``, ``broken``, or another mode of Pillow's."""
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> JsonObject:
         """The epoch and the counts."""
         return {"time_ms": self.time_ms, "epoch": self.epoch, **self.counts}
 
@@ -227,20 +228,20 @@ def decode(line: bytes) -> Event | None:
         return None  # torn by a death or a full disk, or of a newer version
 
 
-def _decode_data(content: dict[str, Any]) -> Event:
+def _decode_data(content: JsonObject) -> Event:
     content["dataset"] = content.pop("name")
     return _with_known_fields(DataLoaded, content)
 
 
-def _decode_cost(content: dict[str, Any]) -> Event:
+def _decode_cost(content: JsonObject) -> Event:
     return CostMeasured(time_ms=content.pop("time_ms", 0), cost=from_dict(Cost, content))
 
 
-def _decode_nonstandard_images(content: dict[str, Any]) -> Event:
+def _decode_nonstandard_images(content: JsonObject) -> Event:
     return NonstandardImages(time_ms=content.pop("time_ms", 0), epoch=content.pop("epoch"), counts=content)
 
 
-def _with_known_fields(cls: type[Event], content: dict[str, Any]) -> Event:
+def _with_known_fields(cls: type[Event], content: JsonObject) -> Event:
     """Build an event, leaving out the keys that a newer version added."""
     try:
         return cls(**content)  # nearly always right, and ten thousand journals are read
@@ -248,12 +249,12 @@ def _with_known_fields(cls: type[Event], content: dict[str, Any]) -> Event:
         return cls(**{key: value for key, value in content.items() if key in cls.__dataclass_fields__})
 
 
-def _decoder(cls: type[Event]) -> Callable[[dict[str, Any]], Event]:
+def _decoder(cls: type[Event]) -> Callable[[JsonObject], Event]:
     return lambda content: _with_known_fields(cls, content)
 
 
 _PLAIN = (Started, Resumed, Progress, EpochDone, Diverged, ArtifactWritten, Summarised, Ended)
-_DECODERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+_DECODERS: dict[str, Callable[[JsonObject], Event]] = {
     **{cls.name: _decoder(cls) for cls in _PLAIN},
     DataLoaded.name: _decode_data,
     CostMeasured.name: _decode_cost,

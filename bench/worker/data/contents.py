@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
 
 import numpy as np
 import torch
 
+from bench.codec import JsonObject
 from bench.datasets.source import Source, open_source
 from bench.datasets.splits import SPLITS, ImageFiles, SplitName
 from bench.errors import DataError
@@ -108,7 +108,7 @@ class Contents:
         counts = Counter(image.label for image in self.images[split])
         return {name: counts[label] for label, name in enumerate(self.classes)}
 
-    def as_json(self, dataset: str) -> dict[str, Any]:
+    def as_json(self, dataset: str) -> JsonObject:
         """See :func:`inspect`."""
         pairs = {
             "repeated": [pair for split in SPLITS for pair in self.repeated[split]],
@@ -139,7 +139,7 @@ class Contents:
         return [f"{image.name} ({self.classes[image.label]})" for image in pair]
 
 
-def inspect(dataset: str, home: Path) -> dict[str, Any]:
+def inspect(dataset: str, home: Path) -> JsonObject:
     """Count classes, repeated and contradicting images of a data set.
 
     Returns:

@@ -27,6 +27,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from bench.codec import JsonObject
 from bench.datasets.manual import take_per_class
 from bench.datasets.prepared import index_folder
 from bench.datasets.source import open_source
@@ -151,7 +152,7 @@ def _write(folder: Path, dataset: str, limit: int | None, home: Path, workers: i
         write_atomically(temporary / "card.json", json.dumps(card, indent=1))
 
 
-def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> dict[str, Any]:
+def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> JsonObject:
     """Write the places and the names. Returns the card without what is measured on pixels."""
     source = open_source(dataset)
     images = source.locate(home)

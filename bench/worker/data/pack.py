@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from bench.codec import JsonObject
 from bench.datasets.checksums import file_digest
 from bench.datasets.prepared import pack_folder
 from bench.datasets.source import open_source
@@ -77,8 +77,8 @@ def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if any((folder / f"{name}.npy").stat().st_size != card["bytes"][name] for name in ARRAYS):
             return None
-        arrays: dict[str, Any] = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        described: dict[str, Any] = {key: tuple(card[key]) for key in ("classes", "mean", "std")}
+        arrays: JsonObject = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        described: JsonObject = {key: tuple(card[key]) for key in ("classes", "mean", "std")}
         return PackedDataset(name=dataset, digest=card["digest"], **arrays, **described)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
@@ -89,7 +89,7 @@ def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
     write_whole(folder, raw, _card(raw, dataset, input_size))
 
 
-def write_whole(folder: Path, raw: RawDataset, card: dict[str, Any], *, hashed: bool = False) -> dict[str, Any]:
+def write_whole(folder: Path, raw: RawDataset, card: JsonObject, *, hashed: bool = False) -> JsonObject:
     """Write a data set's arrays and card to a folder, all or nothing; an existing folder is replaced.
 
     Args:
@@ -130,7 +130,7 @@ def _save(file: Path, array: Images | Labels) -> None:
         os.fsync(stream.fileno())
 
 
-def _card(raw: RawDataset, dataset: str, input_size: int) -> dict[str, Any]:
+def _card(raw: RawDataset, dataset: str, input_size: int) -> JsonObject:
     mean, std = channel_statistics(raw.train_images)
     if (source := open_source(dataset)).mean:  # the published ones, which are rounded
         mean, std = source.mean, source.std

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.codec import JsonObject
 from bench.errors import DataError
 
 BYTES = ("u1", b"u1", "|u1", "uint8")
@@ -65,7 +66,7 @@ class _Reader(pickle.Unpickler):
         return ALLOWED[module, name]
 
 
-def read(content: bytes, path: Path | str) -> dict[str, Any]:
+def read(content: bytes, path: Path | str) -> JsonObject:
     """A pickled dictionary with its keys as text: ``data`` (N, 3072) uint8 and lists of labels or names.
 
     Args:

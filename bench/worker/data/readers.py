@@ -18,11 +18,11 @@ import hashlib
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench.catalog.datasets import DATASETS
+from bench.codec import JsonObject
 from bench.datasets import formats
 from bench.datasets.formats import StoredFormat
 from bench.datasets.reading import os_error_sentence
@@ -181,7 +181,7 @@ def _decode(name: str, stored: StoredFormat, content: Read, path: Path) -> RawDa
 
 def _in_canonical_order(raw: RawDataset) -> RawDataset:
     """The images of each split sorted by the SHA-256 of label (8 bytes, little-endian) and pixels."""
-    arrays: dict[str, Any] = {}
+    arrays: JsonObject = {}
     for split in ("train", "test"):
         images, labels = getattr(raw, f"{split}_images"), getattr(raw, f"{split}_labels").astype("<i8")
         keys = [
