@@ -44,8 +44,7 @@ def plan(suite: "Suite", *, tracking_uri: str | None = None) -> "Plan":
 def run(suite: "Suite", *, observer: "RunObserver | None" = None, **options: object) -> "RunResult":
     """Train the cells of a suite that have no result, and return the outcomes and tables.
 
-    Cells run in processes of their own. A script therefore calls this under ``if __name__ == "__main__":``; a notebook
-    needs no guard. Interrupting saves the running cells; the same call continues.
+    Cells run in processes of their own. Interrupting saves the running cells; the same call continues.
 
     Args:
         suite: What to run.

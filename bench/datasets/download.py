@@ -14,7 +14,7 @@ from bench.catalog.datasets import Archive
 from bench.datasets.checksums import archive_problem, file_problem, has_sha256, size_problem
 from bench.datasets.formats import FORMATS
 from bench.datasets.published import Progress, PublishedSource
-from bench.datasets.reading import os_error_sentence
+from bench.datasets.reading import os_error_sentence, writing
 from bench.datasets.status import Status, StatusState
 from bench.datasets.stored import StoredCopy, detect_other, find_import, locate
 from bench.datasets.transfer import download, partial_path
@@ -150,16 +150,12 @@ class DownloadSource(PublishedSource):
             return
         from bench.workspace.locks import wait_for_lock
 
-        try:
+        with writing(self.name, folder):
             folder.mkdir(parents=True, exist_ok=True)
             with wait_for_lock(home / f".{self.name}.lock"):
                 if self.status(home, deep=True).state == "ready":
                     return
                 failure = download(self.name, self.archive_sets, folder, on_progress)
-        except OSError as error:
-            raise DataError(
-                f"{self.name} cannot be written to {folder}: {error.strerror or error}; BENCH_DATA names another folder"
-            ) from error
         if failure:
             raise DataError(f"{self.name} could not be downloaded to {folder}:\n{failure}\n{self.remedy(home)}")
 

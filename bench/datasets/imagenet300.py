@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench.datasets.imagenet import ImageNet, imagenet
 from bench.datasets.manual import sampling_key
-from bench.datasets.reading import reading
+from bench.datasets.reading import reading, writing
 from bench.datasets.splits import ImageRecord, SplitName, hash_of
 from bench.errors import DataError
 from bench.workspace.files import write_atomically
@@ -166,11 +166,9 @@ def write_list(home: Path) -> Path:
     ]
     path = home / "imagenet300" / FILE
     content = "".join(f"{line}\n" for line in [*heading, *lines])
-    try:
+    with writing(FILE, path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}; BENCH_DATA names another folder") from error
     return path
 
 

@@ -1,4 +1,4 @@
-"""Read folders and files of data sets: every error of the operating system becomes a sentence, and what an image is.
+"""Read folders and files of data sets: what an image is, and a sentence for every error of the operating system.
 
 Called by the other modules of this package and by the worker's readers. Decodes nothing and writes nothing.
 """
@@ -45,6 +45,20 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(os_error_sentence(error, path)) from error
     except tarfile.TarError as error:
         raise DataError(f"{path} is not a complete tar archive ({error}); download it again") from error
+
+
+@contextmanager
+def writing(name: str, folder: Path) -> Iterator[None]:
+    """Turn errors of writing data set ``name`` below ``folder`` into DataError.
+
+    Raises:
+        DataError: In place of OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise DataError(f"{name} cannot be written to {folder}: {why}; set BENCH_DATA to another folder") from error
 
 
 def listing(folder: Path) -> list["os.DirEntry[str]"]:

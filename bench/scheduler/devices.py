@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal
 
 import psutil
 
@@ -55,7 +56,7 @@ def _gpu_count() -> int:
 
 
 @contextmanager
-def _nvml() -> Iterator[Any]:
+def _nvml() -> Iterator[ModuleType | None]:
     """The opened library of the driver; None without a driver."""
     import pynvml
 
@@ -70,7 +71,7 @@ def _nvml() -> Iterator[Any]:
         pynvml.nvmlShutdown()
 
 
-def _nvml_handle(nvml: Any, visible: str) -> Any:
+def _nvml_handle(nvml: ModuleType, visible: str) -> object:
     """The driver's handle of a GPU or of a MIG instance, by number or by the beginning of its UUID."""
     if visible.isdigit():
         gpu = nvml.nvmlDeviceGetHandleByIndex(int(visible))
@@ -87,7 +88,7 @@ def _nvml_handle(nvml: Any, visible: str) -> Any:
         raise
 
 
-def _instances(nvml: Any, gpu: Any) -> Iterator[Any]:
+def _instances(nvml: ModuleType, gpu: object) -> Iterator[object]:
     """The MIG instances of a GPU; none if it is not divided."""
     try:
         count = int(nvml.nvmlDeviceGetMaxMigDeviceCount(gpu))

@@ -10,11 +10,13 @@ nothing: a fresh process per cell, whose memory is really freed when it ends, wi
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import BenchError
@@ -56,7 +58,7 @@ SERVER_ENVIRONMENT = {
 """Variables of the fork server, which its workers' libraries read on import."""
 
 _environment_lock = threading.Lock()
-"""Held while variables of this process are set for the fork server: threads start workers at the same time."""
+"""Held while this process looks different for the fork server: threads start workers at the same time."""
 
 
 class Handle(Protocol):
@@ -175,13 +177,29 @@ def start_process(function: str, log: str, environment: Mapping[str, str], *argu
         target=enter, args=(f"{WORKER}:{function}", log, environment, *arguments)
     )
     try:
-        process.start()
+        with _main_hidden():
+            process.start()
     except (EOFError, OSError) as error:
         raise BenchError(
             f"no worker can be started ({error or type(error).__name__}); "
             f"find out why with: python -c 'import {PRELOAD}'"
         ) from error
     return process
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Start processes that do not run the caller's script again, which multiprocessing would have each of them do.
+
+    A worker needs nothing of it, and a script without ``if __name__ == "__main__":`` would start a run in every worker.
+    """
+    with _environment_lock:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 @contextmanager

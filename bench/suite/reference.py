@@ -6,9 +6,9 @@ suites/suite.schema.json and suites/README.md.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticUndefined
 from pydantic_core import core_schema as core
 
@@ -61,15 +61,15 @@ class _SuiteSchema(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
 
-    def nullable_schema(self, schema: core.NullableSchema) -> dict[str, Any]:
+    def nullable_schema(self, schema: core.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
-    def default_schema(self, schema: core.WithDefaultSchema) -> dict[str, Any]:
+    def default_schema(self, schema: core.WithDefaultSchema) -> JsonSchemaValue:
         inner: CoreSchema = schema["schema"]
         return self.generate_inner(inner) if schema.get("default") is None else super().default_schema(schema)
 
 
-def suite_schema() -> dict[str, Any]:
+def suite_schema() -> JsonSchemaValue:
     """The JSON schema (draft 7, which editors know) of a suite file.
 
     It describes single keys. That milestones rise, that names are defined and the like is only checked by

@@ -6,7 +6,6 @@ the table is a defect of bench, and is never called the store's fault.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from bench.tracking.uri import redact_text
 
@@ -30,13 +29,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:MAX_LENGTH]
 
 
-def _mlflow(error: Any) -> str:
+def _mlflow(error: Exception) -> str:
     if "mlflow db upgrade" in str(error):
         return f"its tables were made by another version of MLflow; bring them up to date with: mlflow db upgrade {URI}"
     return _first_line(error)
 
 
-def _os_error(error: Any) -> str:
+def _os_error(error: Exception) -> str:
+    assert isinstance(error, OSError)  # the table's entry for it
     return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 

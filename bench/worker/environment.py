@@ -7,6 +7,7 @@ import torch
 
 import bench
 from bench.values import Attempt
+from bench.worker import compat
 from bench.workspace.host import cpu_name
 
 
@@ -32,5 +33,6 @@ def describe_environment(attempt: Attempt) -> dict[str, str]:
         "device": attempt.device,
         "device_name": name,
         "threads": str(attempt.mode.threads),
+        "compat": "on" if compat.active() else "off",
         **versions,
     }

@@ -26,9 +26,8 @@ def suite(project: Path, tiny_models: Path) -> Path:
     return path
 
 
-def test_run_works_in_a_script_under_a_guard(project: Path, suite: Path) -> None:
-    body = CALLS.strip().replace("\n", "\n    ")
-    (project / "script.py").write_text(f"if __name__ == '__main__':\n    {body}\n")
+def test_run_works_in_a_script_without_a_guard(project: Path, suite: Path) -> None:
+    (project / "script.py").write_text(CALLS)
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout == PRINTED

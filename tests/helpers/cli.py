@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,12 @@ def runs(project: Path, suite: str = "tiny", uri: str = "") -> list[dict[str, An
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 120) -> None:
+    """Wait until a condition holds. A file that another process removes while the condition looks at it is no fault."""
     deadline = time.monotonic() + timeout
-    while not condition():
+    while True:
+        with suppress(FileNotFoundError):
+            if condition():
+                return
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.1)
 

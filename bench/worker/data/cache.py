@@ -3,8 +3,7 @@
 Called by :mod:`bench.worker.data.pack` and :mod:`bench.worker.data.index`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,12 +35,3 @@ def get_or_create(folder: Path, read: Callable[[], Prepared | None], make: Calla
     if prepared := read():
         return prepared
     raise DataError(f"{folder} was written but cannot be read back; check the disk, delete the folder and run again")
-
-
-@contextmanager
-def os_errors_as(sentence: str) -> Iterator[None]:
-    """Turn an OSError into a DataError that begins with a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{sentence}: {error.strerror or error}") from error

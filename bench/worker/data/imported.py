@@ -4,16 +4,16 @@ Called for ``bench data get NAME --from PATH``; :mod:`bench.worker.data.readers`
 """
 
 from pathlib import Path
-from typing import Any
 
+from bench.codec import JsonObject
+from bench.datasets.reading import writing
 from bench.datasets.stored import IMPORTED, find_copy
-from bench.errors import DataError
 from bench.worker.data.pack import content_digest, write_whole
 from bench.worker.data.readers import read
 from bench.workspace.locks import wait_for_lock
 
 
-def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
+def import_dataset(name: str, path: Path, home: Path) -> JsonObject:
     """Decode a data set at ``path`` and keep its arrays in the data folder. Returns their card.
 
     Raises:
@@ -29,11 +29,7 @@ def import_dataset(name: str, path: Path, home: Path) -> dict[str, Any]:
         "train_images": len(raw.train_labels),
         "test_images": len(raw.test_labels),
     }
-    try:
+    with writing(name, home / name):
         home.mkdir(parents=True, exist_ok=True)
         with wait_for_lock(home / f".{name}.lock"):
             return write_whole(home / name / IMPORTED, raw, card, hashed=True)
-    except OSError as error:
-        raise DataError(
-            f"{name} cannot be written to {home / name}: {error.strerror or error}; set BENCH_DATA to another folder"
-        ) from error

@@ -30,10 +30,11 @@ import numpy as np
 from bench.codec import JsonObject
 from bench.datasets.manual import take_per_class
 from bench.datasets.prepared import index_folder
+from bench.datasets.reading import writing
 from bench.datasets.source import open_source
 from bench.datasets.splits import SPLITS, WHOLE, ImageRecord, SplitName
 from bench.errors import DataError
-from bench.worker.data.cache import get_or_create, os_errors_as
+from bench.worker.data.cache import get_or_create
 from bench.worker.data.decode import Member
 from bench.worker.data.raw import Labels
 from bench.worker.data.samples import check_test_images, sampled_statistics
@@ -106,7 +107,7 @@ def index(dataset: str, limit: int | None, home: Path, *, workers: int) -> Index
     Raises:
         DataError: The data set is missing, incomplete without a limit, has a broken test image, or a disk error.
     """
-    with os_errors_as(f"{dataset} cannot be indexed in {home / 'indexed'}"):
+    with writing(dataset, home / "indexed"):
         folder = index_folder(dataset, limit, home)
         read, make = partial(open_index, folder, dataset), partial(_write, folder, dataset, limit, home, workers)
         return get_or_create(folder, read, make)

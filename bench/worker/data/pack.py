@@ -23,10 +23,11 @@ from torch.nn.functional import interpolate
 from bench.codec import JsonObject
 from bench.datasets.checksums import file_digest
 from bench.datasets.prepared import pack_folder
+from bench.datasets.reading import writing
 from bench.datasets.source import open_source
 from bench.errors import DataError
 from bench.worker.data import image_folder
-from bench.worker.data.cache import get_or_create, os_errors_as
+from bench.worker.data.cache import get_or_create
 from bench.worker.data.raw import ARRAYS, Images, Labels, RawDataset
 from bench.workspace.files import replacing, write_atomically
 
@@ -65,7 +66,7 @@ def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
     Raises:
         DataError: The data set is missing or broken, cannot be packed, or a disk error.
     """
-    with os_errors_as(f"{dataset} cannot be packed in {home / 'packed'}"):
+    with writing(dataset, home / "packed"):
         folder = pack_folder(dataset, input_size, home)
         read, make = partial(open_pack, folder, dataset), partial(_write, folder, dataset, input_size, home)
         return get_or_create(folder, read, make)

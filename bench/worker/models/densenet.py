@@ -1,7 +1,5 @@
 """DenseNet for 32-pixel images."""
 
-from typing import Any
-
 import torchvision
 from torch import nn
 
@@ -12,7 +10,7 @@ def small(name: str, num_classes: int) -> nn.Module:
     The net behind the CIFAR figures of huyvnphan/PyTorch_CIFAR10 (DenseNet-121: 6.956 M params). Huang et al. 2017
     used smaller nets (L=100, k=12) on CIFAR.
     """
-    net: Any = getattr(torchvision.models, name)(num_classes=num_classes)
+    net: torchvision.models.DenseNet = getattr(torchvision.models, name)(num_classes=num_classes)
     channels = net.features.conv0.out_channels
     net.features.conv0 = nn.Conv2d(3, channels, kernel_size=3, stride=1, padding=1, bias=False)
     nn.init.kaiming_normal_(net.features.conv0.weight)

@@ -6,8 +6,6 @@ that memory format and, for the next convolution, back.
 Shapes: N images, C channels, H and W pixels.
 """
 
-from typing import Any
-
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -25,7 +23,7 @@ def small(name: str, num_classes: int) -> nn.Module:
 
     The net of chenyaofo/pytorch-cifar-models (x1.0: 1.26 M params, 45.00 M MACs).
     """
-    net: Any = standard(name, num_classes)
+    net: torchvision.models.ShuffleNetV2 = standard(name, num_classes)
     net.conv1[0].stride = (1, 1)
     net.maxpool = nn.Identity()
     made: nn.Module = net

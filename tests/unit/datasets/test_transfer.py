@@ -258,7 +258,7 @@ def test_a_disk_that_fills_during_a_download_is_a_sentence_and_nothing_is_ready(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)  # the room was there when it was asked for
-    with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; BENCH_DATA"):
+    with pytest.raises(DataError, match=r"cannot be written to .*No space left on device; set BENCH_DATA"):
         open_source("cifar10").fetch(small_disk)
     assert locate("cifar10", small_disk) is None
     assert open_source("cifar10").status(small_disk).state == "incomplete"
@@ -274,7 +274,7 @@ def test_a_data_folder_without_permission_is_a_sentence(site: Site, published: S
     else:
         home.chmod(0o555)
     try:
-        with pytest.raises(DataError, match=r"cannot be written to .*Permission denied; BENCH_DATA"):
+        with pytest.raises(DataError, match=r"cannot be written to .*Permission denied; set BENCH_DATA"):
             open_source("cifar10").fetch(home)
     finally:
         if is_root:

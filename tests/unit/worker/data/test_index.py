@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_no_index(imagenet_home: Path, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError, match=r"imagenet cannot be indexed in .*: No space left on device"):
+    with pytest.raises(DataError, match=r"imagenet cannot be written to .*: No space left on device"):
         indexed(imagenet_home)
     assert leftovers(imagenet_home) == []
 

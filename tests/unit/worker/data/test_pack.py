@@ -101,7 +101,7 @@ def test_two_processes_pack_once(tmp_path: Path) -> None:
 
 def test_pack_reports_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "packed").write_text("in the way")
-    with pytest.raises(DataError, match="cannot be packed"):
+    with pytest.raises(DataError, match="cannot be written to"):
         pack("digits", 8, tmp_path)
 
 
