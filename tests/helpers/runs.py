@@ -4,12 +4,28 @@ import json
 from pathlib import Path
 
 from bench.scheduler.devices import Slot
-from bench.values import Attempt, Cell, Outcome
+from bench.values import Attempt, Cell, Mode, Outcome
 from bench.workspace.events import Ended, EpochDone, Event
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
 
+SLOT = Slot(name="cpu 0", device="cpu", visible="", threads=1)
 METRICS = {"test/top1": 90.0, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}
+
+
+def attempt_of(cell: Cell, folder: CellFolder, data_home: Path, *, threads: int = 1) -> Attempt:
+    """The first attempt at a cell, on the CPU."""
+    return Attempt(
+        cell=cell,
+        number=1,
+        folder=str(folder.root),
+        data_home=str(data_home),
+        device="cpu",
+        mode=Mode(threads=threads),
+        suite="test",
+        series="test",
+        created_ms=0,
+    )
 
 
 def well(attempt: Attempt, journal: Journal) -> int:
@@ -48,6 +64,3 @@ class Silent:
         self.again.append((cell.model, outcome.kind))
 
     def finished(self, cell: Cell, outcome: Outcome) -> None: ...
-
-
-SLOT = Slot(name="cpu 0", device="cpu", visible="", threads=1)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.runs import attempt_of
 
-from bench.values import Attempt, Cell, Mode, to_json
+from bench.values import Cell, to_json
 from bench.workspace.journal import fold, read_cell
 from bench.workspace.paths import CellFolder
 
@@ -32,10 +33,7 @@ def train(cell: Cell, home: Path, compat: str) -> tuple[float, list[float]]:
     folder = CellFolder.of(home / compat, cell.id)
     attempt = folder.attempt(1)
     attempt.root.mkdir(parents=True)
-    request = Attempt(
-        cell=cell, number=1, folder=str(folder.root), data_home=str(home / "data"), device="cpu",
-        mode=Mode(threads=1), suite="compat", series=compat, created_ms=0,
-    )  # fmt: skip
+    request = attempt_of(cell, folder, home / "data")
     attempt.request.write_text(to_json(request))
     done = subprocess.run(
         [sys.executable, "-m", "bench.worker", "run", str(attempt.request)], capture_output=True, text=True,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from helpers.cells import MakeCell
-from helpers.runs import SLOT
+from helpers.runs import SLOT, attempt_of
 
 from bench.scheduler.fake import FakeLauncher
 from bench.scheduler.launcher import Launcher, LocalLauncher
-from bench.values import Attempt, Mode, from_json
+from bench.values import Attempt, from_json
 from bench.workspace.paths import CellFolder
 
 
@@ -29,17 +29,7 @@ def test_a_launcher_writes_the_request_and_its_handle_reports_a_kill(
     (project / "nets.py").write_text("import time\ndef net(num_classes): time.sleep(100)\n")
     cell = make_cell("nets.py:net")
     folder = CellFolder.of(project / ".bench", cell.id)
-    attempt = Attempt(
-        cell=cell,
-        number=1,
-        folder=str(folder.root),
-        data_home=str(project / "data"),
-        device="cpu",
-        mode=Mode(threads=1),
-        suite="test",
-        series="s",
-        created_ms=0,
-    )
+    attempt = attempt_of(cell, folder, project / "data")
     handle = make_launcher().start(attempt, SLOT)
     paths = folder.attempt(1)
     assert from_json(Attempt, paths.request.read_text()) == attempt

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from helpers.cells import MakeCell
 from helpers.cli import bench
+from helpers.runs import attempt_of
 from helpers.streaming import FLIP, RESIZED_CROP, with_nonstandard
 from helpers.tiny_imagenet import (
     train_images,
@@ -15,27 +16,12 @@ from helpers.tiny_imagenet import (
 )
 
 from bench.errors import InterruptedTrainingError
-from bench.values import Attempt, Cell, Mode
 from bench.worker.train import run as train
 from bench.workspace.events import DataLoaded, NonstandardImages, Resumed
 from bench.workspace.journal import Journal, read_from
 from bench.workspace.paths import CellFolder
 
 ROOT = Path(__file__).parents[2]
-
-
-def attempt(cell: Cell, root: Path, home: Path, threads: int = 1) -> Attempt:
-    return Attempt(
-        cell=cell,
-        number=1,
-        folder=str(root),
-        data_home=str(home),
-        device="cpu",
-        mode=Mode(threads=threads),
-        suite="s",
-        series="s",
-        created_ms=0,
-    )
 
 
 def test_a_cell_that_was_interrupted_inside_an_epoch_ends_equal_to_the_bit(
@@ -49,12 +35,12 @@ def test_a_cell_that_was_interrupted_inside_an_epoch_ends_equal_to_the_bit(
         folder.attempt(1).root.mkdir(parents=True)
         folder.environment.write_text("{}")
     with Journal(undisturbed.attempt(1).journal) as journal:
-        train(attempt(cell, undisturbed.root, imagenet_home), journal, lambda: False)
+        train(attempt_of(cell, undisturbed, imagenet_home), journal, lambda: False)
     steps = iter([False, False, False, False, True])
     with Journal(cut.attempt(1).journal) as journal:
         with pytest.raises(InterruptedTrainingError):
-            train(attempt(cell, cut.root, imagenet_home), journal, lambda: next(steps))
-        train(attempt(cell, cut.root, imagenet_home), journal, lambda: False)
+            train(attempt_of(cell, cut, imagenet_home), journal, lambda: next(steps))
+        train(attempt_of(cell, cut, imagenet_home), journal, lambda: False)
     events = read_from(cut.attempt(1).journal)[0]
     assert next(event.steps_done for event in events if isinstance(event, Resumed)) == 5
     assert cut.weights.read_bytes() == undisturbed.weights.read_bytes()

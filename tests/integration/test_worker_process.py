@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 
 from helpers.cells import MakeCell
+from helpers.runs import SLOT, attempt_of
 
-from bench.scheduler.devices import Slot
 from bench.scheduler.launcher import LocalLauncher
-from bench.values import Attempt, Mode
 from bench.workspace.paths import CellFolder
 
 MODEL = """
@@ -26,18 +25,8 @@ def test_a_trained_worker_has_imported_neither_the_scheduler_nor_mlflow(project:
     (project / "nets.py").write_text(MODEL)
     cell = make_cell("nets.py:Net", input_size=8, epochs=1)
     folder = CellFolder.of(project / ".bench", cell.id)
-    attempt = Attempt(
-        cell=cell,
-        number=1,
-        folder=str(folder.root),
-        data_home=str(project / "data"),
-        device="cpu",
-        mode=Mode(threads=1),
-        suite="test",
-        series="s",
-        created_ms=0,
-    )
-    handle = LocalLauncher().start(attempt, Slot(name="cpu 0", device="cpu", visible="", threads=1))
+    attempt = attempt_of(cell, folder, project / "data")
+    handle = LocalLauncher().start(attempt, SLOT)
     deadline = time.monotonic() + 100
     while (code := handle.poll()) is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from helpers.dataset_files import binary, class_tree, lay, small
+from helpers.image_trees import pets_tree
 from helpers.tiny_imagenet import TEST, TRAIN, shrink, write_imagenet
-from PIL import Image
 
 from bench.catalog.datasets import DATASETS
 from bench.cli import cli
@@ -18,26 +18,9 @@ def bench(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["data", *arguments])
 
 
-def paint(path: Path, colour: int, size: tuple[int, int] = (8, 8)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (colour, 0, 0)).save(path)
-
-
 @pytest.fixture
 def pets(project: Path) -> Path:
-    """A tree in which one cat is there twice, one is in the test part too, and one dog is a cat."""
-    for name, colour in {
-        "train/cat/1.png": 1,
-        "train/cat/2.png": 2,
-        "train/cat/2-again.bmp": 2,
-        "train/dog/3.png": 3,
-        "train/dog/1-as-dog.png": 1,
-        "test/cat/2.png": 2,
-        "test/cat/5.png": 5,
-        "test/dog/6.png": 6,
-    }.items():
-        paint(project / "pets" / name, colour)
-    return project / "pets"
+    return pets_tree(project / "pets")
 
 
 def test_verify_deep_prints_counts_and_examples(pets: Path) -> None:
