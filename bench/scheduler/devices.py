@@ -117,8 +117,10 @@ def device_name(slot: Slot) -> str:
     if slot.device == "cpu":
         return f"{cpu_name()}, {cpu_cores()} cores"
     with _nvml() as nvml:
+        if nvml is None:
+            return "unknown GPU"
         try:
-            name = nvml.nvmlDeviceGetName(_nvml_handle(nvml, slot.visible)) if nvml else ""
+            name = nvml.nvmlDeviceGetName(_nvml_handle(nvml, slot.visible))
         except nvml.NVMLError:
             name = ""
     return name.decode() if isinstance(name, bytes) else str(name) or "unknown GPU"
