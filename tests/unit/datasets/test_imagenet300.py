@@ -97,6 +97,6 @@ def test_a_full_disk_leaves_no_list(listed: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError, match="cannot be written to .*: No space left on device"):
+    with pytest.raises(DataError, match=r"cannot be written to .*: No space left on device"):
         imagenet300.write_list(listed)
     assert list((listed / "imagenet300").iterdir()) == []
