@@ -1,6 +1,7 @@
-"""Progress on standard error: on a terminal one live line per running cell, elsewhere one plain line per event.
+"""Progress on standard error: counts of a run, and the plain display, one line per event, for files and pipes.
 
-The displays observe a run (:class:`bench.scheduler.attempts.RunObserver`); they decide nothing.
+The displays observe a run (:class:`bench.scheduler.attempts.RunObserver`); they decide nothing. Terminals have
+:mod:`bench.cli.live`.
 """
 
 import sys
@@ -10,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from bench.scheduler.devices import Slot
-from bench.scheduler.estimates import duration
+from bench.scheduler.estimates import duration, makespan, relative_work
 from bench.values import Cell, Outcome, Plan
 from bench.workspace.events import EpochDone, Event, Progress, Resumed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from bench.cli.live import LiveProgress
 
 
 @dataclass
@@ -49,10 +49,15 @@ class CellProgress:
                 self.top1 = event.metrics["test/top1"]
                 self.images_per_s = event.images_per_s
 
+    @property
+    def done(self) -> float:
+        """Share of the epochs to do in this run that are done, 0 to 1."""
+        to_do = self.cell.recipe.epochs - self.epochs_before
+        return min(1.0, (self.epochs_done + self.share - self.epochs_before) / to_do) if to_do > 0 else 1.0
+
     def left_s(self, now: float) -> float | None:
         """Seconds until the cell is done, at the speed so far; None before any of it is done."""
-        done = self.epochs_done + self.share - self.epochs_before
-        return (now - self.started) * (self.cell.recipe.epochs - self.epochs_done - self.share) / done if done else None
+        return (now - self.started) * (1 - self.done) / self.done if self.done > 0 else None
 
 
 @dataclass
@@ -68,10 +73,21 @@ class RunProgress:
     def __post_init__(self) -> None:
         self.total = len(self.plan.to_run)
         self.began = self.clock()
+        self.work = relative_work(self.plan)
+        self.estimated = all(task.estimate_s is not None for task in self.plan.to_run)
+        """Whether the work is in seconds."""
+        self.waiting = dict(self.work)
+        """Work of the cells that have not begun, by cell id."""
+        self.slots: set[str] = set()
+        """Names of the slots that were seen."""
+        self.done_work = self.spent_s = 0.0
+        """Work of the cells that ended, and the seconds that they took."""
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None:  # noqa: ARG002 - the plain display shows it
         """A cell was placed."""
         self.cells[cell.id] = CellProgress(cell=cell, slot=slot, started=self.clock())
+        self.waiting.pop(cell.id, None)
+        self.slots.add(slot.name)
 
     def event(self, cell: Cell, event: Event) -> None:
         """A cell's journal grew."""
@@ -80,28 +96,59 @@ class RunProgress:
     def retried(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the displays show it
         """An attempt was lost."""
         self.cells.pop(cell.id, None)
+        self.waiting[cell.id] = self.work[cell.id]
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """A cell ended."""
-        self.cells.pop(cell.id, None)
+        ran = self.cells.pop(cell.id, None)
         self.done += outcome.state == "complete"
         self.failed += outcome.state == "failed"
+        self.done_work += self.work[cell.id]
+        if ran and outcome.state == "complete":
+            self.spent_s += self.clock() - ran.started
 
-    def shares_done(self) -> float:
-        """Cells done, with the running ones in part."""
-        partly = sum((cell.epochs_done + cell.share) / cell.cell.recipe.epochs for cell in self.cells.values())
-        return self.done + self.failed + partly
+    def share_done(self) -> float:
+        """Share of the run's work that is done, with the running cells in part, 0 to 1."""
+        partly = sum(self.work[each.cell.id] * each.done for each in self.cells.values())
+        return min(1.0, (self.done_work + partly) / (sum(self.work.values()) or 1.0))
 
     def left_s(self) -> float | None:
-        """Seconds until the run is done, at the speed so far."""
-        done = self.shares_done()
-        return (self.clock() - self.began) * (self.total - done) / done if done else None
+        """Seconds until the run is done: each cell by its work, at the speed so far, on the slots in use.
+
+        None while nothing is done and the plan has no estimates.
+        """
+        now = self.clock()
+        pace = self._pace(now)
+        if pace is None:
+            return None
+        running = [each.left_s(now) for each in self.cells.values()]
+        begun = [
+            self.work[each.cell.id] * pace if left is None else left
+            for each, left in zip(self.cells.values(), running, strict=True)
+        ]
+        return makespan((work * pace for work in self.waiting.values()), max(1, len(self.slots)), busy_s=begun)
+
+    def _pace(self, now: float) -> float | None:
+        """Seconds per unit of work, of all that this run has done; None before it has done any."""
+        partly = [
+            (self.work[each.cell.id] * each.done, now - each.started) for each in self.cells.values() if each.done
+        ]
+        work = sum(done for done, _ in partly) + (self.done_work if self.spent_s else 0.0)
+        if not work:
+            return 1.0 if self.estimated else None
+        return (sum(seconds for _, seconds in partly) + self.spent_s) / work
+
+
+def wall_time() -> str:
+    """Date and time of day, as the lines of a log begin with them."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 class PlainProgress(RunProgress):
-    """For logs: one line per event, without colours and carriage returns."""
+    """For logs: one line per event, with its time, without colours and carriage returns."""
 
     stream: TextIO = sys.stderr
+    stamp: Callable[[], str] = staticmethod(wall_time)
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None:
         """Print where a cell was placed."""
@@ -130,7 +177,7 @@ class PlainProgress(RunProgress):
         self._print(f"{ending(cell, outcome)} ({self.done + self.failed} of {self.total})")
 
     def _print(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        print(f"{self.stamp()} {text}", file=self.stream, flush=True)
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -153,73 +200,11 @@ def retrying(cell: Cell, outcome: Outcome) -> str:
     return f"again {cell.title}, {how}: {outcome.reason}"
 
 
-class LiveProgress(RunProgress):
-    """For terminals: a table, redrawn four times per second; cells that end scroll by above it."""
-
-    def __init__(self, plan: Plan, console: "Console") -> None:
-        super().__init__(plan)
-        from rich.live import Live
-
-        self._console = console
-        self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
-
-    def retried(self, cell: Cell, outcome: Outcome) -> None:
-        """Let the line of an attempt that was lost scroll by."""
-        super().retried(cell, outcome)
-        self._console.print(retrying(cell, outcome), style="yellow", markup=False, highlight=False)
-
-    def finished(self, cell: Cell, outcome: Outcome) -> None:
-        """Let the line of a cell that ended scroll by."""
-        super().finished(cell, outcome)
-        style = {"complete": "green", "failed": "red"}.get(outcome.state, "yellow")
-        self._console.print(ending(cell, outcome), style=style, markup=False, highlight=False)
-
-    def _table(self) -> "Table":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        now = self.clock()
-        table = Table(box=None, pad_edge=False)
-        for name in ("cell", "epoch", "", "loss", "top-1", "images/s", "left"):
-            table.add_column(name, justify="left" if name in ("cell", "") else "right", no_wrap=True)
-        for each in self.cells.values():
-            epochs = each.cell.recipe.epochs
-            left = each.left_s(now)
-            table.add_row(
-                Text(each.cell.title),
-                f"{min(each.epochs_done + 1, epochs)}/{epochs}",
-                ProgressBar(total=epochs, completed=each.epochs_done + each.share, width=20),
-                "" if each.loss is None else f"{each.loss:.3f}",
-                "" if each.top1 is None else f"{each.top1:.2f}%",
-                "" if each.images_per_s is None else f"{each.images_per_s:,.0f}",
-                "starting" if left is None else duration(left),
-            )
-        left = self.left_s()
-        failed = f", {self.failed} failed" if self.failed else ""
-        table.add_row(
-            Text(f"{self.done} of {self.total} done{failed}, {duration(now - self.began)} so far"),
-            "",
-            ProgressBar(total=self.total, completed=self.shares_done(), width=20),
-            "",
-            "",
-            "",
-            "" if left is None else duration(left),
-        )
-        return table
-
-    def __enter__(self) -> "LiveProgress":
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take the table off the screen."""
-        self._live.stop()
-
-
-def make_progress(plan: Plan) -> PlainProgress | LiveProgress:
+def make_progress(plan: Plan) -> "PlainProgress | LiveProgress":
     """The live display if standard error is a terminal that can redraw, else plain lines."""
     from rich.console import Console
+
+    from bench.cli.live import LiveProgress
 
     console = Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:

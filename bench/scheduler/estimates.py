@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from bench.datasets.prepared import data_key
 from bench.datasets.source import dataset_problem, open_source
-from bench.values import Cell, Cost, Outcome, Plan
+from bench.values import Cell, Cost, Outcome, Plan, Task
 
 
 def with_estimates(plan: Plan, seconds: Mapping[str, float]) -> Plan:
@@ -26,15 +26,39 @@ def predicted(plan: Plan, slots: int) -> float | None:
     return makespan(known, slots) if len(known) == len(estimates) else None
 
 
-def makespan(seconds: Iterable[float], slots: int) -> float:
+def makespan(seconds: Iterable[float], slots: int, *, busy_s: Sequence[float] = ()) -> float:
     """Seconds until the last of some cells ends, given how long each takes.
 
     Cells are placed as the loop of ``bench run`` places them: the longest first, each on the slot that is free first.
+    ``busy_s`` says after how many seconds slots are free that are in use now.
     """
-    free_at = [0.0] * slots
+    free_at = [*busy_s, *[0.0] * (slots - len(busy_s))]
+    heapq.heapify(free_at)
     for duration in sorted(seconds, reverse=True):
         heapq.heapreplace(free_at, free_at[0] + duration)
     return max(free_at)
+
+
+def relative_work(plan: Plan) -> dict[str, float]:
+    """How much work each cell of a plan that will run is, by cell id, in one unit.
+
+    Seconds where every cell has an estimate. Otherwise the multiply-adds of the images left to train on; a cell whose
+    net was not measured counts as the mean of the others.
+    """
+    if all(task.estimate_s is not None for task in plan.to_run):
+        return {task.cell.id: max(task.estimate_s or 0.0, 0.1) for task in plan.to_run}
+    known = {task.cell.id: _multiply_adds(task) for task in plan.to_run}
+    counts = [count for count in known.values() if count is not None]
+    mean = statistics.mean(counts) if counts else 1.0
+    return {cell_id: mean if count is None else count for cell_id, count in known.items()}
+
+
+def _multiply_adds(task: Task) -> float | None:
+    """Forward multiply-adds of what is left of a cell; None if its net or its data set was not measured."""
+    images = _train_images(task.cell)
+    if task.cost is None or images is None:
+        return None
+    return float(task.cost.flops) * images * max(1, task.cell.recipe.epochs - task.outcome.epochs_done)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from bench.cli.progress import CellProgress, LiveProgress, PlainProgress, RunProgress, ending, retrying
+from bench.cli.progress import CellProgress, PlainProgress, RunProgress, ending, retrying
 from bench.scheduler.devices import Slot
 from bench.scheduler.plan import make_plan
 from bench.values import Cell, Outcome, Plan, Suite
@@ -77,8 +76,29 @@ class TestRunProgress:
         assert progress.left_s() is None
         clock.now += 30
         progress.event(cell, FIRST)
-        assert progress.shares_done() == pytest.approx(0.5)
+        assert progress.share_done() == pytest.approx(0.25)
         assert progress.left_s() == pytest.approx(90.0), "a quarter of the run took 30 s"
+
+    def test_left_s_weighs_the_waiting_cells_by_their_work(self, plan: Plan) -> None:
+        first, second = plan.tasks
+        plan = replace(plan, tasks=(replace(first, estimate_s=10.0), replace(second, estimate_s=90.0)))
+        clock = Clock()
+        progress = RunProgress(plan, clock)
+        assert progress.left_s() == pytest.approx(100.0), "the estimates themselves, before anything has run"
+        progress.started(first.cell, SLOT, 1)
+        clock.now += 20
+        progress.finished(first.cell, complete(first.cell))
+        assert progress.share_done() == pytest.approx(0.1)
+        assert progress.left_s() == pytest.approx(180.0), "a tenth of the work took 20 s"
+
+    def test_left_s_is_that_of_the_last_slot_to_end(self, plan: Plan) -> None:
+        clock = Clock()
+        progress = RunProgress(plan, clock)
+        for cell, name in zip(plan.suite.cells, ("cpu 0", "cpu 1"), strict=True):
+            progress.started(cell, replace(SLOT, name=name), 1)
+            progress.event(cell, HALF)
+        clock.now += 10
+        assert progress.left_s() == pytest.approx(30.0), "both at once"
 
     def test_finished_counts_complete_and_failed_cells_apart(self, plan: Plan) -> None:
         progress = RunProgress(plan, Clock())
@@ -93,7 +113,7 @@ class TestRunProgress:
 class TestPlainProgress:
     def test_one_line_per_event(self, plan: Plan, cell: Cell) -> None:
         display = PlainProgress(plan, Clock())
-        display.stream = io.StringIO()
+        display.stream, display.stamp = io.StringIO(), lambda: "2026-11-25 10:00:00"
         with display:
             display.started(cell, SLOT, 1)
             display.event(cell, HALF)
@@ -103,47 +123,15 @@ class TestPlainProgress:
             display.started(cell, SLOT, 2)
             display.finished(cell, complete(cell))
         title = cell.title
-        assert display.stream.getvalue().splitlines() == [
+        stamps, lines = zip(*(line.split("0:00 ", 1) for line in display.stream.getvalue().splitlines()), strict=True)
+        assert set(stamps) == {"2026-11-25 10:0"}
+        assert list(lines) == [
             f"started {title} on cpu 0",
             f"{title}: epoch 1/2, loss 0.500, top-1 81.25%, 250 images/s",
             f"again {title}, from its last checkpoint: killed by signal 9",
             f"started {title} on cpu 0, attempt 2",
             f"done {title}: top-1 81.25% in 3m20s (1 of 2)",
         ]
-
-
-class TestLiveProgress:
-    def make(self, plan: Plan) -> tuple[LiveProgress, Clock, io.StringIO]:
-        stream, clock = io.StringIO(), Clock()
-        display = LiveProgress(plan, Console(file=stream, width=120, force_terminal=True, color_system=None))
-        display.clock, display.began = clock, clock.now
-        return display, clock, stream
-
-    def rendered(self, display: LiveProgress) -> list[str]:
-        """The lines of the table that is on the screen now."""
-        console = Console(file=io.StringIO(), width=120, record=True)
-        console.print(display._table())
-        return [line.rstrip() for line in console.export_text().splitlines()]
-
-    def test_the_table_shows_running_cells_and_the_whole_run(self, plan: Plan, cell: Cell) -> None:
-        display, clock, _ = self.make(plan)
-        display.started(cell, SLOT, 1)
-        assert "starting" in self.rendered(display)[1]
-        clock.now += 20
-        display.event(cell, FIRST)
-        _, row, total = self.rendered(display)
-        for text in (cell.title, "2/2", "0.500", "81.25%", "250", "20s"):
-            assert text in row
-        assert "0 of 2 done, 20s so far" in total
-        assert total.endswith("1m00s")
-
-    def test_cells_that_end_are_printed_above_the_table(self, plan: Plan, cell: Cell) -> None:
-        display, _, stream = self.make(plan)
-        with display:
-            display.started(cell, SLOT, 1)
-            display.finished(cell, Outcome(cell_id=cell.id, state="failed", kind="oom", reason="out of [memory]"))
-        assert f"failed (oom) {cell.title}: out of [memory]" in stream.getvalue()
-        assert "0 of 2 done, 1 failed" in self.rendered(display)[-1]
 
 
 def test_ending_says_what_a_cell_gave_or_why_it_gave_nothing(cell: Cell) -> None:
