@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.cli.progress import CellProgress, RunProgress, ending, retrying
+from bench.report.names import differing_parts, shorten
 from bench.scheduler.estimates import duration
 from bench.values import Cell, Outcome, Plan
 
@@ -24,8 +25,6 @@ GAP = 2
 """Columns of the terminal between two columns of the table."""
 MIN_NAME = 14
 """Columns that the names keep before other columns go."""
-SEPARATOR = " · "
-"""Between the parts of a cell's title."""
 HEADERS = {"epoch": "epoch", "bar": "", "loss": "loss", "top1": "top-1", "speed": "images/s", "left": "left"}
 WIDTHS = {"epoch": 5, "loss": 6, "top1": 7, "speed": 8, "left": 8}
 """Smallest widths, so that columns do not move while numbers grow."""
@@ -82,45 +81,6 @@ def fit(names: Sequence[str], lines: Sequence[Line], width: int) -> Layout:
         if layout.total <= width:
             break
     return Layout(max(1, min(full, layout.name + width - layout.total)), layout.bar, layout.widths)
-
-
-def differing_parts(names: Sequence[str], width: int = 0) -> list[str]:
-    """Names with the parts in which they differ, and with as many of the others as ``width`` has room for."""
-    parts = [name.split(SEPARATOR) for name in names]
-    if len({len(each) for each in parts}) != 1:
-        return list(names)
-    positions = range(len(parts[0]))
-    kept = {position for position in positions if len({each[position] for each in parts}) > 1} or {0}
-
-    def joined() -> list[str]:
-        return [SEPARATOR.join(each[position] for position in sorted(kept)) for each in parts]
-
-    for position in positions:
-        before = set(kept)
-        kept.add(position)
-        if max(map(len, joined())) > width:
-            kept = before
-    return joined()
-
-
-def shorten(names: Sequence[str], width: int) -> list[str]:
-    """Names of at most ``width`` characters, which differ wherever that is possible."""
-    if all(len(name) <= width for name in names):
-        return list(names)
-    names = differing_parts(names, width)
-    cut = list(names)
-    for tail in sorted(range(width), key=lambda length: abs(length - width // 2)):
-        cut = [_cut(name, width, tail) for name in names]
-        if len(set(cut)) == len(set(names)):
-            break
-    return cut
-
-
-def _cut(name: str, width: int, tail: int) -> str:
-    """A name without its middle: the last ``tail`` characters stay."""
-    if len(name) <= width:
-        return name
-    return f"{name[: max(0, width - 1 - tail)]}…{name[len(name) - tail :]}"[:width]
 
 
 class ResizableLive(Live):

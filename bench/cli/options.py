@@ -61,6 +61,9 @@ tracking_option = click.option(
 json_option = click.option("as_json", "--json", is_flag=True, help="Print JSON.")
 
 
+runs_option = click.option("--runs", is_flag=True, help="List the runs behind the numbers below the table.")
+
+
 def all_overrides(overrides: Sequence[str], max_images_per_class: int | None) -> Sequence[str]:
     """The ``--set`` strings, with ``--max-images-per-class`` as one more."""
     if max_images_per_class is None:

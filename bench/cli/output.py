@@ -79,6 +79,13 @@ def write_output(text: str, output: str | None) -> None:
     write_atomically(path, text if text.endswith("\n") else text + "\n")
 
 
+def default_format(output: str | None = None, *, runs: bool = False) -> str:
+    """The format of tables where none was asked for: for people on a terminal, for documents in files and pipes."""
+    if runs:
+        return "runs"
+    return "plain" if output is None and sys.stdout.isatty() else "markdown"
+
+
 def check_writable(path: Path) -> None:
     """Refuse an output path before work is done for it.
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import all_overrides, max_images_option, suite_options, tracking_option
-from bench.cli.output import check_writable, write_output
+from bench.cli.options import all_overrides, max_images_option, runs_option, suite_options, tracking_option
+from bench.cli.output import check_writable, default_format, write_output
 from bench.errors import BenchError
 from bench.report.render import FORMATS, describe_formats
 
@@ -19,10 +19,9 @@ from bench.report.render import FORMATS, describe_formats
     "--format",
     "format_",
     type=click.Choice(list(FORMATS)),
-    default=next(iter(FORMATS)),
-    show_default=True,
-    help=describe_formats(),
+    help=describe_formats() + "  [default: plain on a terminal, else markdown]",
 )
+@runs_option
 @click.option("--output", type=click.Path(), help="Write here instead of to standard output.")
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
@@ -32,7 +31,8 @@ def report(
     overrides: Sequence[str],
     max_images_per_class: int | None,
     tracking_uri: str | None,
-    format_: str,
+    format_: str | None,
+    runs: bool,
     output: str | None,
     best: bool,
     strict: bool,
@@ -46,7 +46,7 @@ def report(
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class))
     store = find_store(tracking_uri)
     chosen = [select(suite, filters) for suite in suites or stored_suites(store)]
-    text, missing = render_suites(chosen, store, format_, best)
+    text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best)
     write_output(text, output)
     if strict and missing:
         raise BenchError(f"{missing} cells have no result; bench plan says why")

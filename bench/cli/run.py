@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bench.cli.options import all_overrides, json_option, max_images_option, required, suite_options, tracking_option
-from bench.cli.output import note, print_plans, write_output
+from bench.cli.options import (
+    all_overrides,
+    json_option,
+    max_images_option,
+    required,
+    runs_option,
+    suite_options,
+    tracking_option,
+)
+from bench.cli.output import default_format, note, print_plans, write_output
 from bench.errors import BenchError, TrackingError
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 @max_images_option
 @tracking_option
 @json_option
+@runs_option
 @click.option("--rerun", "selection", flag_value="all", help="Run complete cells again.")
 @click.option(
     "--rerun-stale",
@@ -53,6 +62,7 @@ def run(
     max_images_per_class: int | None,
     tracking_uri: str | None,
     as_json: bool,
+    runs: bool,
     selection: "Selection | None",
     max_cells: int | None,
     device: str,
@@ -111,7 +121,7 @@ def run(
     caller = Caller(display=display, note=note, stop=stop, on_download=show_downloads)
     try:
         for result in run_suites(suites, options, caller):
-            write_output(result.render("json" if as_json else "markdown"), None)
+            write_output(result.render("json" if as_json else default_format(runs=runs)), None)
             note(f"table again: bench report {result.suite.path}")
             note("browse:      bench ui" if result.store else "into MLflow: bench sync")
             results.append(result)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from bench.errors import UsageError
 from bench.report.markdown import markdown
 from bench.report.model import Row, Statistic, Table
+from bench.report.plain import plain, plain_with_runs
 from bench.values import Suite
 
 Renderer = Callable[[Sequence[Table], Suite, bool], str]
@@ -128,5 +129,7 @@ FORMATS: dict[str, Format] = {
     "markdown": Format(description="a table for a README", render=markdown),
     "json": Format(description="every number with its runs, for programs", render=to_json, join=join_json),
     "csv": Format(description="one line per row, for spreadsheets", render=to_csv, join=join_csv),
+    "plain": Format(description="fitted to the terminal's width", render=plain),
+    "runs": Format(description="plain, with the runs behind the numbers", render=plain_with_runs),
 }
 """Name -> format, in the order in which they are offered; the first is the default."""

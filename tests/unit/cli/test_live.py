@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.cli.live import LiveProgress, differing_parts, fit, shorten
+from bench.cli.live import LiveProgress, fit
 from bench.scheduler.devices import Slot
 from bench.scheduler.plan import make_plan
 from bench.values import Cell, Outcome, Plan, Suite
@@ -121,21 +121,6 @@ def test_a_frame_is_erased_as_the_terminal_wrapped_it(plan: Plan) -> None:
         assert moved == sum(-(-length // 50) for length in lengths) - 1
     finally:
         display._live.stop()
-
-
-@given(
-    st.lists(st.text("abc·_ 0", min_size=1, max_size=50), min_size=1, max_size=6),
-    st.integers(1, 60),
-)
-def test_shortened_names_fit(names: list[str], width: int) -> None:
-    assert all(len(name) <= width for name in shorten(names, width))
-
-
-def test_shortened_names_keep_the_part_that_differs() -> None:
-    names = [f"shufflenet_v2_x{size} · digits · {schedule} · s0" for size in ("0_5", "1_0") for schedule in "ab"]
-    assert differing_parts(names)[0] == "shufflenet_v2_x0_5 · a"
-    assert shorten(names, 33)[0] == "shufflenet_v2_x0_5 · digits · a", "and others where there is room"
-    assert len(set(shorten(names, 12))) == 4
 
 
 @given(st.integers(30, 300), st.integers(1, 80))
