@@ -38,6 +38,21 @@ def check_augmentations(suite: "Suite") -> None:
         raise UsageError("\n".join(f"{suite.path}: {problem}" for problem in dict.fromkeys(problems)))
 
 
+def data_remarks(suite: "Suite") -> list[str]:
+    """What of a suite's data sets is not used, one sentence per data set.
+
+    Raises:
+        DataError: A folder is malformed.
+    """
+    from bench.datasets.source import open_source
+    from bench.workspace.paths import data_home
+
+    remarks = {
+        name: open_source(name).remarks(data_home()) for name in dict.fromkeys(cell.dataset for cell in suite.cells)
+    }
+    return [f"{name}: {'; '.join(found)}" for name, found in remarks.items() if found]
+
+
 def prepare_data(keys: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
     """Pack or index data sets once, so that all cells share them.
 

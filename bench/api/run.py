@@ -18,7 +18,7 @@ from bench.api.forwarding import drain, forwarding
 from bench.api.job import Job, Layout, Needs, Sent
 from bench.api.options import Caller, Note, RunOptions, RunResult, check_options
 from bench.api.outcomes import known_outcomes, open_store, select
-from bench.api.prepare import check_augmentations, fetch_data, measure_costs, past_cells, prepare_data
+from bench.api.prepare import check_augmentations, data_remarks, fetch_data, measure_costs, past_cells, prepare_data
 from bench.api.publish import publish
 from bench.datasets.prepared import data_key
 from bench.errors import TrackingError
@@ -99,6 +99,8 @@ def prepare(job: Job, waiting: Suite) -> Needs:
     check_augmentations(waiting)  # before a download that would be of no use
     with job.caller.on_download() as on_progress:
         fetch_data(waiting, download=job.options.download, on_progress=on_progress)
+    for remark in data_remarks(waiting):
+        job.caller.note(remark)
     # torch and mlflow take seconds to import: both begin now, each on a core, and not for a run that is refused
     start_fork_server([cell.model for cell in waiting.cells])
     if job.store:

@@ -108,5 +108,6 @@ def content_lines(content: Card) -> list[str]:
     for kind in ("repeated", "shared", "contradicting"):
         lines += [f"{kind}: {first} = {second}" for first, second in examples[kind]]
     if content["unreadable"]:
-        lines.append(f"unreadable files: {content['unreadable']:,}, e.g. {', '.join(examples['unreadable'])}")
+        lines.append(f"unreadable files: {content['unreadable']:,}")
+        lines += [f"  {name}" for name in examples["unreadable"]]
     return lines

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.catalog.datasets import Archive
-from bench.datasets.image_folder import EXPECTED, ImageFolder, open_image_folder
+from bench.datasets.image_folder import ImageFolder, counted, open_image_folder
 from bench.datasets.published import Facts, Progress
 from bench.datasets.splits import SPLITS, ImageFiles, ImageRecord, SplitName
 from bench.datasets.status import Status, range_per_class
+from bench.datasets.walk import EXPECTED
 from bench.errors import DataError
 
 INPUT_SIZE = 224
@@ -129,13 +130,38 @@ class FolderSource:
         sentence = f"{self.path} holds {len(folder.class_names)} classes"
         if not deep:
             return Status(self.name, "ready", self.path, sentence, 0)
-        lines = []
-        for split, counts in folder.quick_counts().items():
-            images, balance = sum(counts.values()), range_per_class(counts.values())
-            lines.append(f"{folder.split_names[split]}/ {images:,} images ({balance})")
-        sentence += f": {', '.join(lines)}"
-        if broken := folder.verify():
-            sentence += f"; {len(broken):,} cannot be read, e.g. {broken[0]}"
+        sentence += f": {', '.join(_counts(folder))}"
+        sentence += "".join(f"; {remark}" for remark in _remarks(folder))
+        broken, turned = [], 0
+        for file, problem, is_turned in folder.headers():
+            turned += is_turned
+            broken += [f"{file} ({problem})"] if problem else []
+        if turned:
+            sentence += f"; {turned:,} with an EXIF orientation, which is ignored, as torchvision does"
+        if broken:
+            sentence += "".join([f"; {len(broken):,} cannot be read:", *(f"\n  {file}" for file in broken)])
         files = (file for split in SPLITS for _, file in folder.files(split))
         size = sum(os.path.getsize(file) for file in files if os.path.exists(file))  # noqa: PTH110, PTH202 - strings
         return Status(self.name, "corrupt" if broken else "ready", self.path, sentence, size)
+
+    def remarks(self, home: Path) -> list[str]:
+        """What of the folder is not used, in words. Raises as :func:`open_image_folder`."""
+        return _remarks(self.locate(home))
+
+
+def _counts(folder: ImageFolder) -> Iterator[str]:
+    """The images of each split, in words."""
+    for split, counts in folder.quick_counts().items():
+        images, balance = sum(counts.values()), range_per_class(counts.values())
+        yield f"{folder.split_names[split]}/ {images:,} images ({balance})"
+
+
+def _remarks(folder: ImageFolder) -> list[str]:
+    """What is left out of a folder."""
+    remarks = []
+    if files := folder.left_out():
+        total = sum(files.values())
+        remarks.append(f"{total:,} {'file is' if total == 1 else 'files are'} left out ({counted(files)})")
+    if folder.test.name == "test" and (folder.root / "val").is_dir():
+        remarks.append("val/ is not used, because there is a test/")
+    return remarks

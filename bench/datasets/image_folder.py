@@ -1,20 +1,36 @@
 """Image folders: ``folder:PATH`` data sets of ``train/CLASS/*.jpg`` and ``val/`` or ``test/``.
 
 Called by :mod:`bench.datasets.folder_source` and by the worker's decoders. Only names, sizes and times are read, except
-that :meth:`ImageFolder.verify` opens the header of every image.
+that :meth:`ImageFolder.verify` opens the header of every image. Which files are images, and which folders are entered,
+is decided by :mod:`bench.datasets.walk`.
 """
 
 import hashlib
 import os
+import struct
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.datasets.reading import IMAGE_SUFFIXES, os_error_sentence
+from bench.datasets.reading import IMAGE_SUFFIXES, raster_formats
 from bench.datasets.splits import SPLITS, WHOLE, ImageRecord, SplitName
+from bench.datasets.walk import (
+    EXPECTED,
+    LEADS_ABOVE,
+    OUTSIDE_CLASSES,
+    image_names,
+    is_entered,
+    is_folder,
+    left_out_files,
+    listed,
+)
 from bench.errors import DataError
 
-EXPECTED = "train/CLASS/*.jpg and val/CLASS/*.jpg or test/CLASS/*.jpg"
+EXIF_ORIENTATION = 274
+"""Tag of the orientation, 1 (upright) to 8. It is ignored, as torchvision's ImageFolder ignores it."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +81,12 @@ class ImageFolder:
 
         Raises:
             DataError: A folder may not be read.
-            OSError: A file was removed in the meantime.
         """
         root = str(self.root)
         for split in SPLITS:
             for _, file in self.files(split):
-                stat = os.stat(file)  # noqa: PTH116 - see image_names
-                yield f"{file.removeprefix(root).lstrip('/')}|{stat.st_size}|{stat.st_mtime_ns}"
+                size, time = _size_and_time(file)
+                yield f"{file.removeprefix(root).lstrip('/')}|{size}|{time}"
 
     def signature(self) -> list[str]:
         """The path, and a hash of :meth:`marks`."""
@@ -86,12 +101,32 @@ class ImageFolder:
         for label, path in self.files(split):
             file, category = path[start:], self.class_names[label]
             name = file[len(folder) + len(category) + 2 :]
-            yield ImageRecord(category, name, file, WHOLE, os.stat(path).st_size)  # noqa: PTH116 - see image_names
+            yield ImageRecord(category, name, file, WHOLE, _size_and_time(path)[0])
+
+    def left_out(self) -> Counter[str]:
+        """How many files of the two splits are not trained or tested on, by suffix or by kind.
+
+        Raises:
+            DataError: A folder may not be read.
+        """
+        found: Counter[str] = Counter()
+        for split in SPLITS:
+            for entry in listed(self.folder_of(split)):
+                if not is_entered(entry):
+                    found[LEADS_ABOVE if is_folder(entry) else OUTSIDE_CLASSES] += 1
+            for name in self.class_names:
+                found.update(left_out_files(str(self.folder_of(split) / name)))
+        return found
 
     def verify(self) -> list[str]:
         """A sentence for every image whose header cannot be read."""
-        files = (file for split in SPLITS for _, file in self.files(split))
-        return [problem for file in files if (problem := _image_problem(file))]
+        return [f"{file} ({problem})" for file, problem, _ in self.headers() if problem]
+
+    def headers(self) -> Iterator[tuple[str, str, bool]]:
+        """Of every image: its path, why its header cannot be read, and whether its EXIF data turn or mirror it."""
+        for split in SPLITS:
+            for _, file in self.files(split):
+                yield file, *_header(file)
 
 
 def open_image_folder(path: Path) -> ImageFolder:
@@ -107,59 +142,68 @@ def open_image_folder(path: Path) -> ImageFolder:
         raise DataError(f"{path} has no {missing}; an image folder holds {EXPECTED}")
     classes = tuple(_subfolders(path / "train"))
     folder = ImageFolder(root=path, train=path / "train", test=path / test, class_names=classes)
-    if differing := sorted(set(classes) ^ set(_subfolders(folder.test))):
-        listed = ", ".join(f"{name} (only in {'train' if name in classes else test}/)" for name in differing[:5])
-        raise DataError(f"{path}: train/ and {test}/ must hold the same class folders; they differ in {listed}")
+    if problem := _difference(classes, tuple(_subfolders(folder.test)), test):
+        raise DataError(f"{path}: train/ and {test}/ must hold the same class folders; {problem}")
     if len(classes) < 2:
         raise DataError(f"{folder.train} has {len(classes)} class folders; a task needs at least 2 ({EXPECTED})")
     for split in (folder.train, folder.test):
         for name in classes:
             if next(image_names(str(split / name)), None) is None:
-                raise DataError(f"{split / name} holds no image; put one there or remove the class ({EXPECTED})")
+                raise DataError(f"{split / name} holds no image{_seen(split / name)}")
     return folder
 
 
-def image_names(folder: str) -> Iterator[str]:
-    """Images below a class folder, depth first, names sorted within each folder, without hidden files.
-
-    Paths are strings: every run looks at every file, and making Path objects takes longer than looking.
-
-    Raises:
-        DataError: A folder may not be read.
-    """
-    others = []
-    for name in _names(Path(folder)):
-        if name.lower().endswith(IMAGE_SUFFIXES):
-            yield f"{folder}/{name}"
-        else:
-            others.append(name)
-    for name in others:
-        if Path(folder, name).is_dir():
-            yield from image_names(f"{folder}/{name}")
+def _difference(train: Sequence[str], test: Sequence[str], test_name: str) -> str:
+    """How the names of class folders differ between the splits, in words; empty if they are the same."""
+    differing = sorted(set(train) ^ set(test))
+    pairs: dict[str, list[str]] = {}
+    for name in differing:
+        pairs.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+    if twice := [name for name, forms in pairs.items() if len(forms) > 1]:
+        return (
+            f"{', '.join(twice[:5])} is the same name in two Unicode forms (as one character with its accent, and as a "
+            "letter and an accent); rename the folders of one split"
+        )
+    named = ", ".join(f"{name} (only in {'train' if name in train else test_name}/)" for name in differing[:5])
+    return f"they differ in {named}" if named else ""
 
 
-def _names(folder: Path) -> list[str]:
+def _seen(folder: Path) -> str:
+    """What a class folder without images holds instead, and what to do."""
+    files = left_out_files(str(folder))
+    others = f" among its files ({counted(files)})" if files else ""
+    return f"{others}; put one there or remove the class (files that end with {', '.join(IMAGE_SUFFIXES)} are read)"
+
+
+def counted(files: Mapping[str, int]) -> str:
+    """Counts by kind in words, the most frequent first: ``8 .jfif, 1 link that leads above the folder``."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(files.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _size_and_time(file: str) -> tuple[int, int]:
+    """Bytes and modification time; zeros for a link that leads nowhere, which is named when it is decoded."""
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))  # noqa: PTH208 - strings
-    except FileNotFoundError:
-        raise DataError(
-            f"there is no folder {folder}; put the images there ({EXPECTED}), or name another in the suite"
-        ) from None
-    except NotADirectoryError:
-        raise DataError(f"{folder} is not a folder; a folder: data set holds {EXPECTED}") from None
-    except OSError as error:
-        raise DataError(os_error_sentence(error, folder)) from error
+        stat = os.stat(file)  # noqa: PTH116 - see image_names
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _subfolders(folder: Path) -> list[str]:
-    return [name for name in _names(folder) if (folder / name).is_dir()]
+    return [entry.name for entry in listed(folder) if is_entered(entry)]
 
 
-def _image_problem(file: str) -> str | None:
+def _header(file: str) -> tuple[str, bool]:
+    """Why the header of an image cannot be read, and whether it holds an EXIF orientation."""
     from PIL import Image
 
     try:
-        with Image.open(file):
-            return None
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"{file} ({type(error).__name__})"
+        with Image.open(file, formats=raster_formats()) as image:
+            turned = False
+            with suppress(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error):
+                turned = image.getexif().get(EXIF_ORIENTATION, 1) != 1  # EXIF data may be anything
+            return "", turned
+    except OSError as error:
+        return (error.strerror if error.errno else "") or "no image of a format that bench reads", False
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error), False

@@ -126,6 +126,10 @@ class PublishedSource:
         if status.state != "ready":
             raise DataError(status.sentence)
 
+    def remarks(self, home: Path) -> list[str]:  # noqa: ARG002 - image folders name their files
+        """Nothing: what is published is complete."""
+        return []
+
     def signature(self, home: Path) -> list[str]:  # noqa: ARG002 - the pixels never change
         """Nothing: the pixels never change."""
         return []

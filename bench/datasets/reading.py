@@ -7,6 +7,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from bench.errors import DataError
@@ -15,11 +16,37 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".ti
 """Suffixes of image files, in lower case. What a file really is, its content decides when it is decoded."""
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 """Those of formats that do not keep every pixel."""
+RASTER_FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats that are decoded, whatever a file is called. Others are refused: for EPS, Pillow would
+start Ghostscript."""
+
+
+@cache
+def raster_formats() -> tuple[str, ...]:
+    """Those of :data:`RASTER_FORMATS` that the installed Pillow has, for ``Image.open(..., formats=...)``."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in RASTER_FORMATS if name in Image.OPEN)
 
 
 def is_image(name: str) -> bool:
     """Whether a file name is that of an image; hidden files are none."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def is_image_file(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry of a folder is an image by its name, and a regular file or a link to one.
+
+    Folders are none, nor are devices and pipes, whose end may never come. A link that leads nowhere is an image that
+    cannot be read.
+    """
+    if not is_image(entry.name):
+        return False
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    except OSError:  # a link to itself, or one whose target may not be looked at
+        return True
 
 
 def os_error_sentence(error: OSError, path: Path) -> str:

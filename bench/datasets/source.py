@@ -122,6 +122,13 @@ class Source(Protocol):
             DataError: It is not ready and cannot be downloaded.
         """
 
+    def remarks(self, home: Path) -> list[str]:
+        """What a user of the data should know before training: files that are not used, say.
+
+        Raises:
+            DataError: It is an image folder that is missing or malformed.
+        """
+
     def signature(self, home: Path) -> list[str]:
         """What the name of its pack depends on: texts that change when its images do.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from bench.datasets.reading import is_image, listing, size_of
+from bench.datasets.reading import is_image_file, listing, size_of
 from bench.errors import DataError
 
 SplitName = Literal["train", "test"]
@@ -108,13 +108,13 @@ class ClassFolders:
     def quick_counts(self) -> dict[str, int]:
         """Counts of file names."""
         folder = self.root / self.name
-        return {name: sum(is_image(entry.name) for entry in listing(folder / name)) for name in self.classes()}
+        return {name: sum(is_image_file(entry) for entry in listing(folder / name)) for name in self.classes()}
 
     def records(self) -> Iterator[ImageRecord]:
         """One class at a time, so that a million names are never held at once."""
         for category in self.classes():
             folder = self.root / self.name / category
-            images = (entry for entry in listing(folder) if is_image(entry.name))
+            images = (entry for entry in listing(folder) if is_image_file(entry))
             for entry in sorted(images, key=lambda entry: entry.name):
                 yield ImageRecord(category, entry.name, f"{self.name}/{category}/{entry.name}", WHOLE, size_of(entry))
 
@@ -148,7 +148,7 @@ class FlatFolder:
             yield ImageRecord(category, name, f"{self.name}/{name}", WHOLE, size_of(entry))
 
     def _images(self) -> list["os.DirEntry[str]"]:
-        return [entry for entry in listing(self.root / self.name) if is_image(entry.name)]
+        return [entry for entry in listing(self.root / self.name) if is_image_file(entry)]
 
     def _category(self, name: str) -> str:
         return class_of(self.truth, name, self.root / self.name)

@@ -132,7 +132,7 @@ class Contents:
             "shared": len(self.shared),
             "contradicting": {"contents": len(self.contradicting), "images": sum(map(len, self.contradicting))},
             "unreadable": len(self.unreadable),
-            "examples": {**examples, "unreadable": self.unreadable[:EXAMPLES]},
+            "examples": {**examples, "unreadable": self.unreadable},
         }
 
     def _described(self, pair: Pair) -> list[str]:
@@ -146,7 +146,8 @@ def inspect(dataset: str, home: Path) -> JsonObject:
         ``splits``: for ``train`` and ``test`` the number of ``images``, of images per class (``per_class``) and of
         ``repeated`` images (equal to an earlier one of the split). ``shared``: test images that are training images
         too. ``contradicting``: different ``contents`` that have more than one label, and the ``images`` with them.
-        ``unreadable``: number of files that are not images. ``examples``: up to EXAMPLES pairs of names of each kind.
+        ``unreadable``: number of files that are not images. ``examples``: up to EXAMPLES pairs of names of each kind,
+        and the names of all ``unreadable`` files.
 
     Raises:
         DataError: The data set is missing or broken, or this version cannot read it.

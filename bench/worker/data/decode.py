@@ -17,8 +17,9 @@ Shapes: pixels are (H, W, 3) uint8 in RGB, as decoders write them.
 
 import io
 import os
+import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -27,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from bench.datasets.reading import raster_formats
 from bench.errors import DataError
 from bench.worker.data import jpeg
 from bench.worker.data.crops import Crop
@@ -37,6 +39,15 @@ Pixels = npt.NDArray[np.uint8]
 
 CropFn = Callable[[int, int], Crop]
 """From the height and width of an image to the crop of it."""
+
+SCALED_TO_16_BITS = ("PNG", "PPM")
+"""Formats whose grey values Pillow may hand out as 32-bit integers of 0 to 65,535."""
+
+MAX_NAMED = 1000
+"""Broken images that one message names."""
+
+IMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error)
+"""What Pillow's decoders raise for files that are damaged or of another kind than they say."""
 
 MAX_UNSPLIT_COPY = 32_000
 """Values that torch copies in the calling thread alone; larger copies start a team of threads in each caller."""
@@ -181,23 +192,58 @@ class Decoder:
 def open_rgb(
     source: Path | io.BytesIO, file: str | Path | Member, nonstandard: Counter[str] | None = None
 ) -> Image.Image:
-    """Decode any image by Pillow to RGB; 16-bit grey keeps its upper 8 bits. ``nonstandard`` counts by kind.
+    """Decode any raster image by Pillow to RGB. ``nonstandard`` counts by kind.
+
+    16-bit grey keeps its upper 8 bits, of an animation the first picture is taken, transparency is dropped.
 
     Raises:
         BrokenImageError: It cannot be read as an image; the text names ``file``.
     """
     try:
-        with Image.open(source) as opened:
+        with Image.open(source, formats=raster_formats()) as opened:
             opened.load()
             kind = nonstandard_kind(opened)
             if nonstandard is not None and kind:
                 nonstandard[kind] += 1
-            if opened.mode.startswith("I"):  # Pillow would clip it to white
-                grey = np.asarray(opened).clip(0, 65535) >> 8
-                return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
-            return opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BrokenImageError(f"{file} cannot be read as an image ({error}); repair or remove it") from error
+            return _as_rgb(opened)
+    except (*IMAGE_ERRORS, Image.DecompressionBombError) as error:
+        raise BrokenImageError(
+            f"{file} cannot be read as an image ({_why(error, source)}); repair or remove it"
+        ) from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """An image of any mode of Pillow's as RGB.
+
+    Raises:
+        ValueError: Its values have no known range, or its colours cannot be converted.
+    """
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in SCALED_TO_16_BITS):
+        grey = np.asarray(image).clip(0, 65535) >> 8  # Pillow would clip it to white
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):  # Pillow would clip 0..1 to black, and 0..65535 to white
+        raise ValueError(f"its pixels are 32-bit {'integers' if image.mode == 'I' else 'floats'} without a known range")
+    if image.mode == "RGBa" or (image.mode == "P" and "transparency" in image.info):
+        image = image.convert("RGBA")  # the one way for the first; for the other without a warning from Pillow
+    return image.convert("RGB")
+
+
+def _why(error: Exception, source: Path | io.BytesIO) -> str:
+    """The cause in words, without the addresses of objects."""
+    if isinstance(source, io.BytesIO) and not source.getbuffer().nbytes:
+        return "the file is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "its content has no image format that bench reads"
+    return str(error) or type(error).__name__
+
+
+def broken_images(problems: Sequence[str], where: object) -> DataError:
+    """One error for all images that cannot be read."""
+    if len(problems) == 1:
+        return DataError(problems[0])
+    listed = "".join(f"\n  {problem}" for problem in problems[:MAX_NAMED])
+    more = f"\n  and {len(problems) - MAX_NAMED:,} more" if len(problems) > MAX_NAMED else ""
+    return DataError(f"{len(problems):,} images of {where} cannot be read:{listed}{more}")
 
 
 def nonstandard_kind(image: Image.Image) -> str:

@@ -57,6 +57,7 @@ class DecodePool:
         workers: int,
         nonstandard: Counter[str],
         substitutes: Sequence[LabelledFile] | None = None,
+        problems: list[str] | None = None,
     ) -> None:
         """Start with no thread; they start as tasks come.
 
@@ -65,8 +66,10 @@ class DecodePool:
             workers: Threads.
             nonstandard: Counts non-standard and ``broken`` images by kind.
             substitutes: The data set, whose next whole image replaces a broken one; None: a broken image is an error.
+            problems: Takes what is wrong with images that cannot be read, in no order, in place of an error.
         """
         self._size, self._nonstandard, self._substitutes = size, nonstandard, substitutes
+        self._problems = problems
         self._thread, self._counting = threading.local(), threading.Lock()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode", initializer=self._start_thread)
 
@@ -104,8 +107,11 @@ class DecodePool:
         for number, item in enumerate(items):
             try:
                 decoder.read(item.file, item.crop_fn, out[number])
-            except BrokenImageError as error:
-                if self._substitutes is None:
+            except DataError as error:
+                if self._problems is not None:
+                    self._problems.append(str(error))
+                    continue
+                if self._substitutes is None or not isinstance(error, BrokenImageError):
                     raise
                 decoder.nonstandard["broken"] += 1
                 labels[number] = _read_substitute(decoder, item, out[number], self._substitutes, error)

@@ -94,13 +94,22 @@ class TestFiles:
     __test__ = False  # or pytest takes it for a class of tests
 
     def __init__(
-        self, files: Sequence[LabelledFile], *, size: int, batch_size: int, workers: int, ahead: int = AHEAD
+        self,
+        files: Sequence[LabelledFile],
+        *,
+        size: int,
+        batch_size: int,
+        workers: int,
+        ahead: int = AHEAD,
+        problems: list[str] | None = None,
     ) -> None:
+        """See :class:`bench.worker.data.decode_pool.DecodePool`."""
         self.batch_size = batch_size
         self.nonstandard: Counter[str] = Counter()
         """Non-standard images read so far, by kind."""
         self._files, self._size = files, size
         self._workers, self._ahead = workers, ahead
+        self._problems = problems
 
     def __len__(self) -> int:
         """Batches per pass."""
@@ -108,7 +117,7 @@ class TestFiles:
 
     def __iter__(self) -> Iterator[ByteBatch]:
         """The batches; a broken image raises a DataError when its batch is due."""
-        pool = DecodePool(self._size, workers=self._workers, nonstandard=self.nonstandard)
+        pool = DecodePool(self._size, workers=self._workers, nonstandard=self.nonstandard, problems=self._problems)
         return decoded(self._items(), pool, ahead=self._ahead)
 
     def _items(self) -> Iterator[list[Item]]:

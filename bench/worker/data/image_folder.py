@@ -12,7 +12,7 @@ from PIL import Image
 
 from bench.datasets.splits import ImageFiles, SplitName
 from bench.errors import DataError
-from bench.worker.data.decode import pixels_of
+from bench.worker.data.decode import broken_images, pixels_of
 from bench.worker.data.raw import Images, Labels, RawDataset
 
 SMALL_FILE = 10_000
@@ -28,10 +28,13 @@ def folder(files: ImageFiles, input_size: int) -> RawDataset:
     centre is cropped.
 
     Raises:
-        DataError: An image cannot be read; the text names it.
+        DataError: Images cannot be read; the text names all of them.
     """
-    train_images, train_labels = _decode_split(files, "train", input_size)
-    test_images, test_labels = _decode_split(files, "test", input_size)
+    problems: list[str] = []
+    train_images, train_labels = _decode_split(files, "train", input_size, problems)
+    test_images, test_labels = _decode_split(files, "test", input_size, problems)
+    if problems:
+        raise broken_images(problems, files.root)
     return RawDataset(
         train_images=train_images,
         train_labels=train_labels,
@@ -41,7 +44,8 @@ def folder(files: ImageFiles, input_size: int) -> RawDataset:
     )
 
 
-def _decode_split(files: ImageFiles, split: SplitName, size: int) -> tuple[Images, Labels]:
+def _decode_split(files: ImageFiles, split: SplitName, size: int, problems: list[str]) -> tuple[Images, Labels]:
+    """Images and labels of a split. What is wrong with images is added to ``problems``."""
     root = f"{files.root}/"
     label_of = {name: label for label, name in enumerate(files.classes())}
     labelled = [(root + record.file, label_of[record.category]) for record in files.records(split)]
@@ -52,13 +56,18 @@ def _decode_split(files: ImageFiles, split: SplitName, size: int) -> tuple[Image
         where = files.root / files.split_names[split]
         raise DataError(f"{where} needs {gigabytes:,.0f} GB of memory at {size} pixels; less is available") from None
 
-    def decode(first: int) -> None:
+    def decode(first: int) -> list[str]:
+        broken = []
         for number in range(first, min(first + PORTION, len(labelled))):
-            images[number] = decode_image(labelled[number][0], size)
+            try:
+                images[number] = decode_image(labelled[number][0], size)
+            except DataError as error:
+                broken.append(str(error))
+        return broken
 
     with ThreadPoolExecutor(decoder_threads(labelled[0][0])) as pool:
-        for _ in pool.map(decode, range(0, len(labelled), PORTION)):
-            pass
+        for broken in pool.map(decode, range(0, len(labelled), PORTION)):
+            problems += broken
     return images, np.array([label for _, label in labelled], dtype=np.int64)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
+from bench.worker.data.decode import broken_images
 from bench.worker.data.decode_pool import LabelledFile
 from bench.worker.data.file_batches import TestFiles, TrainFiles, sample_centre
 from bench.worker.data.pack import channel_statistics
@@ -24,15 +25,14 @@ def check_test_images(files: Sequence[LabelledFile], workers: int) -> None:
     """Decode every test image once.
 
     Raises:
-        DataError: One cannot be decoded; the text names it.
+        DataError: Some cannot be decoded; the text names all of them.
     """
-    try:
-        for _ in TestFiles(files, size=SAMPLE_SIZE, batch_size=BATCH, workers=workers):
-            pass
-    except DataError as error:
-        raise DataError(
-            f"a test image is broken, and every test image counts in each number of a table: {error}"
-        ) from error
+    problems: list[str] = []
+    for _ in TestFiles(files, size=SAMPLE_SIZE, batch_size=BATCH, workers=workers, problems=problems):
+        pass
+    if problems:
+        error = broken_images(sorted(problems), "the test set")
+        raise DataError(f"a test image is broken, and every test image counts in each number of a table: {error}")
 
 
 def sampled_statistics(files: Sequence[LabelledFile], workers: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from helpers.dataset_files import class_tree
+from PIL import Image
 
 from bench.datasets.source import open_source
 from bench.errors import DataError
@@ -38,7 +39,7 @@ def test_a_dangling_link_is_a_corrupt_image(tmp_path: Path) -> None:
     (class_tree(tmp_path) / "train" / "cat" / "1.png").unlink()
     (tmp_path / "train" / "cat" / "1.png").symlink_to(tmp_path / "nowhere.png")
     status = open_source(f"folder:{tmp_path}").status(tmp_path, deep=True)
-    assert (status.state, "1 cannot be read, e.g." in status.sentence) == ("corrupt", True)
+    assert (status.state, "1 cannot be read:" in status.sentence) == ("corrupt", True)
 
 
 def test_facts_count_the_images(tmp_path: Path) -> None:
@@ -50,3 +51,29 @@ def test_fetch_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no folder"):
         open_source(f"folder:{tmp_path / 'missing'}").fetch(tmp_path)
     open_source(f"folder:{class_tree(tmp_path / 'pets')}").fetch(tmp_path)
+
+
+def test_a_deep_status_names_every_broken_image_and_what_is_left_out_or_ignored(tmp_path: Path) -> None:
+    root = class_tree(tmp_path, splits=("train", "test", "val"))
+    for number, content in enumerate((b"", b"<html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")):
+        (root / "train" / "cat" / f"{number}.png").write_bytes(content)
+    for name in ("a.gif", "b.gif"):
+        (root / "train" / "dog" / name).write_bytes(b"")
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.new("RGB", (8, 8)).save(root / "test" / "dog" / "turned.jpg", exif=exif)
+    found = open_source(f"folder:{root}").status(tmp_path, deep=True)
+    assert found.state == "corrupt"
+    assert all(f"train/cat/{number}.png" in found.sentence for number in range(3))
+    assert "0x" not in found.sentence
+    assert "2 files are left out (2 .gif)" in found.sentence
+    assert "val/ is not used, because there is a test/" in found.sentence
+    assert "1 with an EXIF orientation, which is ignored" in found.sentence
+
+
+def test_remarks_say_what_is_not_used_and_nothing_of_a_clean_folder(tmp_path: Path) -> None:
+    source = open_source(f"folder:{class_tree(tmp_path)}")
+    assert source.remarks(tmp_path) == []
+    (tmp_path / "train" / "dog" / "a.gif").write_bytes(b"")
+    assert source.remarks(tmp_path) == ["1 file is left out (1 .gif)"]
+    assert open_source("digits").remarks(tmp_path) == []

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from helpers.dataset_files import class_tree
 
-from bench.datasets.image_folder import image_names, open_image_folder
+from bench.datasets.image_folder import open_image_folder
 from bench.datasets.splits import WHOLE, ImageRecord
+from bench.datasets.walk import LEADS_ABOVE, OUTSIDE_CLASSES, image_names
 from bench.errors import DataError
 
 
@@ -88,3 +89,30 @@ def test_the_signature_changes_with_names_sizes_and_times(tmp_path: Path) -> Non
     (root / "train" / "cat" / "0.png").rename(root / "train" / "cat" / "9.png")
     assert len({before[1], touched[1], open_image_folder(root).signature()[1]}) == 3
     assert before[0] == str(root)
+
+
+def test_a_class_of_other_files_alone_is_refused_with_what_was_seen_and_what_is_read(tmp_path: Path) -> None:
+    root = class_tree(tmp_path)
+    for number, file in enumerate(sorted((root / "train" / "cat").iterdir())):
+        file.rename(file.with_suffix("" if number == 0 else ".jfif"))
+    with pytest.raises(DataError) as caught:
+        open_image_folder(root)
+    assert "train/cat holds no image among its files (2 .jfif, 1 without a suffix)" in str(caught.value)
+    assert ".jpg, .jpeg, .png" in str(caught.value)
+
+
+def test_classes_that_differ_in_their_unicode_form_alone_are_said_to(tmp_path: Path) -> None:
+    class_tree(tmp_path, splits=("train",), classes=("caf\u00e9", "dog"))
+    class_tree(tmp_path, splits=("test",), classes=("cafe\u0301", "dog"))
+    with pytest.raises(DataError, match="caf\u00e9 is the same name in two Unicode forms"):
+        open_image_folder(tmp_path)
+
+
+def test_what_is_left_out_of_both_splits_is_counted(tmp_path: Path) -> None:
+    root = class_tree(tmp_path)
+    (root / "train" / "cat" / "3.gif").write_bytes(b"GIF89a")
+    (root / "test" / "dog" / "notes.txt").write_text("")
+    (root / "train" / "4.png").write_bytes(b"")
+    (root / "train" / "all").symlink_to("/")
+    assert open_image_folder(root).left_out() == {".gif": 1, ".txt": 1, OUTSIDE_CLASSES: 1, LEADS_ABOVE: 1}
+    assert open_image_folder(root).class_names == ("cat", "dog")

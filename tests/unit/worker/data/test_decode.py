@@ -1,6 +1,7 @@
 """Decoding image files: crops close to those of Pillow and torch, and errors that name the file."""
 
 import io
+import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,96 @@ def test_open_rgb_keeps_the_upper_8_bits_of_16_bit_grey(tmp_path: Path) -> None:
     crop = Crop(top=0, left=0, height=64, width=64, rows=64, columns=64)
     pixels = read_crop(file, lambda *_: crop, 64)
     assert np.array_equal(pixels, np.repeat((grey >> 8).astype(np.uint8)[:, :, None], 3, axis=2))
+
+
+GRADIENT = np.linspace(0, 255, 256).astype(np.uint8).reshape(16, 16)
+"""Every value of 8 bits once."""
+
+
+def grey_image(mode: str) -> Image.Image:
+    """The gradient in a mode of Pillow's, over the whole range of the mode."""
+    if mode == "1":
+        return Image.fromarray(np.where(GRADIENT > 127, 255, 0).astype(np.uint8)).convert("1", dither=Image.Dither.NONE)
+    if mode.startswith("I"):
+        return Image.fromarray(GRADIENT.astype(np.uint16) * 257)
+    if mode in ("PA", "P"):
+        palette = Image.fromarray(GRADIENT).convert("P")
+        return palette.convert("PA") if mode == "PA" else palette
+    return (
+        Image.fromarray(GRADIENT)
+        .convert(mode if mode in ("RGBA", "RGBX", "YCbCr", "CMYK", "RGB") else "L")
+        .convert(mode)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("a.png", "1"),
+        ("a.png", "L"),
+        ("a.png", "LA"),
+        ("a.png", "P"),
+        ("a.png", "RGB"),
+        ("a.png", "RGBA"),
+        ("a.png", "I;16"),
+        ("a.pgm", "I;16"),
+        ("a.tif", "1"),
+        ("a.tif", "L"),
+        ("a.tif", "LA"),
+        ("a.tif", "P"),
+        ("a.tif", "PA"),
+        ("a.tif", "I;16"),
+        ("a.tif", "CMYK"),
+        ("a.tif", "YCbCr"),
+        ("a.tif", "RGBX"),
+        ("a.webp", "RGBA"),
+        ("a.bmp", "RGBA"),
+        ("a.gif", "P"),
+    ],
+)
+def test_open_rgb_shows_a_gradient_in_every_mode_as_it_is(tmp_path: Path, name: str, mode: str) -> None:
+    file = save(grey_image(mode), tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    pixels = np.asarray(open_rgb(file, file)).astype(int)
+    expected = np.where(GRADIENT > 127, 255, 0) if mode == "1" else GRADIENT.astype(int)
+    assert np.abs(pixels - expected[:, :, None]).max() <= 2
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [("F", np.float32), ("I", np.int32)])
+def test_open_rgb_refuses_pixels_without_a_known_range_by_name(tmp_path: Path, mode: str, dtype: type) -> None:
+    file = save(Image.fromarray((GRADIENT / 255).astype(dtype)), tmp_path / "a.tif")
+    kind = {"F": "floats", "I": "integers"}[mode]
+    with pytest.raises(BrokenImageError, match=rf"a\.tif .*32-bit {kind} without a known range"):
+        open_rgb(file, file)
+
+
+def test_open_rgb_drops_transparency_and_takes_the_first_picture_without_a_warning(tmp_path: Path) -> None:
+    still = save(grey_image("P"), tmp_path / "still.png", transparency=bytes(range(256)))
+    moving = tmp_path / "moving.gif"
+    Image.fromarray(GRADIENT).save(moving, save_all=True, append_images=[Image.new("L", (16, 16))])
+    for file in (still, moving):
+        assert np.array_equal(np.asarray(open_rgb(file, file))[:, :, 0], GRADIENT)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "the file is empty"),
+        (b"<html>not found</html>", "no image format that bench reads"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "no image format"),
+    ],
+)
+def test_open_rgb_says_what_a_file_is_not_without_addresses_of_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, why: str
+) -> None:
+    def start(*_: object, **__: object) -> None:
+        raise AssertionError("a program was started to decode an image")
+
+    monkeypatch.setattr(subprocess, "check_call", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    (tmp_path / "page.png").write_bytes(content)
+    with pytest.raises(BrokenImageError, match=why) as caught:
+        pixels_of(tmp_path / "page.png")
+    assert "0x" not in str(caught.value)
 
 
 def test_decoder_buffers_of_a_larger_image_leave_no_trace(tmp_path: Path) -> None:

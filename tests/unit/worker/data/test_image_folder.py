@@ -45,3 +45,13 @@ def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     (image_tree(tmp_path) / "train" / "bee" / "1.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"train/bee/1\.png cannot be read as an image"):
         image_folder.folder(open_image_folder(tmp_path), 8)
+
+
+def test_all_unreadable_images_of_both_splits_are_named_at_once(tmp_path: Path) -> None:
+    broken = ["train/ant/0.png", "train/bee/1.png", "val/bee/0.png"]
+    image_tree(tmp_path)
+    for name in broken:
+        (tmp_path / name).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"3 images of .* cannot be read:") as caught:
+        image_folder.folder(open_image_folder(tmp_path), 8)
+    assert all(name in str(caught.value) for name in broken)
