@@ -3,6 +3,8 @@
 Made by the command line and by :func:`bench.run`; read by the steps in :mod:`bench.api.run`.
 """
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from bench.datasets.published import Progress
     from bench.report.model import Table
     from bench.tracking import Store
+
+DRAIN_S = 60.0
+"""How long a run waits at its end for a store that takes nothing, before it gives up."""
+
+WAIT_VARIABLE = "BENCH_STORE_WAIT"
+"""Replaces :data:`DRAIN_S`, in seconds."""
 
 Note = Callable[[str], None]
 """Takes a sentence for people."""
@@ -120,6 +128,7 @@ def check_options(suites: Sequence[Suite], options: RunOptions) -> Machine:
     Raises:
         UsageError: They do not.
     """
+    store_wait_s()
     for suite in suites:
         if suite.execution.timed and options.slots_per_device not in (None, 1):
             raise UsageError(
@@ -129,6 +138,22 @@ def check_options(suites: Sequence[Suite], options: RunOptions) -> Machine:
     machine = Machine.detect(options.device)
     check_home(bench_home())
     return machine
+
+
+def store_wait_s() -> float:
+    """How long a run waits for a store that takes nothing: BENCH_STORE_WAIT, else a minute.
+
+    Raises:
+        UsageError: The variable is no number of seconds.
+    """
+    text = os.environ.get(WAIT_VARIABLE) or str(DRAIN_S)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
+        raise UsageError(f"{WAIT_VARIABLE} must be a number of seconds, not {text!r}")
+    return seconds
 
 
 def check_home(home: "Path") -> None:

@@ -8,6 +8,7 @@ from bench.api.prepare import prepare_data
 from bench.errors import SuiteError, TrackingError, UsageError
 
 if TYPE_CHECKING:
+    from bench.api.several import SuiteFaults
     from bench.datasets.prepared import Prepared
     from bench.scheduler.status import CellStatus
     from bench.tracking import Store
@@ -23,8 +24,15 @@ class Known(NamedTuple):
     """That, merged with what the folders of this machine say. Stale results are marked."""
 
 
-def load_suites(paths: Sequence[str], overrides: Sequence[str] = ()) -> "list[Suite]":
+def load_suites(
+    paths: Sequence[str], overrides: Sequence[str] = (), faults: "SuiteFaults | None" = None
+) -> "list[Suite]":
     """Read all suite files; the faults of all of them are raised together.
+
+    Args:
+        paths: The files.
+        overrides: ``recipe.KEY=VALUE`` strings.
+        faults: Takes the faults of single files where another file can be used without them.
 
     Raises:
         SuiteError: A file is wrong.
@@ -33,14 +41,14 @@ def load_suites(paths: Sequence[str], overrides: Sequence[str] = ()) -> "list[Su
     from bench.suite import load_suite
 
     suites: list[Suite] = []
-    faults: list[str] = []
+    wrong: dict[str, SuiteError] = {}
     for path in dict.fromkeys(paths):
         try:
             suites.append(load_suite(path, overrides=overrides))
         except SuiteError as error:
-            faults.extend(error.faults)
-    if faults:
-        raise SuiteError(faults)
+            wrong[path] = error
+    if wrong and not (suites and faults):
+        raise SuiteError([fault for error in wrong.values() for fault in error.faults])
     names: dict[str, str] = {}
     for suite in suites:
         if suite.name in names:
@@ -49,6 +57,10 @@ def load_suites(paths: Sequence[str], overrides: Sequence[str] = ()) -> "list[Su
                 "experiment's, so rename one of them"
             )
         names[suite.name] = suite.path
+    for path, fault in wrong.items():
+        if faults:
+            with faults.of(path):
+                raise fault
     return suites
 
 

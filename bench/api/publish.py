@@ -13,8 +13,23 @@ if TYPE_CHECKING:
     from bench.values import Plan, Suite
 
 
-def publish(store: "Store", suite: "Suite", tables: "Sequence[Table]", home: Path, plan: "Plan | None" = None) -> None:
+def publish(
+    store: "Store",
+    suite: "Suite",
+    tables: "Sequence[Table]",
+    home: Path,
+    plan: "Plan | None" = None,
+    here: "Suite | None" = None,
+) -> None:
     """Keep the tables of a whole suite, its file and the curves of its cells below a BENCH_HOME in the suite's own run.
+
+    Args:
+        store: The store.
+        suite: The suite.
+        tables: Its tables.
+        home: The BENCH_HOME.
+        plan: What the run that ends was to do.
+        here: The suite with the cells whose curves are read; all of them by default.
 
     Raises:
         TrackingError: The store takes no more.
@@ -28,7 +43,7 @@ def publish(store: "Store", suite: "Suite", tables: "Sequence[Table]", home: Pat
         "tables.md": markdown,
         "tables.json": render(tables, "json", suite=suite),
         "tables.csv": render(tables, "csv", suite=suite),
-        "curves.csv": curves(suite, home),
+        "curves.csv": curves(here or suite, home),
     }
     if plan:
         files["plan.json"] = json.dumps([plan_entry(task, {}) for task in plan.tasks], indent=1)

@@ -17,9 +17,10 @@ from bench.api.context import run_context
 from bench.api.forwarding import drain, forwarding
 from bench.api.job import Job, Layout, Needs, Sent
 from bench.api.options import Caller, Note, RunOptions, RunResult, check_options
-from bench.api.outcomes import known_outcomes, open_store, select
+from bench.api.outcomes import Known, known_outcomes, open_store, select
 from bench.api.prepare import check_augmentations, data_remarks, fetch_data, measure_costs, past_cells, prepare_data
 from bench.api.publish import publish
+from bench.api.several import SuiteFaults
 from bench.datasets.prepared import data_key
 from bench.errors import TrackingError
 from bench.scheduler.attempts import RunContext
@@ -31,12 +32,16 @@ from bench.workspace.paths import CellFolder, bench_home, data_home
 
 if TYPE_CHECKING:
     from bench.scheduler.devices import Slot
+    from bench.tracking import Store
 
 
-def run_suites(suites: Sequence[Suite], options: RunOptions, caller: Caller) -> Iterator[RunResult]:
+def run_suites(
+    suites: Sequence[Suite], options: RunOptions, caller: Caller, faults: SuiteFaults | None = None
+) -> Iterator[RunResult]:
     """Run what is missing of suites, one after the other, and yield each result when its suite has ended.
 
-    A store that goes away keeps no later suite from running: its runs stay in their journals, and the result says so.
+    A suite that cannot be run keeps no other from running; neither does a store that goes away: the runs stay in their
+    journals, and the result says so.
 
     Raises:
         UsageError: An option does not fit the machine or a suite.
@@ -44,33 +49,62 @@ def run_suites(suites: Sequence[Suite], options: RunOptions, caller: Caller) -> 
         DataError: Data that cells need is missing and cannot be downloaded.
         DiskError: BENCH_HOME cannot be written any more.
     """
+    faults = faults or SuiteFaults(len(suites), caller.note)
     machine = check_options(suites, options)
-    store = None if options.offline else open_store(options.tracking_uri)
-    chosen = [select(suite, options.filters) for suite in suites]
+    chosen = []
+    for suite in suites:
+        with faults.of(suite.path):
+            chosen.append((suite, select(suite, options.filters)))
+    store = None if options.offline or not chosen else open_store(options.tracking_uri)
     # read while the store is there: a later suite must not train what only the store knows to be complete
-    early = [known_outcomes(store, suite) for suite in chosen] if len(chosen) > 1 else []
-    for number, (whole, suite) in enumerate(zip(suites, chosen, strict=True)):
-        try:
-            known = early[0] if early and number == 0 else known_outcomes(store, suite)
-        except TrackingError as error:
-            if number == 0:
-                raise
-            caller.note(f"without the store: {error}")
-            known = early[number]
-        first = number == 0
-        job = Job(
-            whole=whole,
-            suite=suite,
-            store=store,
-            machine=machine,
-            known=known,
-            first=first,
-            options=options,
-            caller=caller,
-        )
-        yield run_suite(job)
+    early = [known_outcomes(store, suite) for _, suite in chosen] if len(chosen) > 1 else []
+    first = True
+    for number, (whole, suite) in enumerate(chosen):
+        result = None
+        with faults.of(whole.path):
+            known = (
+                early[0] if early and first and number == 0 else known_now(store, suite, early[number:], caller.note)
+            )
+            job = Job(
+                whole=whole,
+                suite=suite,
+                store=store,
+                machine=machine,
+                known=known,
+                first=first,
+                options=options,
+                caller=caller,
+            )
+            result = run_suite(job)
+        if result:
+            first = False
+            yield result
         if caller.stop.signal:
             return
+    faults.raise_all()
+
+
+def known_now(store: "Store | None", suite: Suite, early: Sequence[Known], note: Note) -> Known:
+    """What is known of a suite's cells now; where the store has gone away since, what was known before.
+
+    Args:
+        store: The store.
+        suite: The suite.
+        early: What was known when the command began; empty for its only suite.
+        note: Takes a sentence about a store that is away.
+
+    Raises:
+        TrackingError: The store cannot be read, and was not read before.
+    """
+    try:
+        if store and early:
+            store.check_answers()
+        return known_outcomes(store, suite)
+    except TrackingError as error:
+        if not early:
+            raise
+        note(f"without the store: {error}")
+        return early[0]
 
 
 def run_suite(job: Job) -> RunResult:
@@ -97,6 +131,9 @@ def prepare(job: Job, waiting: Suite) -> Needs:
     from bench.scheduler.launcher import prepare as start_fork_server
 
     check_augmentations(waiting)  # before a download that would be of no use
+    if job.store:
+        with nullcontext() if job.first else suppress(TrackingError):  # the forwarder reports it at the end
+            job.store.announce(job.whole)
     with job.caller.on_download() as on_progress:
         fetch_data(waiting, download=job.options.download, on_progress=on_progress)
     for remark in data_remarks(waiting):

@@ -84,6 +84,7 @@ def run(
     from bench.api.outcomes import find_store, load_suites, select
     from bench.api.plans import report_plans
     from bench.api.run import run_suites
+    from bench.api.several import SuiteFaults
     from bench.cli.downloads import show_downloads
     from bench.scheduler.attempts import HANG_S
     from bench.scheduler.loop import StopRequest
@@ -101,12 +102,14 @@ def run(
         hang_s=hang_timeout or HANG_S,
         tracking_uri=tracking_uri,
     )
-    suites = load_suites(required(paths), all_overrides(overrides, max_images_per_class))
+    faults = SuiteFaults(len(set(paths)), note)
+    suites = load_suites(required(paths), all_overrides(overrides, max_images_per_class), faults)
     if dry_run:
         check_options(suites, options)
         chosen = [select(suite, filters) for suite in suites]
         store = None if offline else find_store(tracking_uri)
         print_plans(report_plans(chosen, store, select=options.select, max_cells=max_cells), as_json=as_json)
+        faults.raise_all()
         return
     stop = StopRequest()
 
@@ -120,7 +123,7 @@ def run(
     results: list[RunResult] = []
     caller = Caller(display=display, note=note, stop=stop, on_download=show_downloads)
     try:
-        for result in run_suites(suites, options, caller):
+        for result in run_suites(suites, options, caller, faults):
             write_output(result.render("json" if as_json else default_format(runs=runs)), None)
             note(f"table again: bench report {result.suite.path}")
             note("browse:      bench ui" if result.store else "into MLflow: bench sync")

@@ -19,7 +19,7 @@ from bench.errors import TrackingError
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="How long to try again.",
+    help="Give up when the store has taken nothing for this long.",
 )
 def sync(paths: Sequence[Path], tracking_uri: str | None, wait: float) -> None:
     """Send the journals of offline or cut-off runs to MLflow.

@@ -12,13 +12,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from bench.errors import TrackingError
 from bench.tracking.database import check_writable, create_tables, file_identity, is_accepted, remember_accepted
 from bench.tracking.foreign_errors import describe_error
 from bench.tracking.reader import Reader, is_empty
-from bench.tracking.uri import is_server, redact, sqlite_path
+from bench.tracking.uri import is_server, redact, redact_text, sqlite_path
 from bench.workspace.locks import hold_lock
 
 if TYPE_CHECKING:
@@ -154,6 +154,16 @@ class Connection:
                 raise  # a defect of bench
             raise TrackingError(f"the MLflow store {redact(self.uri)} {what}: {sentence}") from error
 
+    def check_answers(self) -> None:
+        """Check that the store is still there, before questions that would wait long for one that is not.
+
+        Raises:
+            TrackingError: It is not.
+        """
+        self.check_present()
+        if is_server(self.uri):
+            check_server(self.uri)
+
     def check_present(self) -> None:
         """Notice a database that was removed or replaced: an open connection continues to write to the removed file.
 
@@ -165,7 +175,7 @@ class Connection:
 
 
 def check_server(uri: str) -> None:
-    """Check that a tracking server answers.
+    """Check that a tracking server answers, with MLflow's own settings for TLS.
 
     Raises:
         TrackingError: It does not, or it reports an error of its own.
@@ -173,11 +183,38 @@ def check_server(uri: str) -> None:
     import requests
 
     try:
-        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the certificate is not checked, where the user has said so
+            answer = requests.get(f"{uri.rstrip('/')}/health", timeout=SERVER_TIMEOUT_S, **tls_options())
+    except requests.exceptions.SSLError as error:
+        raise TrackingError(
+            f"the certificate of the MLflow server {redact(uri)} is not trusted; name the file of its authority in "
+            "MLFLOW_TRACKING_SERVER_CERT_PATH, or set MLFLOW_TRACKING_INSECURE_TLS=true to check none"
+        ) from error
     except requests.RequestException as error:
         raise TrackingError(
             f"the MLflow server {redact(uri)} does not answer ({type(error).__name__}); start it, or use another store "
             "with --tracking-uri sqlite:///mlflow.db, or run with --offline and send the runs later with bench sync"
         ) from error
+    except OSError as error:  # a file that one of the variables names is missing
+        raise TrackingError(
+            f"the MLflow server {redact(uri)} cannot be asked: {redact_text(str(error), uri)}"
+        ) from error
     if answer.status_code >= 500:
         raise TrackingError(f"the MLflow server {redact(uri)} answers with HTTP {answer.status_code}; look at its log")
+
+
+class TlsOptions(TypedDict):
+    """Keyword arguments of requests."""
+
+    verify: bool | str
+    cert: str | None
+
+
+def tls_options() -> TlsOptions:
+    """What MLflow's variables say about certificates, as its own client reads them."""
+    insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
+    return {
+        "verify": os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or not insecure,
+        "cert": os.environ.get("MLFLOW_TRACKING_CLIENT_CERT_PATH") or None,
+    }

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.codec import JsonObject
-from bench.values import Cell
+from bench.values import Cell, Outcome
 from bench.workspace.events import Event, Progress
 from bench.workspace.files import write_atomically
-from bench.workspace.journal import read_from
+from bench.workspace.journal import fold, read_cell, read_from
 from bench.workspace.paths import AttemptFolder, CellFolder
 
 
@@ -73,6 +73,17 @@ class Feed:
         if first is None:
             return None
         return _requested_series(attempts) or (str(first.time_ms), first.time_ms)
+
+    def sent_outcome(self, key: str) -> tuple[str, Outcome | None]:
+        """The run that has all of the journals, as far as the folder's note knows, and the outcome that they end with.
+
+        None for the outcome where something is not noted as sent. ``key`` names store and suite in the note.
+        """
+        state = _read_state(self.folder).get(key, {})
+        offsets, attempts = state.get("offsets", {}), self.folder.attempts()
+        if not attempts or any(offsets.get(str(each.number)) != _size(each.journal) for each in attempts):
+            return "", None
+        return state.get("run_id", ""), fold(self.cell.id, read_cell(self.folder))
 
     def resume(self, run_id: str, key: str) -> None:
         """Set the run, and continue after the events that it is noted to have.

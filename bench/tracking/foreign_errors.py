@@ -12,6 +12,11 @@ from bench.tracking.uri import redact_text
 MAX_LENGTH = 400
 """Characters of a foreign message that are shown; some contain whole SQL statements."""
 
+NOT_ALLOWED = (
+    "the server does not allow it; name an account that may write, with MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD, or with MLFLOW_TRACKING_TOKEN"
+)
+
 URI = "<uri>"
 """Stands for the store's URI in a sentence."""
 
@@ -21,7 +26,7 @@ def describe_error(error: Exception, uri: str) -> str | None:
     for cls in type(error).__mro__:
         describe = SENTENCES.get(f"{cls.__module__}.{cls.__qualname__}")
         if describe:
-            return redact_text(describe(error).replace(URI, uri))
+            return redact_text(describe(error).replace(URI, uri), uri)
     return None
 
 
@@ -30,9 +35,17 @@ def _first_line(error: Exception) -> str:
 
 
 def _mlflow(error: Exception) -> str:
+    if any(f"error code {code}" in str(error) for code in (401, 403)):
+        return f"{NOT_ALLOWED} ({_first_line(error)})"
     if "mlflow db upgrade" in str(error):
         return f"its tables were made by another version of MLflow; bring them up to date with: mlflow db upgrade {URI}"
     return _first_line(error)
+
+
+def _rest(error: Exception) -> str:
+    if getattr(error, "error_code", "") in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
+        return f"{NOT_ALLOWED} ({_first_line(error)})"
+    return f"the server answers: {_first_line(error)}"
 
 
 def _os_error(error: Exception) -> str:
@@ -41,7 +54,7 @@ def _os_error(error: Exception) -> str:
 
 
 SENTENCES: dict[str, Callable[[Exception], str]] = {
-    "mlflow.exceptions.RestException": lambda error: f"the server answers: {_first_line(error)}",
+    "mlflow.exceptions.RestException": _rest,
     "mlflow.exceptions.MlflowException": _mlflow,
     "alembic.util.exc.CommandError": lambda error: f"its tables are of an unknown version: {_first_line(error)}",
     "sqlalchemy.exc.SQLAlchemyError": _first_line,

@@ -1,6 +1,7 @@
 """The runs of a store: an experiment per suite, in it a run per series of attempts at a cell and one for the suite.
 
-:class:`Store` is what the rest of bench uses. What bench trusts is the tag ``bench.state``, which is written last.
+:class:`Store` is what the rest of bench uses. What bench trusts is the tag ``bench.state``, which is written last. The
+file is longer than others, so that all that is asked of MLflow about runs stands together.
 """
 
 import os
@@ -11,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import TrackingError
 from bench.tracking.client import Connection
 from bench.tracking.encoding import (
     ORPHAN_TAGS,
@@ -57,6 +59,10 @@ class Store(Connection):
         return self._experiments[name]
 
     def _create_experiment(self, name: str) -> str:
+        if Path(name).name != name or name == "..":
+            raise TrackingError(
+                f"the suite's name {name!r} cannot be a folder's: its files would lie outside the store"
+            )
         database = sqlite_path(self.uri)
         location = (database.parent / "mlruns" / name).as_uri() if database else None
         # the kind makes the UI open with runs and charts instead of traces
@@ -103,7 +109,9 @@ class Store(Connection):
         with self.translated("cannot be read"):
             rows = self.reader.suite_runs() if self.reader else None
             suite_runs = self._suite_runs() if rows is None else rows
-            return sorted((name, self._source(run_id, uri), file) for name, run_id, uri, file in suite_runs)
+            # one a suite: two that were created at the same moment are one again when the suite is published next
+            each = {name: (run_id, uri, file) for name, run_id, uri, file in suite_runs}
+            return sorted((name, self._source(run_id, uri), file) for name, (run_id, uri, file) in each.items())
 
     def _suite_runs(self) -> Iterator[tuple[str, str, str, str]]:
         """Per complete suite run: the suite's name, the run's id, the URI of its artifacts, and the suite's file."""
@@ -128,12 +136,25 @@ class Store(Connection):
         with tempfile.TemporaryDirectory() as download:
             return Path(self.client.download_artifacts(run_id, "suite.yaml", download)).read_text(encoding="utf-8")
 
-    def steps(self, run_id: str, keys: Iterable[str]) -> dict[str, set[int]]:
-        """The steps at which a run has a point, by metric; at least of the named metrics that it has."""
+    def steps(self, run_id: str, expected: Mapping[str, set[int]]) -> dict[str, set[int]]:
+        """The steps at which a run has a point, by metric; at least of the metrics of which some are expected."""
         steps = self.reader.steps(run_id) if self.reader else None
         if steps is not None:
             return steps
-        return {key: {point.step for point in self.client.get_metric_history(run_id, key)} for key in keys}
+        there = self.client.get_run(run_id).data.metrics  # one request for all metrics of a single point
+        steps = {key: numbers for key, numbers in expected.items() if len(numbers) == 1 and key in there}
+        for key in expected.keys() & there.keys() - steps.keys():
+            steps[key] = {point.step for point in self.client.get_metric_history(run_id, key)}
+        return steps
+
+    def ended_runs(self, suite_name: str) -> dict[str, str]:
+        """The states that the runs of a suite have in the store, by run id.
+
+        Raises:
+            TrackingError: The store cannot be read.
+        """
+        with self.translated("cannot be read"):
+            return {run_id: tags.get("bench.state", "") for run_id, tags in self._tags(suite_name, ("bench.state",))}
 
     def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
         """Find or create the run of a series of attempts at a cell. Returns its id.
@@ -154,8 +175,10 @@ class Store(Connection):
         with self.translated("cannot create the cell's run"):
             self.experiment(suite_name)
             runs = list(self.runs(suite_name, f"tags.`bench.cell` = '{cell.id}'"))
-            own = next((run.info.run_id for run in runs if run.data.tags.get("bench.journal") == series), None)
-            own = own or self._create_run(cell, suite_name, series, created_ms)
+            found = next((run for run in runs if run.data.tags.get("bench.journal") == series), None)
+            own = found.info.run_id if found else self._create_run(cell, suite_name, series, created_ms)
+            if found is None or not found.data.params:  # who created it was killed before it described it
+                self._describe(own, cell)
             others = [run for run in runs if run.info.run_id != own]
             for run in others:
                 if run.info.start_time <= created_ms:
@@ -165,14 +188,17 @@ class Store(Connection):
             return own
 
     def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
-        from mlflow.entities import Param
-
         experiment, tags = self.experiment(suite_name), first_tags(cell, suite_name, series)
         run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=cell.title)
         run_id: str = run.info.run_id
-        self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
-        self.client.log_dict(run_id, asdict(cell), "cell.json")
         return run_id
+
+    def _describe(self, run_id: str, cell: Cell) -> None:
+        """Write what a run is a run of; the params last, because they tell whether this was done."""
+        from mlflow.entities import Param
+
+        self.client.log_dict(run_id, asdict(cell), "cell.json")
+        self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
 
     def _supersede(self, run: "Run") -> None:
         """Label a run as replaced by a newer series, and end it."""
@@ -214,6 +240,21 @@ class Store(Connection):
         rows = self.reader.runs(suite_name, ORPHAN_TAGS, only_running=True) if self.reader else None
         return rows is None or any(is_orphan(tags) for _, tags in rows)
 
+    def announce(self, suite: Suite) -> None:
+        """Create a suite's experiment and its own run: a store that refuses them says so before anything trains.
+
+        Raises:
+            TrackingError: The store takes no experiments, runs, tags or files.
+        """
+        if self._database is not None:
+            return  # whether sqlite can write was found out when it was opened
+        with self.translated("cannot be written"):
+            experiment = self.experiment(suite.name)
+            self.client.set_experiment_tag(experiment, "bench.suite", suite.name)
+            run_id = self._suite_run(suite, experiment)
+            self.client.log_text(run_id, suite.source, "suite.yaml")
+            self.client.set_terminated(run_id, "FINISHED")
+
     def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str]) -> None:
         """Write the suite file and the tables into the suite's own run, and the table into the experiment's note.
 
@@ -240,10 +281,18 @@ class Store(Connection):
                 self.client.set_terminated(run_id, "FINISHED")
 
     def _suite_run(self, suite: Suite, experiment: str) -> str:
-        """The id of the suite's own run, which is created where it is missing."""
-        run = next(self.runs(suite.name, "tags.`bench.suite_run` = 'true'"), None)
-        if run is None:
+        """The id of the suite's own run, which is created where it is missing.
+
+        Two processes that create it at the same moment on a server both see both afterwards, keep the first in MLflow's
+        order and delete the other.
+        """
+        own = "tags.`bench.suite_run` = 'true'"
+        runs = list(self.runs(suite.name, own))
+        if not runs:
             tags = {"bench.suite_run": "true", "bench.suite": suite.name}
             run = self.client.create_run(experiment, tags=tags, run_name=f"suite {suite.name}")
-        run_id: str = run.info.run_id
+            runs = list(self.runs(suite.name, own)) or [run]
+        for other in runs[1:]:
+            self.client.delete_run(other.info.run_id)
+        run_id: str = runs[0].info.run_id
         return run_id

@@ -7,8 +7,9 @@ already has, and a step that an earlier attempt logged with the same value is no
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.tracking.encoding import outcome_tags
@@ -18,6 +19,7 @@ from bench.tracking.runs import Store
 from bench.tracking.uri import redact
 from bench.values import Outcome
 from bench.workspace.events import ArtifactWritten, DataLoaded, Event, Started
+from bench.workspace.foreign import is_own_file, line_of
 from bench.workspace.host import LEASE_S, LEASE_TAG
 from bench.workspace.journal import fold
 from bench.workspace.locks import hold_lock
@@ -46,7 +48,19 @@ class Sender:
 
     def __init__(self, store: Store, suite_name: str, *, live: bool) -> None:
         self._store, self._suite_name, self._live = store, suite_name, live
+        self.refused: list[str] = []
+        """Files that a journal names and that are not sent, as sentences."""
+        self._ended: Mapping[str, str] | None = None
+        """The states of the runs of the suite when a replay began, by id; None until they are asked for."""
         self._key = hashlib.sha256(f"{redact(store.uri)} {suite_name}".encode()).hexdigest()[:16]
+
+    def open(self) -> None:
+        """Open the store.
+
+        Raises:
+            TrackingError: It cannot be opened.
+        """
+        _ = self._store.client
 
     def send(self, feed: Feed) -> None:
         """Bring a cell's run up to date with its journals.
@@ -59,6 +73,9 @@ class Sender:
         if feed.is_idle():
             return
         feed.complete, feed.size = False, feed.journal_size()
+        if not self._live and not feed.run_id and self._is_ended(feed):
+            feed.drop_events()
+            return
         if not feed.run_id and not self._begin(feed):
             return
         self._send_new(feed)
@@ -67,6 +84,13 @@ class Sender:
             self._finish(feed, outcome)
         else:
             self._renew_lease(feed)
+
+    def _is_ended(self, feed: Feed) -> bool:
+        """Whether the cell's folder says that the store has all of it, and the store that its run has ended so."""
+        if self._ended is None:
+            self._ended = self._store.ended_runs(self._suite_name)
+        run_id, outcome = feed.sent_outcome(self._key)
+        return outcome is not None and outcome.state in STATUS and self._ended.get(run_id) == outcome.state
 
     def _begin(self, feed: Feed) -> bool:
         """Find or create the run, and learn what it has. False while the journal is empty."""
@@ -88,41 +112,54 @@ class Sender:
             feed.add_sent(new, self._key)
 
     def _log(self, feed: Feed, events: Sequence[Event]) -> None:
+        """Send events: files and the data set first, then everything else in as few requests as MLflow takes."""
         client, run_id = self._store.client, feed.run_id
+        tags: dict[str, str] = {}
         for event in events:
             match event:
                 case Started():
-                    client.update_run(run_id, status="RUNNING")
-                    self._store.set_tags(run_id, {**event.context, "bench.state": "running"})
+                    tags = {**event.context, "bench.state": "running"}
+                    if event.attempt > 1:  # MLflow creates runs as running ones
+                        client.update_run(run_id, status="RUNNING")
                 case DataLoaded():
                     client.log_inputs(run_id, [dataset_input(event)])
-                case ArtifactWritten() if (path := feed.folder.root / event.path).exists():
-                    client.log_artifact(run_id, str(path))
-        self._log_points(run_id, new_points(events, stored_points(feed.events)))
-        self._store.set_tags(run_id, outcome_tags(fold(feed.cell.id, [*feed.events, *events])))
+                case ArtifactWritten():
+                    self._log_artifact(feed, event)
+        tags |= outcome_tags(fold(feed.cell.id, [*feed.events, *events]))
+        self._log_points(run_id, new_points(events, stored_points(feed.events)), tags)
 
-    def _log_points(self, run_id: str, points: Sequence[Point]) -> None:
-        from mlflow.entities import Metric
+    def _log_artifact(self, feed: Feed, event: ArtifactWritten) -> None:
+        path = feed.folder.root / event.path
+        if is_own_file(path, feed.folder):
+            self._store.client.log_artifact(feed.run_id, str(path))
+        elif os.path.lexists(path):
+            where = line_of(event, feed.folder)
+            self.refused.append(f"{where}: {event.path!r} is no file of this cell's folder, so it was not sent")
 
-        for begin in range(0, len(points), BATCH):
+    def _log_points(self, run_id: str, points: Sequence[Point], tags: Mapping[str, str] | None = None) -> None:
+        """Send points, and tags with the first of them."""
+        from mlflow.entities import Metric, RunTag
+
+        rest = [RunTag(key, value) for key, value in (tags or {}).items()]
+        for begin in range(0, max(len(points), bool(rest)), BATCH):
             batch = [Metric(*point) for point in points[begin : begin + BATCH]]
-            self._store.client.log_batch(run_id, metrics=batch)
+            self._store.client.log_batch(run_id, metrics=batch, tags=rest if begin == 0 else [])
 
     def _finish(self, feed: Feed, outcome: Outcome) -> None:
-        """End the run: points counted, tags, status, and ``bench.state`` last."""
+        """End the run: points counted, status, and ``bench.state`` last, in one request with the outcome's tags."""
         with self._store.translated("cannot end the cell's run"):
             self._send_missing(feed)
-            self._store.set_tags(feed.run_id, outcome_tags(outcome))
-            client = self._store.client
             ended_ms = feed.events[-1].time_ms if feed.events else None
-            client.set_terminated(feed.run_id, STATUS[outcome.state], end_time=ended_ms)
-            client.set_tag(feed.run_id, "bench.state", outcome.state)
+            self._store.client.set_terminated(feed.run_id, STATUS[outcome.state], end_time=ended_ms)
+            self._store.set_tags(feed.run_id, {**outcome_tags(outcome), "bench.state": outcome.state})
         feed.drop_events()
 
     def _send_missing(self, feed: Feed) -> None:
         """Read back at which steps the store has points, and send the others again."""
-        keys = {key for key, _ in stored_points(feed.events)}
-        self._log_points(feed.run_id, missing_points(feed.events, self._store.steps(feed.run_id, keys)))
+        expected: dict[str, set[int]] = {}
+        for key, step in stored_points(feed.events):
+            expected.setdefault(key, set()).add(step)
+        self._log_points(feed.run_id, missing_points(feed.events, self._store.steps(feed.run_id, expected)))
 
     def _renew_lease(self, feed: Feed) -> None:
         """Show readers on other hosts that the cell is alive, before they take it for dead."""

@@ -25,10 +25,15 @@ def serve_ui(uri: str, *, port: int = 5000, host: str = "127.0.0.1") -> int:
         print(f"the store is a server and has its own UI: {redact(uri)}", file=sys.stderr)
         return 0
     check_port(host, port)
-    options = ["--workers=1", f"--host={host}", f"--port={port}", f"--backend-store-uri={uri}"]
+    options = ["--workers=1", f"--host={host}", f"--port={port}"]
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *options],
-        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={
+            **os.environ,
+            "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: everyone on the machine can read those
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,

@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.mlflow_db import OLD_STORES, load_old_store
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 
 from bench.errors import TrackingError
 from bench.tracking import Store
@@ -207,6 +207,74 @@ def test_a_suite_whose_runs_end_at_the_same_time_has_one_run_of_its_own(
         for done in [pool.submit(one.publish, suite, markdown="| a |", files={}) for one in (store, other)]:
             done.result()
     assert len(list(store.runs(suite.name))) == 1
+
+
+def test_suite_runs_that_two_processes_create_at_the_same_moment_on_a_server_become_one(
+    store: Store, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server has no lock that keeps a second process out."""
+    assert store.experiment(suite.name)
+    one, other = Store(store.uri), Store(store.uri)
+    both = threading.Barrier(2)
+    for each in (one, other):
+        monkeypatch.setattr(each, "exclusive", nullcontext)
+        monkeypatch.setattr(each.client, "create_run", Together(each.client.create_run, both))
+    with ThreadPoolExecutor() as pool:
+        for done in [
+            pool.submit(each.publish, suite, markdown="| a |", files={"suite.yaml": "x"}) for each in (one, other)
+        ]:
+            done.result()
+    assert [name for name, _, _ in Store(store.uri).suites()] == [suite.name]
+    store.publish(suite, markdown="| a |", files={"suite.yaml": "x"})
+    (own,) = store.runs(suite.name)
+    assert (own.info.status, own.data.tags["bench.suite_file"]) == ("FINISHED", suite.path)
+
+
+class Together:
+    """A call that two threads make at the same moment, the first time."""
+
+    def __init__(self, call: Callable[..., Any], both: threading.Barrier) -> None:
+        self._call, self._both = call, both
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):  # of a later time, when the other has ended
+            self._both.wait(5)
+        return self._call(*arguments, **options)
+
+
+class TestAnnounce:
+    """A server that can be read and not written, as an account without the permission finds it."""
+
+    @pytest.fixture
+    def served(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+        monkeypatch.setattr(store, "_database", None)
+        monkeypatch.setattr(store, "check_present", lambda: None)
+        return store
+
+    def test_the_suite_file_is_there_before_anything_trains(self, served: Store, suite: Suite) -> None:
+        served.announce(suite)
+        served.announce(suite)
+        (own,) = served.runs(suite.name)
+        assert own.info.status == "FINISHED"
+        assert [file.path for file in served.client.list_artifacts(own.info.run_id)] == ["suite.yaml"]
+        assert served.suites() == [], "its tables are missing"
+
+    @pytest.mark.parametrize("call", ["create_experiment", "set_experiment_tag", "create_run", "log_text"])
+    def test_whatever_is_refused_is_said_with_what_to_do(
+        self, served: Store, suite: Suite, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise RestException({"error_code": "PERMISSION_DENIED", "message": "Permission denied"})  # type: ignore[no-untyped-call]
+
+        monkeypatch.setattr(served.client, call, refuse)
+        with pytest.raises(TrackingError, match="MLFLOW_TRACKING_USERNAME"):
+            served.announce(suite)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "a/b", ".."])
+def test_an_experiment_never_lies_outside_the_store(store: Store, project: Path, name: str) -> None:
+    with pytest.raises(TrackingError, match="cannot be a folder's"):
+        store.experiment(name)
 
 
 def test_a_store_without_a_column_that_is_read_is_left_to_mlflow_which_refuses_it(database: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.api.job import Job, Needs
-from bench.api.options import Caller, RunOptions, make_options
+from bench.api.options import DRAIN_S, WAIT_VARIABLE, Caller, RunOptions, make_options, store_wait_s
 from bench.api.outcomes import Known
 from bench.api.run import lay_out
 from bench.datasets.prepared import Prepared, data_key
@@ -47,3 +47,17 @@ def test_make_options_names_the_valid_ones() -> None:
 def test_run_options_refuse_a_store_while_offline() -> None:
     with pytest.raises(UsageError, match="--offline"):
         RunOptions(offline=True, tracking_uri="sqlite:///mlflow.db")
+
+
+class TestStoreWait:
+    def test_a_minute_unless_the_variable_says_another_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(WAIT_VARIABLE, raising=False)
+        assert store_wait_s() == DRAIN_S
+        monkeypatch.setenv(WAIT_VARIABLE, "2.5")
+        assert store_wait_s() == 2.5
+
+    @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+    def test_what_is_no_number_of_seconds_is_refused(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(WAIT_VARIABLE, text)
+        with pytest.raises(UsageError, match=f"{WAIT_VARIABLE} must be a number of seconds, not '{text}'"):
+            store_wait_s()

@@ -1,59 +1,24 @@
 """What the sender asks of a store, and when it asks nothing."""
 
 import json
+import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
+from helpers.fake_store import FakeStore
 from helpers.journals import write_complete, write_epoch, write_start
 
 from bench.tracking.feed import Feed
 from bench.tracking.runs import Store
 from bench.tracking.sender import BATCH, Sender, dataset_input
 from bench.values import Cell
-from bench.workspace.events import DataLoaded, EpochDone
+from bench.workspace.events import ArtifactWritten, DataLoaded, Ended, EpochDone
 from bench.workspace.host import LEASE_S, LEASE_TAG
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
-
-
-class FakeStore:
-    """A store, and its client, that keeps the calls that write."""
-
-    uri = "sqlite:////fake.db"
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.points: dict[str, set[int]] = {}
-        self.client = self
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda run_id, *arguments, **options: self.calls.append((name, *arguments, *options.values()))
-
-    def check_present(self) -> None:
-        pass
-
-    def translated(self, _: str) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def begin(self, *_: object) -> str:
-        return "run"
-
-    def steps(self, *_: object) -> dict[str, set[int]]:
-        return self.points
-
-    def log_batch(self, _: str, *, metrics: list[Any]) -> None:
-        self.calls.append(("log_batch", len(metrics)))
-        for metric in metrics:
-            self.points.setdefault(metric.key, set()).add(metric.step)
-
-    def names(self) -> list[str]:
-        """The names of the calls since the last time."""
-        names, self.calls = [name for name, *_ in self.calls], []
-        return names
 
 
 @pytest.fixture
@@ -80,10 +45,83 @@ def test_an_empty_journal_asks_nothing(store: FakeStore, feed: Feed) -> None:
 def test_a_complete_journal_is_sent_once_and_its_state_last(store: FakeStore, feed: Feed) -> None:
     write_complete(feed.folder)
     sender(store).send(feed)
-    assert store.calls[-1] == ("set_tag", "bench.state", "complete")
-    assert store.names()[-3:] == ["set_tags", "set_terminated", "set_tag"]
+    assert store.calls[-1][1]["bench.state"] == "complete"
+    assert store.names()[-2:] == ["set_terminated", "set_tags"]
     sender(store).send(feed)
     assert store.names() == []
+
+
+class TestEndedRuns:
+    """A replay of folders whose journals the store has."""
+
+    @pytest.fixture
+    def again(self, store: FakeStore, feed: Feed) -> Feed:
+        """The feed of another process, after everything was sent."""
+        write_complete(feed.folder)
+        sender(store, live=False).send(feed)
+        store.ended = {"run": "complete"}
+        assert store.names()
+        return Feed(feed.cell, feed.folder)
+
+    def test_a_cell_that_the_store_has_is_not_sent_again(self, store: FakeStore, again: Feed) -> None:
+        sender(store, live=False).send(again)
+        assert store.names() == []
+        assert again.is_idle()
+
+    @pytest.mark.parametrize("ended", [{}, {"run": "running"}, {"run": "failed"}, {"another": "complete"}])
+    def test_a_run_that_was_deleted_or_has_another_state_is_sent_again(
+        self, store: FakeStore, again: Feed, ended: dict[str, str]
+    ) -> None:
+        store.ended = ended
+        sender(store, live=False).send(again)
+        assert store.names()[-1] == "set_tags"
+
+    def test_a_journal_that_has_grown_since_is_sent(self, store: FakeStore, again: Feed) -> None:
+        with Journal(again.folder.attempt(1).journal) as journal:
+            journal.write(Ended(state="failed", kind="lost", reason="its result was not written"))
+        sender(store, live=False).send(again)
+        assert store.calls[-1][1]["bench.state"] == "failed"
+
+
+class TestArtifacts:
+    @pytest.fixture
+    def outside(self, tmp_path: Path) -> Path:
+        path = tmp_path / "outside.txt"
+        path.write_text("a secret")
+        return path
+
+    @pytest.mark.parametrize(
+        "name", ["{outside}", "../../../outside.txt", "link", "linked/outside.txt", "pipe", "", "attempt-1"]
+    )
+    def test_nothing_outside_the_cells_folder_is_sent_and_the_line_is_named(
+        self, store: FakeStore, feed: Feed, outside: Path, name: str
+    ) -> None:
+        (feed.folder.root / "link").symlink_to(outside)
+        (feed.folder.root / "linked").symlink_to(outside.parent)
+        os.mkfifo(feed.folder.root / "pipe")
+        path = name.format(outside=outside)
+        with Journal(feed.folder.attempt(1).journal) as journal:
+            write_start(journal)
+            journal.write(ArtifactWritten(path=path))
+        one = sender(store)
+        one.send(feed)
+        assert "log_artifact" not in store.names()
+        (sentence,) = one.refused
+        assert sentence.startswith(f"{feed.folder.attempt(1).journal}:4: {path!r} is no file of this cell's folder")
+
+    def test_a_file_of_the_folder_is_sent_and_one_that_was_removed_is_no_fault(
+        self, store: FakeStore, feed: Feed
+    ) -> None:
+        with Journal(feed.folder.attempt(1).journal) as journal:
+            for path in ("predictions.npz", "removed.npz"):
+                journal.write(ArtifactWritten(path=path))
+        feed.folder.predictions.write_text("scores")
+        one = sender(store)
+        one.send(feed)
+        assert [call for call in store.calls if call[0] == "log_artifact"] == [
+            ("log_artifact", str(feed.folder.predictions))
+        ]
+        assert one.refused == []
 
 
 def test_a_journal_that_did_not_grow_asks_nothing_until_half_its_lease_is_over(store: FakeStore, feed: Feed) -> None:

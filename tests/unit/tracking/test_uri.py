@@ -1,11 +1,23 @@
 """Which store is in use, and how its URI is shown."""
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.errors import TrackingError
-from bench.tracking.uri import is_server, redact, redact_text, refuse_old_mlruns, resolve_uri, sqlite_path, store_exists
+from bench.tracking.uri import (
+    is_server,
+    quote_credentials,
+    redact,
+    redact_text,
+    refuse_old_mlruns,
+    resolve_uri,
+    sqlite_path,
+    store_exists,
+)
 
 
 class TestResolveUri:
@@ -40,11 +52,35 @@ def test_refuse_old_mlruns_names_the_command_that_migrates_them(project: Path) -
         ("http://me:pw@host:5000/x", "http://***@host:5000/x"),
         ("postgresql://me:p%40w@host/db", "postgresql://***@host/db"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("sqlite:////a@b/c.db", "sqlite:////a@b/c.db"),
+        ("http://u:p@ssTAIL@h", "http://***@h"),
+        ("http://u:a/b#c?d@h:5000", "http://***@h:5000"),
+        ("postgresql://h/db?user=u&password=pw", "postgresql://h/db?user=u&password=***"),
     ],
 )
 def test_redact_and_redact_text_hide_credentials(uri: str, shown: str) -> None:
     assert redact(uri) == shown
     assert redact_text(f"cannot connect to {uri} now") == f"cannot connect to {shown} now"
+
+
+CHARACTERS = "aB3:/#?@%&=+ é'\"\\"
+
+
+@given(st.text(CHARACTERS, min_size=3, max_size=12).filter(lambda text: not text[0].isdigit()))
+def test_a_password_of_any_characters_reaches_the_server_and_no_message(password: str) -> None:
+    secret = f"x{password}x"
+    uri = f"http://me:{secret.replace('%', '%25')}@host:5000/base"
+    parts = urlsplit(quote_credentials(uri))
+    if "@" not in secret or not set("/?#") & set(secret):  # otherwise it may as well be a path with an @
+        assert (parts.hostname, parts.port, parts.path) == ("host", 5000, "/base")
+        assert unquote(parts.password or "") == secret
+    for shown in (redact(uri), redact_text(f"cannot open {uri}", uri), redact_text(f"{secret!r}: {secret}", uri)):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("uri", ["http://host:5000/a@b", "http://host/a@b", "sqlite:////a@b.db", "http://u:p%40q@h/x"])
+def test_quote_credentials_leaves_addresses_without_odd_credentials_as_they_are(uri: str) -> None:
+    assert quote_credentials(uri) == uri
 
 
 def test_store_exists_only_where_there_is_something_to_read(project: Path) -> None:
