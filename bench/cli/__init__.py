@@ -24,12 +24,17 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command("bench.cli.init:init", "Write a small suite file with comments, to start from."),
     "run": Command("bench.cli.run:run", "Run what is missing of suites and print their tables."),
     "plan": Command("bench.cli.plan:plan", "Show every cell with its state, cost and estimated time."),
     "status": Command("bench.cli.status:status", "Show what runs now and how far, what failed and why."),
+    "show": Command("bench.cli.show:show", "Show everything that is known of one cell."),
+    "logs": Command("bench.cli.logs:logs", "Print the log and the traceback of a cell's last attempt."),
     "report": Command("bench.cli.report:report", "Print the tables of suites from their runs."),
     "measure": Command("bench.cli.measure:measure", "Count params and FLOPs of models."),
     "sync": Command("bench.cli.sync:sync", "Send the journals of offline or cut-off runs to MLflow."),
+    "rm": Command("bench.cli.rm:rm", "Remove the results of a suite or a cell, from the store and this machine."),
+    "clean": Command("bench.cli.clean:clean", "Show what takes up space and can be made again, and remove it."),
     "data": Command("bench.cli.data:data", "List, fetch, verify and locate data sets."),
     "models": Command("bench.cli.listings:models", "List the models that a suite can name."),
     "datasets": Command("bench.cli.listings:datasets", "List the data sets that a suite can name."),

@@ -103,6 +103,17 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"--output {path} cannot be written: {error.strerror} ({path.parent.absolute()})") from error
 
 
+def say(text: str) -> None:
+    """Print to standard output."""
+    click.echo(text)
+
+
 def note(text: str) -> None:
     """Say something on standard error."""
     click.echo(text, err=True)
+
+
+def size(count: int) -> str:
+    """Bytes as people say them: ``512 B``, ``3.4 MB``."""
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count} B" if not power else f"{count / 1000**power:.1f} {('', 'kB', 'MB', 'GB', 'TB')[power]}"

@@ -1,0 +1,36 @@
+"""``bench rm``: remove results, from the store and from this machine."""
+
+import click
+
+from bench.cli.options import tracking_option
+from bench.cli.output import note, size
+
+
+@click.command()
+@click.argument("name", metavar="SUITE|CELL")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@tracking_option
+def rm(name: str, yes: bool, tracking_uri: str | None) -> None:
+    """Remove the results of a suite (its name or its file) or of a cell (the beginning of its id).
+
+    It says first what would be removed, and asks. The suite file itself stays.
+    """
+    from bench.api.outcomes import find_store
+    from bench.api.removal import find_removal, remove
+
+    store = find_store(tracking_uri)
+    removal = find_removal(name, store)
+    if not removal.folders and not removal.runs:
+        note(f"{removal.name} has no results here")
+        return
+    folders = f"{len(removal.folders)} folders of cells ({size(removal.size)})"
+    note(f"{removal.name}: {folders}, {len(removal.runs)} MLflow runs")
+    if removal.kept:
+        note(f"{len(removal.kept)} cells stay on this machine, because another suite has them too")
+    if not yes:
+        click.confirm("remove them?", abort=True, err=True)
+    remove(removal, store)
+    if store and removal.runs:
+        note("removed; the runs are in MLflow's bin, and mlflow gc frees their files")
+    else:
+        note("removed")
