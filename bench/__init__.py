@@ -22,7 +22,7 @@ class _Package(ModuleType):
         if name in __all__:
             from bench import api
 
-            return getattr(api, name)
+            return api.PUBLIC[name]
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:

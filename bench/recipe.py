@@ -109,7 +109,7 @@ class Recipe:
     batch_size: Annotated[
         int,
         RecipeKey(
-            doc="Images per step. The last, smaller batch of an epoch is dropped; the order changes every epoch.",
+            doc="Images per step; the whole training set if it has fewer. The order changes every epoch.",
             default=128,
             minimum=1,
             unit="images",
@@ -186,11 +186,24 @@ class Recipe:
             shown="never",
         ),
     ] = None
+    drop_last: Annotated[
+        bool,
+        RecipeKey(
+            doc="Leave out the images that do not fill the last batch of an epoch. They are others in every epoch. "
+            "`false` trains on them as a smaller batch, unless it is a single image, which batch normalisation cannot "
+            "be trained on.",
+            shown="always",
+            words=lambda dropped: f"last partial batch {'dropped' if dropped else 'kept'}",
+        ),
+    ] = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How the cells of a suite are run. Changes no result beyond rounding and is not part of a cell's id."""
+    """How the cells of a suite are run; not part of a cell's id.
+
+    Another setting computes the same function with other roundings. Training amplifies them, as it does other seeds.
+    """
 
     deterministic: Annotated[
         bool,

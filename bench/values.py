@@ -6,10 +6,11 @@ library, so that a worker runs where pydantic and mlflow are not installed.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from bench.codec import from_dict as from_dict
 from bench.codec import from_json as from_json
@@ -40,7 +41,10 @@ class DataKey(NamedTuple):
 
 
 PROTOCOL_VERSION = 1
-"""Version of the training protocol: raised whenever the same cell would give other numbers than before."""
+"""Version of the training protocol: raised whenever the same cell would give other numbers than before. Cells that a
+change does not reach keep their version, see :func:`protocol_version`."""
+REVISED = re.compile(r"mnasnet|mobilenet_v3|efficientnet_b[567]$")
+"""Nets whose small form got another momentum of batch norm with version 2."""
 
 
 @lru_cache(maxsize=4096)
@@ -79,9 +83,24 @@ class Cell:
         return f"{self.model} · {dataset} · {self.schedule_name} · s{self.seed}"
 
 
+def protocol_version(cell: Cell) -> int:
+    """Version of the training protocol that a cell is trained by.
+
+    2 for cells with warm-up, in which the learning rate rises per step since, and for the small forms of
+    :data:`REVISED`; all others are trained as before.
+    """
+    warms_up = bool(cell.schedule.as_dict().get("warmup_epochs"))
+    revised = cell.recipe.stem == "small" and REVISED.match(cell.model) is not None
+    return 2 if warms_up or revised else PROTOCOL_VERSION
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """How a cell's arithmetic is carried out: one choice for all its attempts, since another gives other roundings."""
+    """How a cell's arithmetic is carried out: one choice for all its attempts.
+
+    Another choice rounds differently. Training amplifies that: accuracies of short recipes have differed by tens of
+    points.
+    """
 
     threads: int
     """CPU threads of the worker."""
@@ -101,6 +120,23 @@ class Mode:
         words += ["CUDA graph"] if self.captured else []
         words += [f"{self.memory_share:.0%} of the GPU's memory"] if self.memory_share < 1 else []
         return ", ".join([*words, f"{self.threads} thread{'s' if self.threads > 1 else ''}"])
+
+    @classmethod
+    def from_words(cls, text: str) -> "Mode | None":
+        """The mode that ``str`` wrote, without its share of the GPU's memory; None if the text is not one."""
+        words = text.split(", ")
+        memory_format = next((known for known in get_args(MemoryFormat) if known in words), None)
+        precision = next((known for known in get_args(Precision) if known in words), None)
+        threads, _, unit = words[-1].partition(" ")
+        if memory_format is None or precision is None or not threads.isdecimal() or not unit.startswith("thread"):
+            return None
+        return cls(
+            threads=int(threads),
+            memory_format=memory_format,
+            precision=precision,
+            compiled="compiled" in words,
+            captured="CUDA graph" in words,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +203,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try at a cell: what a worker process is told. Execution must not change the result beyond rounding."""
+    """One try at a cell: what a worker process is told."""
 
     cell: Cell
     number: int
@@ -212,6 +248,12 @@ class Outcome:
     """Percent of test images, last epoch."""
     top5: float | None = None
     test_loss: float | None = None
+    train_loss: float | None = None
+    """Mean over the steps of the last epoch."""
+    classes: int | None = None
+    """Of the data set; this and the next two are None before the data is open."""
+    train_images: int | None = None
+    test_images: int | None = None
     best_top1: float | None = None
     """Best epoch on the test set; only for ``--best``, never the result."""
     cost: Cost | None = None
@@ -233,3 +275,9 @@ class Outcome:
     :mod:`bench.workspace.fingerprint`."""
     stale: str = ""
     """What has changed since the result was made, in words; empty while it holds. Never stored."""
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads that it was computed with; None if it has not begun."""
+        mode = Mode.from_words(self.mode)
+        return mode.threads if mode else None

@@ -117,3 +117,7 @@ def measure(
 
     [measured] = measure_models([model], dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
     return measured.cost
+
+
+PUBLIC = {function.__name__: function for function in (load_suite, plan, run, results, curves, report, measure)}
+"""The functions by name. Importing :mod:`bench.api.run` puts that module in the place of the attribute ``run``."""

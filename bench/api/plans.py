@@ -92,6 +92,7 @@ def plan_entry(task: Task, problems: Mapping[str, str]) -> Entry:
         "dataset": cell.dataset,
         "schedule": cell.schedule_name,
         "seed": cell.seed,
+        "threads": outcome.threads,
         "state": outcome.state,
         "reason": f"stale: {outcome.stale}" if outcome.stale else outcome.reason or problems.get(cell.id, ""),
         "params": task.cost.params if task.cost else None,

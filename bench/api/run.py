@@ -1,7 +1,7 @@
 """The steps of ``bench run``: one suite after the other, each with the list of steps that :func:`run_suite` reads as.
 
 Called by the command line and by :func:`bench.run`. It prints nothing: whoever calls passes in what shows the progress
-(``display``) and what takes sentences (``note``). A little longer than other files, so that all steps stand together.
+(``display``) and what takes sentences (``note``).
 """
 
 import time
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bench.api.context import run_context
 from bench.api.forwarding import drain, forwarding
 from bench.api.job import Job, Layout, Needs, Sent
+from bench.api.layout import lay_out
 from bench.api.options import Caller, Note, RunOptions, RunResult, check_options
 from bench.api.outcomes import Known, known_outcomes, open_store, select
 from bench.api.prepare import check_augmentations, data_remarks, fetch_data, measure_costs, past_cells, prepare_data
@@ -171,42 +172,6 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
     for problem in needs.problems:
         job.caller.note(f"warning: {problem}")
     return plan
-
-
-def lay_out(job: Job, plan: Plan, needs: Needs) -> Layout:
-    """Divide the machine for the cells that will run, and choose each cell's mode from measured speeds."""
-    from bench.scheduler.modes import MAX_ON_A_GPU
-    from bench.scheduler.tuning import TuningRequest, tune
-    from bench.workspace.paths import speeds_file
-
-    if not plan.to_run:
-        return Layout([], {}, {})
-    cells = [task.cell for task in plan.to_run]
-    images = {
-        task.cell.id: max(0, task.cell.recipe.epochs - task.outcome.epochs_done)
-        * needs.data[data_key(task.cell)].train_images
-        for task in plan.to_run
-    }
-    execution = job.whole.execution
-    per_device = 1 if execution.timed else job.options.slots_per_device
-    whole = job.machine.slots(per_device=1, cells=len(cells))
-    default = job.machine.slots(per_device=per_device, cells=len(cells))
-    request = TuningRequest(
-        cells=cells,
-        images=images,
-        classes={cell.id: needs.data[data_key(cell)].num_classes for cell in cells},
-        slot=whole[0],
-        devices=len(whole),
-        execution=execution,
-        cache=speeds_file(),
-        max_concurrency=len(default) if whole[0].device == "cpu" else min(MAX_ON_A_GPU, -(-len(cells) // len(whole))),
-        concurrency=per_device,
-    )
-    allocation = tune(request, note=job.caller.note)
-    if allocation is None:
-        return Layout(default, {}, {})
-    slots = job.machine.slots(per_device=allocation.concurrency, cells=len(cells))
-    return Layout(slots, allocation.modes, allocation.seconds)
 
 
 def execute(job: Job, plan: Plan, needs: Needs, layout: Layout) -> Sent:

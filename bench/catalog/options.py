@@ -17,6 +17,8 @@ class Option(Key):
 
     type: Literal["float", "int", "bool", "ints", "floats"]
     default: OptionValue | None = None
+    count: int | None = None
+    """How many numbers a list must have; None: any number but none."""
 
     def convert(self, value: Any) -> OptionValue:
         """A valid value as the option's type: ``1`` and ``1.0`` are one value of a float, and lists become tuples."""

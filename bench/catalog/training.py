@@ -27,9 +27,11 @@ class ScheduleSpec:
 
 
 WARMUP = {
-    "warmup_epochs": Option(type="int", default=0, minimum=0, doc="epochs of linear warm-up before the decay"),
+    "warmup_epochs": Option(
+        type="int", default=0, minimum=0, doc="epochs of warm-up, in which lr rises linearly, step by step"
+    ),
     "warmup_start": Option(
-        type="float", default=0.01, above=0, maximum=1, doc="fraction of lr in the first epoch of warm-up"
+        type="float", default=0.01, above=0, maximum=1, doc="fraction of lr in the first step of warm-up"
     ),
 }
 """Options that every schedule has."""
@@ -91,7 +93,7 @@ OPTIMIZERS = {
         options={
             "lr": Option(type="float", above=0, default=1e-3, doc="learning rate that the schedule scales"),
             "betas": Option(
-                type="floats", default=(0.9, 0.999), minimum=0, maximum=1, doc="decay rates of the two moments"
+                type="floats", default=(0.9, 0.999), count=2, minimum=0, below=1, doc="decay rates of the two moments"
             ),
             "eps": Option(type="float", default=1e-8, above=0, doc="term added to the denominator"),
             "weight_decay": Option(
@@ -121,11 +123,12 @@ AUGMENTATIONS = {
             "area": Option(
                 type="floats",
                 default=(0.08, 1.0),
+                count=2,
                 above=0,
                 maximum=1,
                 doc="range of the crop's area, as a fraction of the image",
             ),
-            "ratio": Option(type="floats", default=(3 / 4, 4 / 3), above=0, doc="range of its width / height"),
+            "ratio": Option(type="floats", default=(3 / 4, 4 / 3), count=2, above=0, doc="range of its width / height"),
         },
         doc="crop a random part of the image and resize it to the input size (Szegedy et al. 2015)",
         of_files=True,
@@ -149,6 +152,7 @@ AUGMENTATIONS = {
             "area": Option(
                 type="floats",
                 default=(0.02, 0.33),
+                count=2,
                 minimum=0,
                 maximum=1,
                 doc="range of the box's area, as a fraction of the image",
@@ -172,6 +176,22 @@ DEFAULT_RECIPE: dict[str, object] = {
     "optimizer": with_defaults(DEFAULT_OPTIMIZER, {}, OPTIMIZERS[DEFAULT_OPTIMIZER].options),
 }
 """The keys of a recipe that the suite does not give. Stem and input size follow from the model and the data set."""
+
+
+def optimizer_problem(optimizer: Component) -> str | None:
+    """Why torch would refuse an optimizer whose options are each valid, as a sentence, or None."""
+    options = optimizer.as_dict()
+    if options.get("nesterov") and not options.get("momentum"):
+        return "nesterov: true needs a momentum above 0; set momentum, or nesterov: false"
+    return None
+
+
+def schedule_problem(schedule: Component, lr: float) -> str | None:
+    """Why a schedule does not fit the learning rate that it scales, as a sentence, or None."""
+    eta_min = schedule.as_dict().get("eta_min", 0.0)
+    if isinstance(eta_min, float) and eta_min > lr:
+        return f"eta_min {eta_min:g} is above lr {lr:g}, so the learning rate would rise; use at most lr"
+    return None
 
 
 def schedule_options(kind: str) -> dict[str, Option]:

@@ -34,6 +34,8 @@ class RunReference:
     top5: float | None
     stale: str = ""
     """What has changed since the run; see :class:`bench.values.Outcome`."""
+    threads: int | None = None
+    """CPU threads that it was computed with; None if it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

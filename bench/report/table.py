@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.datasets.source import dataset_title
 from bench.report.labels import row_labels
 from bench.report.model import Row, RunReference, Statistic, Table
+from bench.report.notes import run_notes
 from bench.values import Cell, Cost, Outcome, Suite
 
 MAX_PERCENT = 100.0
@@ -48,6 +49,9 @@ def _row(cells: Sequence[Cell], label: str, outcomes: Mapping[str, Outcome], bes
     existing = [outcomes[seed.id] for seed in cells if seed.id in outcomes]
     complete = [outcome for outcome in existing if is_complete(outcome)]
     cost = next((outcome.cost for outcome in existing if outcome.cost), None)
+    notes = [note for seed in cells if seed.id in outcomes for note in run_notes(seed, outcomes[seed.id])]
+    if cost and (cost_note := _cost_note(cost)):
+        notes.insert(0, cost_note)
     return Row(
         model=cell.model,
         label=label,
@@ -59,7 +63,7 @@ def _row(cells: Sequence[Cell], label: str, outcomes: Mapping[str, Outcome], bes
         input_size=cell.recipe.input_size,
         top1=_statistic(outcome.best_top1 if best else outcome.top1 for outcome in complete),
         top5=None if best else _statistic(outcome.top5 for outcome in complete),
-        note=_cost_note(cost) if cost else "",
+        note="; ".join(dict.fromkeys(notes)),
         stale="; ".join(dict.fromkeys(outcome.stale for outcome in existing if outcome.stale)),
         runs=tuple(_reference(seed, outcomes.get(seed.id)) for seed in cells),
     )
@@ -96,6 +100,7 @@ def _reference(cell: Cell, outcome: Outcome | None) -> RunReference:
         top1=run.top1 if _is_percent(run.top1) else None,
         top5=run.top5 if _is_percent(run.top5) else None,
         stale=run.stale,
+        threads=run.threads,
     )
 
 

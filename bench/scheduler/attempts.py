@@ -18,7 +18,7 @@ from bench.scheduler.devices import Slot
 from bench.scheduler.launcher import Handle, Launcher
 from bench.scheduler.modes import default_mode
 from bench.values import Attempt, Cell, DataKey, Execution, Mode, Outcome, Task, from_json, to_json
-from bench.workspace.cells import archive_attempts, has_end
+from bench.workspace.cells import archive_attempts, has_end, series_of
 from bench.workspace.events import Event
 from bench.workspace.files import write_atomically
 from bench.workspace.fingerprint import changes, fingerprint
@@ -97,7 +97,7 @@ class RunContext:
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs the cells; see :class:`bench.values.Attempt`."""
     modes: Mapping[str, Mode] = field(default_factory=dict)
-    """Tuned modes, by cell id; the other cells get :func:`bench.scheduler.modes.default_mode`."""
+    """Measured or kept modes, by cell id; the other cells get :func:`bench.scheduler.modes.default_mode`."""
     execution: Execution = field(default_factory=Execution)
     """The suite's execution settings."""
     keep_weights: Literal["last", "none"] = "last"
@@ -127,6 +127,8 @@ class RunningAttempt:
     """Bytes of the attempt's journal that were passed to the observer."""
     heartbeat: tuple[int, int] = (0, 0)
     """Size and modification time of the journal when it was last looked at."""
+    threads: int = 1
+    """CPU threads that it computes with."""
     hung_at: float | None = None
     """Clock at which it was asked to exit because it seemed to hang."""
 
@@ -193,6 +195,7 @@ def start(
         lock=lock,
         alone=alone,
         alive_at=context.clock(),
+        threads=attempt.mode.threads,
     )
 
 
@@ -220,12 +223,24 @@ def next_attempt(task: Task, slot: Slot, folder: CellFolder, context: RunContext
 def decide_mode(
     cell: Cell, slot: Slot, folder: CellFolder, before: Attempt | None, context: RunContext, *, alone: bool
 ) -> Mode:
-    """The mode of an attempt: that of the checkpoint that it resumes, else the tuned one, else the default."""
+    """The mode of an attempt: that of the checkpoint that it resumes, else the run's choice, else the default."""
     if before and folder.checkpoints():
         mode = before.mode  # another mode would sum in another order, to other bits than the attempt that is resumed
     else:
         mode = context.modes.get(cell.id) or default_mode(cell, slot, context.execution)
     return replace(mode, memory_share=1.0 if alone else slot.memory_share)
+
+
+def earlier_mode(folder: CellFolder, outcome: Outcome, device: str) -> Mode | None:
+    """The mode of the last attempt at a cell, of this series or of one before, on a kind of device.
+
+    Read from the cell's folder, else from what the store has of it. None if the cell has not run on this kind of
+    device, or if it is not known.
+    """
+    for series in reversed(series_of(folder)):
+        if request := last_request(series):
+            return request.mode if request.device == device else None
+    return Mode.from_words(outcome.mode) if outcome.fingerprint.get("device") == device else None
 
 
 def has_changed(folder: CellFolder, cell: Cell, slot: Slot, context: RunContext) -> bool:

@@ -30,6 +30,7 @@ class Slot:
     visible: str
     """What the worker's CUDA_VISIBLE_DEVICES is set to; empty on the CPU."""
     threads: int
+    """Its share of the cores. A cell may use fewer."""
     memory_share: float = 1.0
     """Share of the GPU's memory that a cell on it may use."""
 
@@ -168,7 +169,7 @@ class Machine:
 
         Args:
             per_device: Cells at a time on each GPU, or on the CPU. None: one per GPU; on the CPU as many as there are
-                cells, cores and memory for, because one thread per cell wastes no core on synchronisation.
+                cells, cores and memory for, because a single thread never waits for another.
             cells: Number of cells to run; no more slots than that are made on the CPU.
         """
         return self._gpu_slots(per_device or 1) if self.gpus else self._cpu_slots(per_device, cells)

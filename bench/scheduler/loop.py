@@ -19,6 +19,7 @@ from bench.scheduler.attempts import (
     start,
 )
 from bench.scheduler.devices import Slot
+from bench.scheduler.modes import CPU_THREADS
 from bench.values import Outcome, Plan, Task
 from bench.workspace.cells import write_end
 from bench.workspace.files import disk_problem
@@ -120,18 +121,31 @@ class Loop:
     def _place_from(self, queue: list[Task], *, alone: bool) -> None:
         index = 0
         while index < len(queue) and not self._must_stop():
-            slot = next((slot for slot in self.free if self._has_room(slot, alone=alone)), None)
+            threads = self._threads_of(queue[index])
+            slot = next((slot for slot in self.free if self._has_room(slot, threads, alone=alone)), None)
             if slot is None:
-                return  # what does not fit for this cell fits for none behind it
+                return  # those behind it wait too: smaller cells that pass it could keep it waiting for ever
             if self._begin(queue[index], slot, alone=alone):
                 del queue[index]
             else:
                 index += 1
 
-    def _has_room(self, slot: Slot, *, alone: bool) -> bool:
-        """Whether nothing else runs on the slot's device, or the cell and what runs there can share it."""
+    def _has_room(self, slot: Slot, threads: int, *, alone: bool) -> bool:
+        """Whether nothing else runs on the slot's device, or the cell and what runs there can share it.
+
+        On the CPU the threads of all cells together must not be more than those of all slots.
+        """
         sharing = [running for running in self.running if running.slot.visible == slot.visible]
-        return not sharing or not (alone or any(running.alone for running in sharing))
+        if not sharing:
+            return True
+        taken = sum(running.threads for running in sharing)
+        fits = slot.device == "cuda" or taken + threads <= sum(each.threads for each in self.context.slots)
+        return fits and not (alone or any(running.alone for running in sharing))
+
+    def _threads_of(self, task: Task) -> int:
+        """Threads that a waiting cell will compute with; one that resumes may have others, which is rare."""
+        mode = self.context.modes.get(task.cell.id)
+        return mode.threads if mode else CPU_THREADS
 
     def _begin(self, task: Task, slot: Slot, *, alone: bool) -> bool:
         """Start a cell unless another run holds it; False: it goes on waiting."""

@@ -1,7 +1,7 @@
 """Choose modes and the number of concurrent cells from measured throughput. Pure functions; measures nothing.
 
-A mode replaces the default only if it was measured to be clearly faster, so that noise moves no cell from the default
-and the same machine gives the same roundings.
+A mode replaces the default only if it was measured to be clearly faster, so that noise moves no cell from the default.
+Which cells are measured depends on the cell alone: all others get the default, whatever runs beside them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +17,9 @@ MIN_SPEEDUP = 1.1
 """Minimum speed-up before a mode replaces the default."""
 MIN_COMPILE_S = 1200.0
 """Minimum training time (seconds) before ``torch.compile`` is tried, which takes a minute per net."""
+CPU_THREADS = 1
+"""Threads of a cell on the CPU when nothing was measured. A constant: sums over another number of threads round
+differently, so a share of the machine would make a cell's figures depend on what runs beside it."""
 MAX_ON_A_GPU = 4
 """Maximum number of concurrent cells that is tried on a GPU."""
 GPU_CONTEXT_MB = 600.0
@@ -60,7 +63,7 @@ def default_mode(cell: Cell, slot: Slot, execution: Execution | None = None) -> 
     if precision == "auto":
         precision = "bf16" if slot.device == "cuda" else "fp32"
     return Mode(
-        threads=slot.threads,
+        threads=slot.threads if slot.device == "cuda" else CPU_THREADS,  # a GPU's cell computes nothing on its threads
         memory_format="channels_last" if execution.memory_format == "auto" else execution.memory_format,
         precision=precision,
         compiled=execution.compile == "always",
@@ -69,8 +72,11 @@ def default_mode(cell: Cell, slot: Slot, execution: Execution | None = None) -> 
 
 
 def candidates(cell: Cell, slot: Slot, execution: Execution) -> list[Mode]:
-    """The modes worth measuring for a cell on a slot, the default first; ``torch.compile`` is tried separately."""
-    default = default_mode(cell, slot, execution)
+    """The modes worth measuring for a cell with a slot's threads, the default first.
+
+    ``torch.compile`` is tried separately.
+    """
+    default = replace(default_mode(cell, slot, execution), threads=slot.threads)
     formats = get_args(MemoryFormat) if execution.memory_format == "auto" else (execution.memory_format,)
     precisions = get_args(Precision) if cell.recipe.precision == "auto" else (default.precision,)
     captured = (False, True) if slot.device == "cuda" else (False,)
@@ -79,6 +85,12 @@ def candidates(cell: Cell, slot: Slot, execution: Execution) -> list[Mode]:
         for capture, precision, format_ in product(captured, precisions, formats)
     ]
     return sorted(modes, key=lambda mode: mode != default)
+
+
+def is_allowed(mode: Mode, execution: Execution) -> bool:
+    """Whether a mode that was chosen before is one that the suite's execution settings still leave open."""
+    compiled = {"always": True, "never": False}.get(execution.compile, mode.compiled)
+    return execution.memory_format in ("auto", mode.memory_format) and mode.compiled == compiled
 
 
 def levels(device: str, *, max_concurrency: int) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bench.datasets.prepared import data_key
 from bench.scheduler.estimates import SpeedHistory
-from bench.values import Cell, Cost, DataKey, Outcome, Plan, Suite, Task
+from bench.values import Cell, Cost, DataKey, Outcome, Plan, Suite, Task, protocol_version
 from bench.workspace.fingerprint import changes, fingerprint
 
 Selection = Literal["missing", "all", "failed", "stale"]
@@ -97,15 +97,16 @@ def mark_stale(
             not changed.
     """
     marked = dict(outcomes)
-    current: dict[tuple[str, str], Mapping[str, str]] = {}
+    current: dict[tuple[str, str, int], Mapping[str, str]] = {}
     for cell in cells:
         outcome = outcomes.get(cell.id)
         if outcome is None or outcome.state != "complete":
             continue
         data = digests.get(data_key(cell), "")
-        if (cell.model, data) not in current:  # ten thousand cells need the same few fingerprints
+        key = cell.model, data, protocol_version(cell)
+        if key not in current:  # ten thousand cells need the same few fingerprints
             # without the device: a result from a GPU does not become stale when it is read on a laptop
-            current[cell.model, data] = fingerprint(cell, data=data, device="")
-        if stale := changes(outcome.fingerprint, current[cell.model, data]):
+            current[key] = fingerprint(cell, data=data, device="")
+        if stale := changes(outcome.fingerprint, current[key]):
             marked[cell.id] = replace(outcome, stale=stale)
     return marked

@@ -14,9 +14,9 @@ from bench.scheduler.speeds import Ask, SpeedCache, workload
 from bench.values import Cell, Execution, Mode
 
 MIN_IMAGES = 100_000
-"""Training images that the cells of a net must have left together before its speed is measured: measuring takes a few
-thousand images, which must stay a small share. A count and not a time, so that the same suite is always treated alike.
-"""
+"""Images that a cell must train on, over all its epochs, before speeds are measured for it: measuring takes a few
+thousand images, which must stay a small share. A property of the cell alone and not of what is left to do or of the
+machine, so that a smaller cell always gets the default mode and, with it, the same digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,8 @@ class TuningRequest:
     cells: Sequence[Cell]
     images: Mapping[str, float]
     """Training images left, by cell id."""
+    train_images: Mapping[str, int]
+    """Training images of each cell's data set, by cell id."""
     classes: Mapping[str, int]
     """Outputs of the head, by cell id."""
     slot: Slot
@@ -93,21 +95,35 @@ def tune(
     return allocate(work, choices=[allocation.concurrency], devices=request.devices)
 
 
+def is_large(cell: Cell, train_images: int) -> bool:
+    """Whether a cell on that many training images trains long enough for speeds to be measured for it."""
+    return cell.recipe.epochs * train_images >= MIN_IMAGES
+
+
+def _with_batch_of_the_set(cell: Cell, train_images: int) -> Cell:
+    """The cell with the batch that it would train on, which is at most the whole set."""
+    size = min(cell.recipe.batch_size, train_images)
+    return replace(cell, recipe=replace(cell.recipe, batch_size=size))
+
+
 def group_by_workload(request: TuningRequest) -> dict[str, list[Cell]]:
-    """The cells by what decides their speed, without groups that have too few images left to train on."""
+    """The large cells by what decides their speed."""
     groups: dict[str, list[Cell]] = {}
     for cell in request.cells:
-        groups.setdefault(workload(cell, request.classes[cell.id]), []).append(cell)
-    return {
-        group: cells for group, cells in groups.items() if sum(request.images[cell.id] for cell in cells) >= MIN_IMAGES
-    }
+        if is_large(cell, request.train_images[cell.id]):
+            groups.setdefault(workload(cell, request.classes[cell.id]), []).append(cell)
+    return groups
 
 
 def trials_for(request: TuningRequest, groups: Mapping[str, Sequence[Cell]]) -> list[PlannedTrial]:
     """Every mode that is worth measuring of every group, at every concurrency, defaults first."""
     return [
         PlannedTrial(
-            group=group, cell=cells[0], classes=request.classes[cells[0].id], mode=mode, concurrency=concurrency
+            group=group,
+            cell=_with_batch_of_the_set(cells[0], request.train_images[cells[0].id]),
+            classes=request.classes[cells[0].id],
+            mode=mode,
+            concurrency=concurrency,
         )
         for group, cells in groups.items()
         for concurrency in request.levels
@@ -148,7 +164,8 @@ def try_compile(
         return None
     note(f"trying torch.compile on {longest.model}")
     mode = replace(allocation.modes[longest.id], compiled=True)
-    return speeds.get_or_measure(longest, request.classes[longest.id], mode, allocation.concurrency)
+    cell = _with_batch_of_the_set(longest, request.train_images[longest.id])
+    return speeds.get_or_measure(cell, request.classes[longest.id], mode, allocation.concurrency)
 
 
 def _needs_equal_memory(mode: Mode, other: Mode) -> bool:

@@ -6,7 +6,7 @@ Called by :mod:`bench.suite.schema` only. Names no key and no option.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -65,17 +65,25 @@ def value_type(hint: Hint) -> Hint:
     return choices[0]
 
 
-def _option_type(option: Option) -> Hint:
+def _option_type(name: str, option: Option) -> Hint:
     if option.type == "bool":
         return bool
     number: Hint = bounded(float if option.type.startswith("float") else int, option)
-    return Annotated[list[number], Field(min_length=1)] if option.type in ("ints", "floats") else number
+    if option.type not in ("ints", "floats"):
+        return number
+
+    def counted(values: list[float]) -> list[float]:
+        if option.count and len(values) != option.count:
+            refuse(f"{name} must be {option.count} numbers, not {len(values)}")
+        return values
+
+    return Annotated[list[number], Field(min_length=1), AfterValidator(counted)]
 
 
 def option_fields(options: Mapping[str, Option], *, partial: bool) -> dict[str, Hint]:
     """The fields of options; ``partial``: options without a default may be left out too."""
     return {
-        name: (_option_type(option), documented(option, ... if option.default is None and not partial else None))
+        name: (_option_type(name, option), documented(option, ... if option.default is None and not partial else None))
         for name, option in options.items()
     }
 

@@ -112,7 +112,7 @@ def reference(suites: Sequence[tuple[str, Suite]] = ()) -> str:
         "its model, then `--set recipe.KEY=VALUE` on the command line; each changes only the keys that it gives. Any "
         "change makes another cell, with another id.",
         _keys(Recipe),
-        "## `execution`\n\nHow cells are run. It changes no result beyond rounding and is not part of a cell's id.",
+        "## `execution`\n\nHow cells are run. It changes how results are rounded and is not part of a cell's id.",
         _keys(Execution),
         _schedules(),
         _components("Optimizers", "optimizer", {name: ("", spec.options) for name, spec in OPTIMIZERS.items()}),
@@ -207,7 +207,7 @@ def _schedules() -> str:
     sections = [
         "## Schedules\n\nA schedule under `schedules` is a mapping with its `kind` and options, e.g. "
         "`late: {kind: multistep, milestones: [30, 45]}`. A kind without required options can be named in a grid "
-        "directly. The learning rate changes once per epoch; e counts epochs from 0.",
+        "directly. The learning rate changes once per epoch, during warm-up in every step; e counts epochs from 0.",
         f"All kinds have the options of a linear warm-up:\n\n{_options(WARMUP)}",
     ]
     for kind, spec in SCHEDULES.items():

@@ -15,7 +15,9 @@ from bench.catalog.training import (
     DEFAULT_OPTIMIZER,
     DEFAULT_RECIPE,
     OPTIMIZERS,
+    optimizer_problem,
     schedule_options,
+    schedule_problem,
     with_defaults,
 )
 from bench.codec import JsonObject
@@ -101,6 +103,10 @@ class Resolver:
                 for column, name in enumerate(grid.schedule):
                     schedule = self.schedules.get(name) or with_defaults(name, {}, schedule_options(name))
                     self._check_epochs((*place, "schedule", column), name, schedule, recipe.epochs)
+                    if problem := schedule_problem(schedule, recipe.optimizer["lr"]):
+                        position = self.document.at((*place, "schedule", column))
+                        where = self.document.values.get(("schedules", name, "eta_min"), position)
+                        self.document.fault(where, f"{name}: {problem}")
                     cells += [
                         Cell(
                             model=model.name,
@@ -128,6 +134,9 @@ class Resolver:
         if recipe.stem not in stems:
             problem = f"{model.name} has no {recipe.stem} stem, as the recipe demands; only {', '.join(stems)}"
             self.document.fault(self.document.at(place), problem)
+        if refusal := optimizer_problem(recipe.optimizer):
+            where = self.document.values.get(("recipe", "optimizer"), self.document.at(place))
+            self.document.fault(where, refusal)
         return recipe
 
     def _check_epochs(self, place: Path, name: str, schedule: Component, epochs: int) -> None:

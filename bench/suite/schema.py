@@ -29,13 +29,6 @@ def _rising(schedule: Strict) -> Strict:
     return schedule
 
 
-def _two_betas(optimizer: Strict) -> Strict:
-    betas = optimizer.given().get("betas")
-    if betas is not None and len(betas) != 2:
-        refuse(f"betas must be two numbers, not {len(betas)}")
-    return optimizer
-
-
 def _name_as_mapping(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -72,7 +65,6 @@ else:
             _optimizer_as_mapping,
             json_schema_input_type=Literal[tuple(OPTIMIZERS)] | _NamedOptimizer | _UnnamedOptimizer,
         ),
-        AfterValidator(_two_betas),
     ]
     _AnyAugmentation = component("name", {name: spec.options for name, spec in AUGMENTATIONS.items()})
     AugmentMapping = Annotated[
@@ -106,7 +98,7 @@ class _RecipeBase(Strict):
 
 
 class _ExecutionBase(Strict):
-    """How cells are run, which changes no result beyond rounding."""
+    """How cells are run, which changes how results are rounded."""
 
 
 if TYPE_CHECKING:

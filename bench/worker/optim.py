@@ -39,42 +39,52 @@ class Placeholder(torch.optim.Optimizer):
         """Do nothing."""
 
 
-def learning_rates(schedule: Component, *, lr: float, epochs: int) -> list[float]:
-    """Learning rate of each epoch, from ``torch.optim.lr_scheduler`` run over a placeholder.
+def learning_rates(schedule: Component, *, lr: float, epochs: int, steps: int) -> list[list[float]]:
+    """Learning rates of each epoch: one that holds for the whole epoch or, during warm-up, one per step.
 
-    The training loop looks the rate up by epoch, so that resuming from a checkpoint needs no scheduler state.
+    They come from ``torch.optim.lr_scheduler``, run over a placeholder. The training loop looks them up by epoch and
+    step, so that resuming from a checkpoint needs no scheduler state.
 
-    With warm-up the rate rises linearly from ``warmup_start * lr`` to ``lr`` over ``warmup_epochs`` epochs. Then step
-    and multistep decay at their absolute epochs (Goyal et al. 2017, section 2.2); exponential and cosine start to decay
-    when warm-up ends.
+    With warm-up the rate rises linearly, step by step, from ``warmup_start * lr`` in the first step to ``lr`` in the
+    first step after ``warmup_epochs`` epochs (``LinearLR``, stepped once per iteration). Then step and multistep decay
+    at their absolute epochs (Goyal et al. 2017, section 2.2); exponential and cosine start to decay when warm-up ends.
 
-    Returns ``epochs`` floats.
+    Args:
+        schedule: The decay with its options.
+        lr: Learning rate that it scales.
+        epochs: Epochs of training.
+        steps: Steps per epoch.
+
+    Returns ``epochs`` lists.
     """
+    options = schedule.as_dict()
+    warmup, start = int(options.get("warmup_epochs", 0)), float(options.get("warmup_start", 1.0))  # type: ignore[arg-type]
+    rises = warmup * steps
+    if SCHEDULES[schedule.name].absolute:
+        decayed = _decayed(schedule, lr, epochs, epochs)
+    else:
+        decayed = [lr] * warmup + _decayed(schedule, lr, max(1, epochs - warmup), epochs - warmup)
+    return [
+        [rate * (start + (1 - start) * (epoch * steps + step) / rises) for step in range(steps)]
+        if epoch < warmup
+        else [rate]
+        for epoch, rate in enumerate(decayed[:epochs])
+    ]
+
+
+def _decayed(schedule: Component, lr: float, decay_epochs: int, count: int) -> list[float]:
+    """Learning rates of the first ``count`` epochs of a decay over ``decay_epochs``, without warm-up."""
+    options = {key: value for key, value in schedule.as_dict().items() if not key.startswith("warmup_")}
+    spec = SCHEDULES[schedule.name]
+    if spec.epochs_option:
+        options[spec.epochs_option] = decay_epochs
+    if "milestones" in options:  # a tuple in a recipe, which is frozen; torch asks for a list
+        options["milestones"] = list(options["milestones"])  # type: ignore[arg-type, assignment]
     optimizer = Placeholder(lr)
-    scheduler = _scheduler(optimizer, schedule, epochs)
+    scheduler = resolve_name(spec.target)(optimizer, **options)
     rates = []
-    for _ in range(epochs):
+    for _ in range(count):
         rates.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()  # torch warns of a scheduler that steps first
         scheduler.step()
     return rates
-
-
-def _scheduler(
-    optimizer: torch.optim.Optimizer, schedule: Component, epochs: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    options = schedule.as_dict()
-    warmup, start = int(options.pop("warmup_epochs", 0)), options.pop("warmup_start", None)  # type: ignore[arg-type]
-    spec = SCHEDULES[schedule.name]
-    if spec.epochs_option:  # what is left to decay over
-        options[spec.epochs_option] = max(1, epochs - warmup)
-    if "milestones" in options:  # a tuple in a recipe, which is frozen; torch asks for a list
-        options["milestones"] = list(options["milestones"])  # type: ignore[arg-type, assignment]
-    if not warmup:
-        return resolve_name(spec.target)(optimizer, **options)  # type: ignore[no-any-return]
-    rise = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=start, total_iters=warmup)  # type: ignore[arg-type]
-    decay = resolve_name(spec.target)(optimizer, **options)
-    # chained: both see every epoch, and their factors multiply. Sequential: the second starts when the first ends
-    if spec.absolute:
-        return torch.optim.lr_scheduler.ChainedScheduler([rise, decay], optimizer)
-    return torch.optim.lr_scheduler.SequentialLR(optimizer, [rise, decay], milestones=[warmup])

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from bench.values import Cell
 from bench.worker import checkpoint
-from bench.worker.evaluate import TOP_CLASSES, make_evaluator
+from bench.worker.data.dataset import EpochBatches
+from bench.worker.evaluate import make_evaluator, top_classes
+from bench.worker.settling import settled
 from bench.worker.state import EpochTiming, Training
 from bench.workspace.events import ArtifactWritten, Ended, Summarised
 from bench.workspace.failpoint import failpoint
@@ -31,7 +33,7 @@ from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
 
 
-def finish(training: Training) -> None:
+def finish(training: Training, batches: EpochBatches) -> None:
     """Write what the cell leaves behind, the result last.
 
     Each step may be the last one of a process that is killed, so the order matters. A cell is complete when its result
@@ -39,11 +41,12 @@ def finish(training: Training) -> None:
     """
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died after its last epoch was tested and saved
-        _, training.scores = make_evaluator(training)()
+        _, training.scores = make_evaluator(training, batches)()
     write_predictions(training.scores, training.data.test_labels, folder)
     journal.write(ArtifactWritten(path=folder.predictions.name))
     journal.write(ArtifactWritten(path=folder.environment.name))
-    weights = serialise_weights(training.net, training.cell)
+    with settled(training, batches):  # what was tested is what is kept
+        weights = serialise_weights(training.net, training.cell)
     digest = hashlib.sha256(weights).hexdigest()  # recorded even where the weights are not kept
     if training.attempt.keep_weights == "last":
         write_atomically(folder.weights, weights)
@@ -64,15 +67,17 @@ def write_predictions(scores: Tensor, labels: npt.NDArray[np.int64], folder: Cel
     """Write the five likeliest classes of each test image, in the order of the test set, with the true ones.
 
     The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16 and ``probabilities`` (N, 5) float32; fewer columns
-    where there are fewer classes. ``scores`` are (N, K).
+    where there are fewer classes. ``scores`` are (N, K). Classes are in the order of their scores, which gives the
+    reported top-1 and top-5: probabilities of certain nets underflow to equal zeros.
     """
-    top = scores.softmax(dim=1).topk(min(TOP_CLASSES, scores.shape[1]), dim=1)
+    classes = top_classes(scores)
+    probabilities = scores.softmax(dim=1).gather(1, classes)
     content = io.BytesIO()
     np.savez_compressed(
         content,
         labels=np.asarray(labels),
-        classes=top.indices.cpu().numpy().astype(np.uint16),  # ImageNet's 21,841 classes fit; int64 is four times that
-        probabilities=top.values.cpu().numpy(),
+        classes=classes.cpu().numpy().astype(np.uint16),  # ImageNet's 21,841 classes fit; int64 is four times that
+        probabilities=probabilities.cpu().numpy(),
     )
     write_atomically(folder.predictions, content.getvalue())
 

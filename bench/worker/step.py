@@ -45,13 +45,17 @@ class Step:
         mode: Mode,
         device: torch.device,
         label_smoothing: float,
+        batch_size: int | None = None,
     ) -> None:
-        """``assemble`` makes a batch out of a step's inputs, on the device, with the same shapes in every step."""
+        """``assemble`` makes a batch out of a step's inputs, on the device, with the same shapes for every full batch.
+
+        ``batch_size`` is that of a full batch, where an epoch may end with a smaller one.
+        """
         self.net, self.optimizer, self.mode, self.device = net, optimizer, mode, device
         self._assemble, self._label_smoothing = assemble, label_smoothing
         # the net itself stays what is tested and saved: a compiled module has other names in its state_dict
         self._forward: Callable[[Tensor], Tensor] = compiled(net) if mode.compiled else net
-        self._memory_format = memory_format(mode)
+        self._memory_format, self._batch_size = memory_format(mode), batch_size
         self._update = make_update(optimizer)
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -78,7 +82,7 @@ class Step:
         # scaler: bf16 has the exponent range of fp32, so small gradients do not underflow
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mode.precision == "bf16"):
             # weights and images in one layout, or each convolution would convert its input
-            scores = self._forward(images.contiguous(memory_format=self._memory_format))  # (N, K)
+            scores = self._net_for(images)(images.contiguous(memory_format=self._memory_format))  # (N, K)
             loss = F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)  # (), mean over the batch
         # None and not zero: backward then stores gradients instead of adding them to zeros. By hand, because
         # optimizer.zero_grad also goes through hooks and a profiler mark
@@ -89,6 +93,10 @@ class Step:
         self._update()
         # detached, or the epoch's tensor of losses would keep the graph of each step alive
         return loss.detach()
+
+    def _net_for(self, images: Tensor) -> Callable[[Tensor], Tensor]:
+        """The net as it is computed: a smaller batch would have it compiled once more, for all sizes."""
+        return self.net if self._batch_size and len(images) < self._batch_size else self._forward
 
 
 class CapturedStep(Step):
@@ -117,6 +125,8 @@ class CapturedStep(Step):
 
     def __call__(self, inputs: StepInputs, seed: int) -> Tensor:
         """Train on the batch of a step's inputs. Returns its loss, () float32, which the next call overwrites."""
+        if self._batch_size and len(inputs) < self._batch_size:  # a graph has fixed shapes
+            return super().__call__(inputs, seed)
         if self._replay is None:
             self._replay = self._capture(inputs)
         self._inputs.copy_from(inputs)
@@ -222,10 +232,19 @@ def make_step(
     mode: Mode,
     device: torch.device,
     label_smoothing: float,
+    batch_size: int | None = None,
 ) -> Step:
     """The step in the form that the mode asks for."""
     form = CapturedStep if mode.captured else Step
-    return form(net, optimizer, assemble, mode=mode, device=device, label_smoothing=label_smoothing)
+    return form(
+        net,
+        optimizer,
+        assemble,
+        mode=mode,
+        device=device,
+        label_smoothing=label_smoothing,
+        batch_size=batch_size,
+    )
 
 
 def compiled(net: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -14,7 +14,7 @@ Shapes: N images per batch, C channels, H = W = input size, K classes, S steps p
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -59,78 +59,88 @@ def run(attempt: Attempt, journal: Journal, stop: Callable[[], bool]) -> None:
     state.journal_inputs(attempt, data, training.net, journal)
     training.began = began  # loading the data counts as the cell's time
     state.resume(training)
-    train_epochs(training)
-    results.finish(training)
+    batches = train_batches(
+        data, attempt.cell.recipe, seed=attempt.cell.seed, device=device, workers=attempt.mode.threads
+    )
+    train_epochs(training, batches)
+    results.finish(training, batches)
 
 
-def train_epochs(training: Training) -> None:
+def train_epochs(training: Training, batches: EpochBatches) -> None:
     """Train and test every epoch that is left.
 
+    A test loss that is not finite stops nothing: training may be healthy, and recover.
+
     Raises:
-        DivergedError: A training or test loss is not finite.
+        DivergedError: A training loss is not finite.
         InterruptedTrainingError: ``stop()`` became true; the state is saved.
     """
-    cell, mode, device = training.cell, training.attempt.mode, training.device
-    # plain numbers, one per epoch: a resumed attempt looks its rate up and needs no scheduler state
-    rates = learning_rates(cell.schedule, lr=cell.recipe.optimizer["lr"], epochs=cell.recipe.epochs)
-    batches = train_batches(training.data, cell.recipe, seed=cell.seed, device=device, workers=mode.threads)
-    evaluator = make_evaluator(training)
+    cell = training.cell
+    # plain numbers: a resumed attempt looks its rate up and needs no scheduler state
+    rates = learning_rates(cell.schedule, lr=cell.recipe.optimizer["lr"], epochs=cell.recipe.epochs, steps=len(batches))
+    evaluator = make_evaluator(training, batches)
     step = make_step(
         training.net,
         training.optimizer,
         batches.assemble,
-        mode=mode,
-        device=device,
+        mode=training.attempt.mode,
+        device=training.device,
         label_smoothing=cell.recipe.label_smoothing,
+        batch_size=batches.batch_size,
     )
     while training.epochs_done < cell.recipe.epochs:
-        # per epoch and not per step: the curves of the schedules are defined over epochs
-        rate = rates[training.epochs_done]
-        step.set_rate(rate)
-        train_and_test(training, batches, step, evaluator, rate)
+        train_and_test(training, batches, step, evaluator, rates[training.epochs_done])
 
 
-def train_and_test(training: Training, batches: EpochBatches, step: Step, evaluator: Evaluator, rate: float) -> None:
-    """Train the next epoch at a learning rate that is set, test the net, and journal both.
+def train_and_test(
+    training: Training, batches: EpochBatches, step: Step, evaluator: Evaluator, rates: Sequence[float]
+) -> None:
+    """Train the next epoch, test the net, and journal both.
+
+    Args:
+        training: The cell.
+        batches: Its training images.
+        step: What trains on a batch.
+        evaluator: What tests the net.
+        rates: The learning rate of the epoch or, during warm-up, of each of its steps.
 
     Raises:
-        DivergedError: A training or test loss is not finite.
+        DivergedError: A training loss is not finite.
         InterruptedTrainingError: ``stop()`` became true; the state is saved.
     """
     epoch, first_step, began = training.epochs_done, training.steps_done, time.monotonic()
     try:
-        loss = train_epoch(training, batches, step)
+        loss = train_epoch(training, batches, step, rates)
     except DivergedError:
         # a point of NaN in the curve shows when it happened; the message alone would not reach the plot
         training.journal.write(Diverged(epoch=epoch + 1, metrics={"train/loss": math.nan}))
         raise
     # honest without a synchronize: train_epoch ends by reading the losses, which waits for the device
     train_s = time.monotonic() - began
+    counts = nonstandard_images(batches)  # before the test, which may read training images too
     # the net of the last epoch is what the table reports, never the best epoch on the test set
     metrics, training.scores = evaluator()
-    images = (len(batches) - first_step) * batches.batch_size  # of this attempt: a resumed epoch began in the middle
+    images = batches.images - first_step * batches.batch_size  # of this attempt: a resumed epoch began in the middle
     timing = EpochTiming(train_s=train_s, total_s=time.monotonic() - began, images=images)
     training.timings.append(timing)
     # only now: a checkpoint never counts an epoch as done that was not tested
     training.epochs_done, training.steps_done = epoch + 1, 0
-    if counts := nonstandard_images(batches):
+    if counts:
         training.journal.write(NonstandardImages(epoch=epoch + 1, counts=counts))
     training.journal.write(
         EpochDone(
             epoch=epoch + 1,
-            metrics={"train/loss": loss, "train/lr": rate, **metrics},
+            metrics={"train/loss": loss, "train/lr": rates[-1], **metrics},
             epoch_s=round(timing.total_s, 4),
             images_per_s=round(images / train_s, 1),
         )
     )
-    # after the event, so that the curve keeps the epoch that diverged. A net can pass training and still overflow here:
-    # in eval mode BatchNorm uses its running statistics
-    if not math.isfinite(metrics["test/loss"]):
-        raise DivergedError(f"the test loss is {metrics['test/loss']} after epoch {epoch + 1}")
 
 
-def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
+def train_epoch(training: Training, batches: EpochBatches, step: Step, rates: Sequence[float] = ()) -> float:
     """Train the epoch after ``epochs_done``, from step ``steps_done`` on. Returns the mean loss per step.
+
+    ``rates`` are one learning rate for all steps or one for each; without any the step keeps the one that it has.
 
     Raises:
         DivergedError: A loss is not finite; the message names the epoch and the step.
@@ -142,9 +152,13 @@ def train_epoch(training: Training, batches: EpochBatches, step: Step) -> float:
     if first == 0:  # a resumed epoch keeps the losses of its checkpoint
         # on the device: a loss that is copied to the host waits for its step, and the GPU would run dry
         training.losses = torch.zeros(steps, device=device)
+    if rates:
+        step.set_rate(rates[0])
     queue = QueueLimiter(device)
     began = shown = time.monotonic()
     for number, inputs in enumerate(batches.epoch_inputs(epoch, first), start=first):
+        if len(rates) > 1:  # warm-up; all other curves are defined over epochs
+            step.set_rate(rates[number])
         # epoch + 1, because the initial weights were drawn from (seed, 0, 0)
         training.losses[number] = step(inputs, step_seed(seed, epoch + 1, number))
         training.steps_done = number + 1

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from bench.values import PROTOCOL_VERSION, Cell
+from bench.values import Cell, protocol_version
 
 WORDS = {
     "data": "the data",
@@ -32,7 +32,7 @@ def fingerprint(cell: Cell, *, data: str, device: str) -> dict[str, str]:
     """
     parts = {
         "data": data,
-        "protocol": str(PROTOCOL_VERSION),
+        "protocol": str(protocol_version(cell)),
         "torch": torch_version(),
         "device": device,
         "model": model_digest(cell.model),

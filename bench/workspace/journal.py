@@ -138,6 +138,7 @@ def _fold_epoch(outcome: Outcome, event: EpochDone | None) -> Outcome:
         top1=event.metrics["test/top1"],
         top5=event.metrics.get("test/top5"),
         test_loss=event.metrics["test/loss"],
+        train_loss=event.metrics.get("train/loss"),
         images_per_s=event.images_per_s,
     )
 
@@ -149,7 +150,13 @@ def _fold_event(outcome: Outcome, event: Event) -> Outcome:
         case Resumed():
             return replace(outcome, epochs_done=event.epochs_done)
         case DataLoaded():
-            return replace(outcome, fingerprint=event.fingerprint)
+            return replace(
+                outcome,
+                fingerprint=event.fingerprint,
+                classes=event.classes,
+                train_images=event.train_images,
+                test_images=event.test_images,
+            )
         case CostMeasured():
             return replace(outcome, cost=event.cost)
         case Summarised():

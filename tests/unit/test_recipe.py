@@ -98,7 +98,7 @@ class TestNewKey:
         ]
         assert seen["param"] == "0.5"
         assert "dropout" not in seen["words"][0]
-        assert seen["words"][1].endswith(", fp32, dropout 0.5")
+        assert seen["words"][1].endswith(", fp32, last partial batch dropped, dropout 0.5")
         assert seen["labels"] == ["resnet18 (dropout=0.0)", "resnet18 (dropout=0.5)"]
         assert (seen["schema"]["default"], seen["schema"]["exclusiveMaximum"]) == (0.0, 1)
         assert seen["schema"]["description"].startswith("Probability of dropping")
@@ -132,7 +132,7 @@ class TestRecipeIdentity:
         assert recipe_identity(replace(recipe, max_images_per_class=9))["max_images_per_class"] == 9
 
     def test_every_other_key_is_in_it(self, make_cell: MakeCell) -> None:
-        assert set(recipe_identity(make_cell().recipe)) == set(keys_of(Recipe)) - {"max_images_per_class"}
+        assert set(recipe_identity(make_cell().recipe)) == set(keys_of(Recipe)) - {"max_images_per_class", "drop_last"}
 
 
 class TestRecipeParams:
@@ -153,10 +153,12 @@ class TestDescribeRecipe:
         recipe = replace(
             make_cell().recipe, epochs=1, batch_size=8, optimizer=Component.of("sgd", lr=0.1), precision="auto"
         )
-        assert describe_recipe(recipe) == "1 epoch, batch 8, sgd(lr=0.1), no augmentation, auto"
-        smoothed = replace(recipe, label_smoothing=0.1, epochs=2)
+        assert describe_recipe(recipe) == (
+            "1 epoch, batch 8, sgd(lr=0.1), no augmentation, auto, last partial batch dropped"
+        )
+        smoothed = replace(recipe, label_smoothing=0.1, epochs=2, drop_last=False)
         assert describe_recipe(smoothed) == (
-            "2 epochs, batch 8, sgd(lr=0.1), no augmentation, auto, label smoothing 0.1"
+            "2 epochs, batch 8, sgd(lr=0.1), no augmentation, auto, last partial batch kept, label smoothing 0.1"
         )
 
 

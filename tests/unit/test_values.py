@@ -1,6 +1,7 @@
 """Values: their JSON, their identity and their words."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,3 +62,17 @@ class TestMode:
         assert str(Mode(threads=1)) == "channels_last, fp32, 1 thread"
         mode = Mode(threads=2, compiled=True, captured=True, memory_share=0.475)
         assert str(mode) == "channels_last, fp32, compiled, CUDA graph, 48% of the GPU's memory, 2 threads"
+
+    @given(mode=values_of(Mode, threads=st.integers(1, 999), memory_share=st.sampled_from([0.25, 0.475, 1.0])))
+    def test_from_words_reads_what_is_described(self, mode: Mode) -> None:
+        assert Mode.from_words(str(mode)) == replace(mode, memory_share=1.0)
+
+    @given(text=st.text() | st.sampled_from(["", "fp32", "channels_last, fp32", "channels_last, fp32, many threads"]))
+    def test_from_words_takes_nothing_else_for_a_mode(self, text: str) -> None:
+        assert Mode.from_words(text) is None
+
+
+class TestOutcome:
+    def test_threads_are_those_of_its_mode(self) -> None:
+        outcome = Outcome(cell_id="c", state="complete", mode=str(Mode(threads=3)))
+        assert (outcome.threads, replace(outcome, mode="").threads) == (3, None)

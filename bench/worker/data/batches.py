@@ -36,7 +36,10 @@ Batch = tuple[Tensor, Tensor]
 
 
 class StepInputs(Protocol):
-    """What a step's batch is assembled from: tensors on the device, of the same shapes in every step."""
+    """What a step's batch is assembled from: tensors on the device, of the same shapes for every full batch."""
+
+    def __len__(self) -> int:
+        """Images of the batch."""
 
     def clone(self) -> Self:
         """A copy in tensors of its own."""
@@ -55,7 +58,7 @@ class PackedInputs:
     """Random values of each augmentation, (values per image, N)."""
 
     def __len__(self) -> int:
-        """Steps, where these are the inputs of an epoch."""
+        """Images of a step; steps, where these are the inputs of an epoch."""
         return len(self.order)
 
     def step(self, index: int) -> "PackedInputs":
@@ -76,10 +79,16 @@ class TrainBatches:
     """The training set, reshuffled every epoch and augmented."""
 
     def __init__(
-        self, packed: PackedDataset, *, batch_size: int, augment: Sequence[Component], seed: int, device: torch.device
+        self,
+        packed: PackedDataset,
+        *,
+        batch_size: int,
+        augment: Sequence[Component],
+        seed: int,
+        device: torch.device,
+        drop_last: bool = True,
     ) -> None:
-        self.batch_size = min(batch_size, len(packed.train_labels))
-        """Images per step: as requested, or the whole set if it is smaller."""
+        self.batch_size, self.images = split_epoch(len(packed.train_labels), batch_size, drop_last=drop_last)
         self._images = _resident(packed.train_images, device)
         self._labels = _resident(packed.train_labels, device)
         self._normalise = Normalise(packed.mean, packed.std, device)
@@ -87,18 +96,23 @@ class TrainBatches:
         self._seed, self._device = seed, device
 
     def __len__(self) -> int:
-        """Steps per epoch; the last, smaller batch is dropped."""
-        return len(self._labels) // self.batch_size
+        """Steps per epoch."""
+        return math.ceil(self.images / self.batch_size)
 
     def draw(self, epoch: int, start_step: int = 0) -> PackedInputs:
-        """The inputs of all steps of an epoch (from 0 on), from ``start_step`` (from 0 on) to its last."""
+        """The inputs of all full batches of an epoch (from 0 on), from ``start_step`` (from 0 on) to the last."""
+        return self._draw(epoch, range(start_step, self.images // self.batch_size), self.batch_size)
+
+    def _draw(self, epoch: int, steps: range, count: int) -> PackedInputs:
+        """The inputs of some steps of an epoch, each with ``count`` images."""
         # the order of the whole epoch is drawn even when it resumes late: a shorter draw would give another order
         order = torch.randperm(len(self._labels), generator=stream_generator("order", self._seed, epoch))
-        order = order[: len(self) * self.batch_size].view(len(self), self.batch_size)[start_step:]
+        first = steps.start * self.batch_size
+        order = order[first : first + len(steps) * count].view(len(steps), count)
         drawn = []
-        for step in range(start_step, len(self)):
+        for step in steps:
             generator = stream_generator("augment", self._seed, epoch, step)
-            drawn.append([augmentation.draw(self.batch_size, generator) for augmentation in self._augment])
+            drawn.append([augmentation.draw(count, generator) for augmentation in self._augment])
         # one upload per epoch instead of one per step, so that no step waits for the host
         return PackedInputs(
             order=upload(order, self._device),
@@ -107,11 +121,14 @@ class TrainBatches:
 
     def epoch_inputs(self, epoch: int, start_step: int = 0) -> Iterator[PackedInputs]:
         """The inputs of an epoch's steps, one after the other; see :meth:`draw`."""
+        full, rest = divmod(self.images, self.batch_size)
         drawn = self.draw(epoch, start_step)
-        return (drawn.step(index) for index in range(len(drawn)))
+        yield from (drawn.step(index) for index in range(len(drawn)))
+        if rest and start_step <= full:
+            yield self._draw(epoch, range(full, full + 1), rest).step(0)
 
     def assemble(self, inputs: PackedInputs) -> Batch:
-        """The batch of one step: work for the device alone, with the same shapes in every step."""
+        """The batch of one step: work for the device alone, with the same shapes for every full batch."""
         # index_select is 20 times faster than [...] on the CPU
         images = self._images.index_select(0, inputs.order)
         images = augmented(images, self._augment, inputs.values)
@@ -120,6 +137,16 @@ class TrainBatches:
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of an epoch (from 0 on), from ``start_step`` (from 0 on) to its last."""
         yield from map(self.assemble, self.epoch_inputs(epoch, start_step))
+
+
+def split_epoch(images: int, batch_size: int, *, drop_last: bool) -> tuple[int, int]:
+    """Images per step, which is at most the whole set, and images per epoch of a training set.
+
+    A last batch of a single image is dropped in any case: batch normalisation cannot be trained on it.
+    """
+    size = min(batch_size, images)
+    rest = images % size
+    return size, images - (rest if drop_last or rest == 1 else 0)
 
 
 class TestBatches:

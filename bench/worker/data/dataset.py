@@ -32,7 +32,9 @@ class EpochBatches(Protocol):
     """The training set, batch by batch."""
 
     batch_size: int
-    """Images per step."""
+    """Images per step; the last step of an epoch may have fewer."""
+    images: int
+    """Images per epoch."""
 
     def __len__(self) -> int:
         """Steps per epoch."""
@@ -41,7 +43,7 @@ class EpochBatches(Protocol):
         """The inputs of an epoch's steps (from 0 on), from ``start_step`` (from 0 on) to its last."""
 
     def assemble(self, inputs: Any) -> Batch:
-        """The batch of one step: work for the device alone, with the same shapes in every step."""
+        """The batch of one step: work for the device alone, with the same shapes for every full batch."""
 
 
 class TestingBatches(Protocol):
@@ -115,7 +117,14 @@ def _first_per_class(packed: PackedDataset, split: str, limit: int) -> Labels:
 def train_batches(data: Dataset, recipe: Recipe, *, seed: int, device: torch.device, workers: int) -> EpochBatches:
     """The training batches of a cell; ``workers`` threads decode if images are streamed."""
     if isinstance(data, PackedDataset):
-        return TrainBatches(data, batch_size=recipe.batch_size, augment=recipe.augment, seed=seed, device=device)
+        return TrainBatches(
+            data,
+            batch_size=recipe.batch_size,
+            augment=recipe.augment,
+            seed=seed,
+            device=device,
+            drop_last=recipe.drop_last,
+        )
     return StreamedTrainBatches(data, recipe, seed=seed, device=device, workers=workers)
 
 

@@ -21,6 +21,7 @@ from typing import Protocol
 
 import torch
 
+from bench.worker.data.batches import split_epoch
 from bench.worker.data.crops import UNIFORMS, Crop, centre_crop, random_resized_crop
 from bench.worker.data.decode_pool import AHEAD, ByteBatch, DecodePool, Item, LabelledFile, decoded
 from bench.worker.seeds import stream_generator
@@ -51,17 +52,17 @@ class TrainFiles:
         workers: int,
         ahead: int = AHEAD,
         sampler: CropSampler = random_resized_crop,
+        drop_last: bool = True,
     ) -> None:
-        self.batch_size = min(batch_size, len(files))
-        """Images per step: as requested, or the whole set if it is smaller."""
+        self.batch_size, self.images = split_epoch(len(files), batch_size, drop_last=drop_last)
         self.nonstandard: Counter[str] = Counter()
         """Non-standard and ``broken`` images read so far, by kind; see :class:`bench.worker.data.decode.Decoder`."""
         self._files, self._size, self._seed, self._sampler = files, size, seed, sampler
         self._workers, self._ahead = workers, ahead
 
     def __len__(self) -> int:
-        """Steps per epoch; the last, smaller batch is dropped."""
-        return len(self._files) // self.batch_size
+        """Steps per epoch."""
+        return math.ceil(self.images / self.batch_size)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[ByteBatch]:
         """The batches of an epoch (from 0 on), from ``start_step`` (from 0 on) to its last.
@@ -75,10 +76,11 @@ class TrainFiles:
     def _items(self, epoch: int, start_step: int) -> Iterator[list[Item]]:
         order = torch.randperm(len(self._files), generator=stream_generator("order", self._seed, epoch))
         for step in range(start_step, len(self)):
-            indices: list[int] = order[step * self.batch_size : (step + 1) * self.batch_size].tolist()
+            last = min((step + 1) * self.batch_size, self.images)
+            indices: list[int] = order[step * self.batch_size : last].tolist()
             # float64: in float32 the largest number below 1 times a count could round up to the count
             drawn = torch.rand(
-                (self.batch_size, UNIFORMS),
+                (len(indices), UNIFORMS),
                 generator=stream_generator("view", self._seed, epoch, step),
                 dtype=torch.float64,
             ).tolist()

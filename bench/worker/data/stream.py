@@ -37,6 +37,10 @@ class StreamedInputs:
     values: tuple[Tensor, ...]
     """Random values of each augmentation, (values per image, N)."""
 
+    def __len__(self) -> int:
+        """See :class:`bench.worker.data.batches.StepInputs`."""
+        return len(self.labels)
+
     def clone(self) -> "StreamedInputs":
         """See :class:`bench.worker.data.batches.StepInputs`."""
         return StreamedInputs(
@@ -67,14 +71,15 @@ class StreamedTrainBatches:
             seed=seed,
             workers=workers,
             sampler=_sampler(of_files),
+            drop_last=recipe.drop_last,
         )
-        self.batch_size = self.files.batch_size
+        self.batch_size, self.images = self.files.batch_size, self.files.images
         self._augment = [build_augmentation(component, mean_colour(data.mean)) for component in of_batches]
         self._normalise = Normalise(data.mean, data.std, device)
         self._seed, self._device = seed, device
 
     def __len__(self) -> int:
-        """Steps per epoch; the last, smaller batch is dropped."""
+        """Steps per epoch."""
         return len(self.files)
 
     def epoch_inputs(self, epoch: int, start_step: int = 0) -> Iterator[StreamedInputs]:
@@ -87,7 +92,7 @@ class StreamedTrainBatches:
             images, labels = (upload(values, self._device) for values in batch)
             generator = stream_generator("augment", self._seed, epoch, step)
             values = tuple(
-                upload(augmentation.draw(self.batch_size, generator), self._device) for augmentation in self._augment
+                upload(augmentation.draw(len(labels), generator), self._device) for augmentation in self._augment
             )
             yield StreamedInputs(images=images, labels=labels, values=values)
 

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from helpers.runs import badly, killed, silently, well
 
 from bench.datasets.prepared import data_key
-from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, last_request
+from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, earlier_mode, last_request
 from bench.scheduler.devices import Slot
 from bench.scheduler.fake import Ending, FakeLauncher
 from bench.values import Attempt, Cell, Mode, Outcome
+from bench.workspace.cells import archive_attempts
 from bench.workspace.events import DataLoaded, Ended
 from bench.workspace.journal import Journal, read_cell
 from bench.workspace.paths import CellFolder
@@ -75,6 +77,37 @@ def test_a_resumed_attempt_has_the_memory_of_its_slot(run: Run, make_cell: Calla
         (True, 1.0),
         (True, 1.0),
     ]
+
+
+class TestEarlierMode:
+    MODE = Mode(threads=2, memory_format="contiguous")
+
+    def test_it_is_that_of_the_last_attempt_even_of_a_series_before(
+        self, run: Run, make_cell: Callable[..., Cell], project: Path
+    ) -> None:
+        cell = make_cell("a")
+        run([cell], FakeLauncher(a=well), modes={cell.id: self.MODE})
+        folder = CellFolder.of(project / ".bench", cell.id)
+        missing = Outcome(cell_id=cell.id, state="missing")
+        assert earlier_mode(folder, missing, "cpu") == self.MODE
+        archive_attempts(folder)
+        assert earlier_mode(folder, missing, "cpu") == self.MODE
+
+    def test_on_another_kind_of_device_there_is_none(
+        self, run: Run, make_cell: Callable[..., Cell], project: Path
+    ) -> None:
+        cell = make_cell("a")
+        run([cell], FakeLauncher(a=well), modes={cell.id: self.MODE})
+        folder = CellFolder.of(project / ".bench", cell.id)
+        assert earlier_mode(folder, Outcome(cell_id=cell.id, state="missing"), "cuda") is None
+
+    def test_without_a_folder_it_is_what_the_store_says(self, make_cell: Callable[..., Cell], project: Path) -> None:
+        cell = make_cell("a")
+        folder = CellFolder.of(project / ".bench", cell.id)
+        stored = Outcome(cell_id=cell.id, state="complete", mode=str(self.MODE), fingerprint={"device": "cpu"})
+        assert earlier_mode(folder, stored, "cpu") == self.MODE
+        assert earlier_mode(folder, stored, "cuda") is None
+        assert earlier_mode(folder, replace(stored, mode="by hand"), "cpu") is None
 
 
 def test_a_journal_that_grows_or_is_touched_is_a_sign_of_life(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,25 @@ Run = Callable[..., dict[str, Outcome]]
 def test_a_failed_cell_does_not_stop_the_others(run: Run, make_cell: Callable[..., Cell]) -> None:
     ended = run([make_cell("a"), make_cell("b")], FakeLauncher(a=badly, b=well))
     assert {model: outcome.state for model, outcome in ended.items()} == {"a": "failed", "b": "complete"}
+
+
+def test_cells_on_the_cpu_have_no_more_threads_together_than_the_slots(
+    run: Run, make_cell: Callable[..., Cell]
+) -> None:
+    slots = [replace(SLOT, name=f"cpu {number}") for number in range(3)]
+    cells = [make_cell(model) for model in "abcd"]
+    threads = dict(zip("abcd", (2, 2, 1, 1), strict=True))
+    launcher = FakeLauncher()
+    seen: list[set[str]] = []
+
+    def sleep(_: float) -> None:
+        running = launcher.running()
+        seen.append({attempt.cell.model for _, attempt in running})
+        launcher.end(running[0], well)
+
+    modes = {cell.id: Mode(threads=threads[cell.model]) for cell in cells}
+    run(cells, launcher, slots=slots, modes=modes, sleep=sleep)
+    assert seen == [{"a"}, {"b", "c"}, {"c", "d"}, {"d"}]
 
 
 def test_fail_fast_starts_no_cell_after_a_failed_one(run: Run, make_cell: Callable[..., Cell]) -> None:

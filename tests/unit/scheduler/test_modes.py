@@ -1,11 +1,12 @@
 """Modes: chosen by measured speed, the default unless another is clearly faster."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from bench.scheduler.devices import Slot
-from bench.scheduler.modes import Measurement, allocate, best, candidates, default_mode, fits, levels
+from bench.scheduler.modes import Measurement, allocate, best, candidates, default_mode, fits, is_allowed, levels
 from bench.values import Cell, Execution, Mode
 
 CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
@@ -30,10 +31,25 @@ def test_a_recipe_that_leaves_precision_open_is_tried_in_both(make_cell: Callabl
     assert default_mode(cell, GPU).precision == "bf16"
 
 
-def test_the_default_is_tried_first(make_cell: Callable[..., Cell]) -> None:
+def test_the_default_is_tried_first_with_the_threads_of_the_slot(make_cell: Callable[..., Cell]) -> None:
     for slot in (CPU, GPU):
         cell = make_cell(precision="auto")
-        assert candidates(cell, slot, Execution())[0] == default_mode(cell, slot)
+        assert candidates(cell, slot, Execution())[0] == replace(default_mode(cell, slot), threads=slot.threads)
+
+
+def test_the_default_mode_on_a_cpu_has_one_thread_whatever_share_of_the_cores_a_slot_has(
+    make_cell: Callable[..., Cell],
+) -> None:
+    modes = {default_mode(make_cell(), replace(CPU, threads=threads)) for threads in (1, 2, 64)}
+    assert {mode.threads for mode in modes} == {1}
+
+
+def test_is_allowed_leaves_what_the_suite_decides_to_the_suite() -> None:
+    mode = Mode(threads=2, memory_format="contiguous", compiled=True)
+    assert is_allowed(mode, Execution())
+    assert is_allowed(mode, Execution(memory_format="contiguous", compile="always"))
+    assert not is_allowed(mode, Execution(memory_format="channels_last"))
+    assert not is_allowed(mode, Execution(compile="never"))
 
 
 def test_what_the_suite_fixes_is_not_tried(make_cell: Callable[..., Cell]) -> None:

@@ -1,11 +1,12 @@
 """The plan: what runs, and how long it is said to take."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from bench.scheduler.plan import Selection, make_plan, mark_stale, merge_outcomes
-from bench.values import Cell, Cost, DataKey, Outcome, Suite
+from bench.values import Cell, Component, Cost, DataKey, Outcome, Suite
 from bench.workspace.fingerprint import fingerprint
 
 Make = Callable[..., Cell]
@@ -57,6 +58,20 @@ def test_a_result_is_stale_when_data_protocol_or_torch_have_changed_and_says_whi
     assert stale(torch=now["torch"] + "+cu130") == ""
     assert stale(torch="2.1.0") == f"torch changed from 2.1.0 to {now['torch']}"
     assert stale(protocol="0", data="e" * 64) == "the data changed, bench's training protocol changed from 0 to 1"
+
+
+def test_a_result_of_the_protocol_before_is_stale_only_where_the_protocol_changed(make_cell: Make) -> None:
+    plain = make_cell("resnet18")
+    warm = replace(plain, schedule=Component.of("cosine", eta_min=0.0, warmup_epochs=1, warmup_start=0.01))
+    revised = make_cell("mnasnet0_5")
+    standard = make_cell("mnasnet0_5", stem="standard")
+    cells = [plain, warm, revised, standard]
+    outcomes = {
+        cell.id: Outcome(cell_id=cell.id, state="complete", fingerprint={"protocol": "1", "data": "d"})
+        for cell in cells
+    }
+    stale = [bool(mark_stale(cells, outcomes, {})[cell.id].stale) for cell in cells]
+    assert stale == [False, True, True, False]
 
 
 def test_data_that_is_not_here_has_not_changed(make_cell: Make) -> None:

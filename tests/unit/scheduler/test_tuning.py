@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.cells import suite_text
+from helpers.cells import make_small_cell, suite_text
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cli import cli
 from bench.scheduler import speeds, tuning
 from bench.scheduler.devices import GPU_USABLE, Slot
 from bench.scheduler.modes import Allocation
-from bench.scheduler.tuning import TuningRequest, tune
+from bench.scheduler.tuning import TuningRequest, is_large, tune
 from bench.values import Cell, Execution
 from bench.workspace.requests import Failure, Trial, TrialSpeed
 
@@ -32,6 +34,7 @@ def request_of(
     return TuningRequest(
         cells=cells,
         images={cell.id: images for cell in cells},
+        train_images={cell.id: int(images) // cell.recipe.epochs for cell in cells},
         classes={cell.id: 10 for cell in cells},
         slot=slot,
         devices=1,
@@ -46,6 +49,30 @@ def test_short_cells_are_not_worth_a_trial(make_cell: Callable[..., Cell], tmp_p
     assert tune(request_of([make_cell()], tmp_path / "speeds.json", images=1_000), note=said.append) is None
     assert said == []
     assert not (tmp_path / "speeds.json").exists()
+
+
+@given(epochs=st.integers(1, 300), train_images=st.integers(1, 100_000))
+def test_is_large_asks_nothing_but_the_cell(epochs: int, train_images: int) -> None:
+    assert is_large(make_small_cell(epochs=epochs), train_images) == (epochs * train_images >= 100_000)
+
+
+def test_a_batch_larger_than_the_set_is_tried_as_the_whole_set(make_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def workers(trial: Trial, *, concurrency: int, **_: object) -> list[TrialSpeed | Failure]:
+        asked.append(trial.cell.recipe.batch_size)
+        return [TrialSpeed(images_per_s=1000.0, warm_up_s=1.0, peak_mb=500.0)] * concurrency
+
+    cell = make_cell(batch_size=10**12)
+    assert tune(request_of([cell], tmp_path / "speeds.json", images=100_000), ask=workers) is not None
+    assert set(asked) == {50_000}
+
+
+def test_many_small_cells_of_one_net_are_as_small_as_one(make_cell: Callable[..., Cell], tmp_path: Path) -> None:
+    cells = [make_cell(seed=seed) for seed in range(50)]
+    request = request_of(cells, tmp_path / "speeds.json", images=30_000)
+    assert sum(request.images.values()) > tuning.MIN_IMAGES
+    assert tune(request, ask=lambda *_, **__: []) is None
 
 
 def test_speeds_are_measured_in_real_workers_and_known_the_next_time(

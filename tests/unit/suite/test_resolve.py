@@ -36,6 +36,38 @@ BAD = {
         HEAD + "cells: [{model: swin_t, dataset: cifar10, schedule: cosine, recipe: {stem: small}}]\n",
         "f.yaml:2:17: swin_t has no small stem",
     ),
+    "an end of the curve above its beginning": (
+        HEAD + "schedules: {a: {kind: cosine, eta_min: 0.2}}\n" + GRID.replace("cosine", "a"),
+        "f.yaml:2:40: a: eta_min 0.2 is above lr 0.1, so the learning rate would rise",
+    ),
+    "an end of the curve above the beginning that a grid sets": (
+        HEAD
+        + "schedules: {a: {kind: cosine, eta_min: 0.01}}\n"
+        + "grid: {model: resnet18, dataset: cifar10, schedule: a, recipe: {optimizer: {lr: 0.001}}}\n",
+        "a: eta_min 0.01 is above lr 0.001",
+    ),
+    "nesterov without momentum": (
+        HEAD + "recipe: {optimizer: {name: sgd, nesterov: true, momentum: 0}}\n" + GRID,
+        "f.yaml:2:21: nesterov: true needs a momentum above 0",
+    ),
+    "nesterov in the suite, no momentum in a grid": (
+        HEAD
+        + "recipe: {optimizer: {nesterov: true}}\n"
+        + "grid: {model: resnet18, dataset: cifar10, schedule: cosine, recipe: {optimizer: {momentum: 0.0}}}\n",
+        "nesterov: true needs a momentum above 0",
+    ),
+    "a moment that never decays": (
+        HEAD + "recipe: {optimizer: {name: adamw, betas: [0.9, 1.0]}}\n" + GRID,
+        "betas must be below 1, not 1.0",
+    ),
+    "a pair of three": (
+        HEAD + "recipe: {optimizer: {name: adamw, betas: [0.9, 0.99, 0.999]}}\n" + GRID,
+        "betas must be 2 numbers, not 3",
+    ),
+    "a range of one number": (
+        HEAD + "recipe: {augment: [{name: random_erasing, area: [0.1]}]}\n" + GRID,
+        "area must be 2 numbers, not 1",
+    ),
     "a pattern that matches nothing": (
         HEAD + GRID + "exclude: [{model: 'vgg*'}]\n",
         "f.yaml:3:11: this pattern matches no cell",

@@ -64,7 +64,7 @@ IDS = {
     "cifar100": (30, "95f7427913d5", "3d31bce52778d360"),
     "clothing1m": (3, "723977a1fea1", "78ceebed7033aaa9"),
     "digits": (8, "0507f1faddfa", "53e11f458820e7d5"),
-    "imagenet": (9, "f4db78f1e1a2", "1d1c00e0b592dfa9"),
+    "imagenet": (9, "f4db78f1e1a2", "a2769b491c810135"),
     "imagenet300": (8, "c68fa5f8754b", "c03d149c8d9dbe23"),
     "schedules": (12, "c4a36fd9eee4", "8e142f06b4a23e50"),
 }

@@ -2,14 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.values import Mode
 from bench.worker.data.batches import TestBatches
 from bench.worker.data.pack import PackedDataset
-from bench.worker.evaluate import Evaluator
+from bench.worker.evaluate import Evaluator, ranks, top_classes
 from bench.worker.speed import random_dataset
 from bench.worker.step import Work
 
@@ -100,3 +103,51 @@ def test_evaluator_changes_no_buffer_and_no_random_state() -> None:
     Evaluator(net, batches, mode=Mode(threads=1), beat=lambda: None)()
     assert all(map(torch.equal, buffers, net.buffers()))
     assert torch.equal(state, torch.get_rng_state())
+
+
+SCORES = st.integers(2, 8).flatmap(
+    lambda classes: st.lists(
+        st.lists(
+            st.sampled_from([-math.inf, -1.0, 0.0, 0.5, 1.0, math.inf, math.nan]), min_size=classes, max_size=classes
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+"""Rows of scores of few values, so that many are equal."""
+
+
+@given(rows=SCORES, data=st.data())
+def test_ranks_and_top_classes_are_one_order_and_the_first_is_argmax(
+    rows: list[list[float]], data: st.DataObject
+) -> None:
+    scores = torch.tensor(rows)
+    labels = torch.tensor([data.draw(st.integers(0, scores.shape[1] - 1)) for _ in rows])
+    order, found = top_classes(scores), ranks(scores, labels)
+    for row, label, rank in zip(order.tolist(), labels.tolist(), found.tolist(), strict=True):
+        assert (row.index(label) if label in row else None) == (rank if rank < 5 else None)
+    plain = np.nan_to_num(scores.numpy(), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    assert order[:, 0].tolist() == plain.argmax(axis=1).tolist()
+
+
+def test_ranks_of_a_net_that_knows_nothing_are_those_of_one_class() -> None:
+    labels = torch.arange(10).repeat(3)
+    assert ranks(torch.zeros(30, 10), labels).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("images", [1, 8192, 8193])
+def test_ranks_are_found_in_parts(images: int) -> None:
+    labels = torch.arange(images) % 3
+    assert ranks(torch.eye(3)[labels], labels).sum() == 0
+    assert torch.equal(top_classes(torch.eye(3)[labels])[:, 0], labels)
+
+
+def test_evaluator_computes_the_head_of_a_bf16_net_in_fp32_and_leaves_the_net_as_it_was() -> None:
+    torch.manual_seed(0)
+    net = Net()
+    batches = TestBatches(random_dataset(images=64, size=8, classes=10), batch_size=32, device=CPU)
+    _, scores = Evaluator(net, batches, mode=Mode(threads=1, precision="bf16"), beat=lambda: None)()
+    assert not torch.equal(scores, scores.bfloat16().float()), "more digits than bf16 has"
+    _, plain = Evaluator(net, batches, mode=Mode(threads=1), beat=lambda: None)()
+    torch.testing.assert_close(scores, plain, rtol=0.05, atol=0.05)
+    assert not net.head._forward_hooks

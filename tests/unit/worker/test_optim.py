@@ -27,16 +27,27 @@ def decay(schedule: Component, epoch: int, epochs: int) -> float:
             return low + (LR - low) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def expected(schedule: Component, epoch: int, epochs: int) -> float:
+def expected(schedule: Component, epoch: int, epochs: int, steps: int) -> list[float]:
     """The closed form with warm-up as the documentation words it."""
     warmup = int(schedule["warmup_epochs"])
-    if not warmup:
-        return decay(schedule, epoch, epochs)
+    absolute = schedule.name in ("step", "multistep")
+    if epoch >= warmup:
+        return [decay(schedule, epoch, epochs) if absolute else decay(schedule, epoch - warmup, epochs - warmup)]
     start = float(schedule["warmup_start"])
-    rise = start + (1 - start) * min(epoch, warmup) / warmup
-    if schedule.name in ("step", "multistep"):
-        return rise * decay(schedule, epoch, epochs)
-    return LR * rise if epoch < warmup else decay(schedule, epoch - warmup, epochs - warmup)
+    rise = [start + (1 - start) * (epoch * steps + step) / (warmup * steps) for step in range(steps)]
+    return [share * (decay(schedule, epoch, epochs) if absolute else LR) for share in rise]
+
+
+def linear_lr(start: float, iterations: int) -> list[float]:
+    """What torch's own LinearLR gives when it is stepped once per iteration, up to the one after it ends."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=start, total_iters=iterations)
+    rates = []
+    for _ in range(iterations + 1):
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        scheduler.step()
+    return rates
 
 
 SCHEDULES = st.one_of(
@@ -53,19 +64,44 @@ SCHEDULES = st.one_of(
 )
 
 
-@given(schedule=SCHEDULES, epochs=st.integers(2, 40), warmup=st.integers(0, 5), start=st.floats(0.001, 1))
+@given(
+    schedule=SCHEDULES,
+    epochs=st.integers(2, 40),
+    warmup=st.integers(0, 5),
+    start=st.floats(0.001, 1),
+    steps=st.integers(1, 9),
+)
 def test_every_schedule_follows_its_closed_form_in_every_epoch(
-    schedule: Component, epochs: int, warmup: int, start: float
+    schedule: Component, epochs: int, warmup: int, start: float, steps: int
 ) -> None:
     warmup = min(warmup, epochs - 1)
     whole = Component.of(schedule.name, **schedule.as_dict(), warmup_epochs=warmup, warmup_start=start)
-    rates = learning_rates(whole, lr=LR, epochs=epochs)
-    assert rates == pytest.approx([expected(whole, epoch, epochs) for epoch in range(epochs)], rel=1e-9, abs=1e-12)
+    rates = learning_rates(whole, lr=LR, epochs=epochs, steps=steps)
+    for epoch in range(epochs):
+        assert rates[epoch] == pytest.approx(expected(whole, epoch, epochs, steps), rel=1e-9, abs=1e-12)
+
+
+@given(schedule=SCHEDULES, warmup=st.integers(1, 5), start=st.floats(0.001, 1), steps=st.integers(1, 30))
+def test_warm_up_rises_in_every_step_as_torchs_linear_lr_does(
+    schedule: Component, warmup: int, start: float, steps: int
+) -> None:
+    if schedule.name in ("step", "multistep"):  # which decay meanwhile
+        schedule = Component.of("step", step_size=40, gamma=0.1)
+    whole = Component.of(schedule.name, **schedule.as_dict(), warmup_epochs=warmup, warmup_start=start)
+    rates = [rate for epoch in learning_rates(whole, lr=LR, epochs=warmup + 1, steps=steps) for rate in epoch]
+    assert rates == pytest.approx(linear_lr(start, warmup * steps), rel=1e-9)
+
+
+@given(schedule=SCHEDULES, epochs=st.integers(2, 40))
+def test_without_warm_up_an_epoch_has_one_rate(schedule: Component, epochs: int) -> None:
+    whole = Component.of(schedule.name, **schedule.as_dict(), warmup_epochs=0, warmup_start=0.01)
+    assert {len(rates) for rates in learning_rates(whole, lr=LR, epochs=epochs, steps=7)} == {1}
 
 
 def test_multistep_decays_at_its_absolute_milestones_even_with_warmup() -> None:
     schedule = Component.of("multistep", milestones=(3,), gamma=0.1, warmup_epochs=2, warmup_start=0.5)
-    assert learning_rates(schedule, lr=1.0, epochs=5) == pytest.approx([0.5, 0.75, 1.0, 0.1, 0.1])
+    rates = learning_rates(schedule, lr=1.0, epochs=5, steps=2)
+    assert rates == [pytest.approx(epoch) for epoch in ([0.5, 0.625], [0.75, 0.875], [1.0], [0.1], [0.1])]
 
 
 def test_sgd_gets_momentum_nesterov_and_weight_decay_from_the_recipe() -> None:

@@ -45,6 +45,14 @@ class TestWritePredictions:
             assert content["probabilities"].shape == (2, columns)
             assert (np.diff(content["probabilities"]) < 0).all()
 
+    def test_classes_of_equal_probability_are_in_the_order_of_their_scores(self, tmp_path: Path) -> None:
+        # exp(-200) is 0 in float32: the probabilities of all but the first are equal
+        scores = torch.tensor([[1000.0, 300.0, 800.0, 500.0, 400.0, 700.0]])
+        folder = CellFolder(tmp_path)
+        write_predictions(scores, np.array([4]), folder)
+        with np.load(folder.predictions) as content:
+            assert content["classes"].tolist() == [[0, 2, 5, 3, 4]]
+
 
 class TestJournalSummary:
     def summary(self, timings: list[EpochTiming], folder: Path) -> dict[str, float]:

@@ -57,7 +57,15 @@ def repeat(work: Work, prepare: Work) -> Work:
 class Side:
     """A net in training in one form of step."""
 
-    def __init__(self, form: Callable[..., Step], optimizer: str, options: dict[str, object], **others: object) -> None:
+    def __init__(
+        self,
+        form: Callable[..., Step],
+        optimizer: str,
+        options: dict[str, object],
+        *,
+        images: int = 64,
+        **others: object,
+    ) -> None:
         torch.manual_seed(0)
         self.net = Net().train()
         choice = with_defaults(optimizer, options, OPTIMIZERS[optimizer].options)  # type: ignore[arg-type]
@@ -65,8 +73,8 @@ class Side:
         augment = tuple(
             with_defaults(name, {}, spec.options) for name, spec in AUGMENTATIONS.items() if not spec.of_files
         )
-        data = random_dataset(images=64, size=8, classes=10)
-        self.batches = TrainBatches(data, batch_size=16, augment=augment, seed=0, device=CPU)
+        data = random_dataset(images=images, size=8, classes=10)
+        self.batches = TrainBatches(data, batch_size=16, augment=augment, seed=0, device=CPU, drop_last=False)
         self.step = form(
             self.net, self.optimizer, self.batches.assemble,
             mode=Mode(threads=1), device=CPU, label_smoothing=0.1, **others,
@@ -95,6 +103,33 @@ def test_captured_step_trains_as_a_plain_one_to_the_bit(optimizer: str, options:
     plain, captured = Side(Step, optimizer, options), Side(CapturedStep, optimizer, options, record=repeat)
     assert plain.train([0, 1, 2]) == captured.train([0, 1, 2])
     assert equal(plain.content(), captured.content())
+
+
+@pytest.mark.parametrize(("optimizer", "options"), OPTIMIZER_OPTIONS)
+@pytest.mark.parametrize("images", [40, 33])
+def test_captured_step_trains_on_a_smaller_last_batch_as_a_plain_one(
+    optimizer: str, options: dict[str, object], images: int
+) -> None:
+    plain, captured = (
+        Side(form, optimizer, options, images=images, batch_size=16, **others)
+        for form, others in ((Step, {}), (CapturedStep, {"record": repeat}))
+    )
+    assert plain.train([0, 1]) == captured.train([0, 1])
+    assert equal(plain.content(), captured.content())
+
+
+def test_a_smaller_last_batch_is_never_compiled_anew() -> None:
+    side = Side(Step, "sgd", {}, images=40, batch_size=16)
+    seen: list[int] = []
+
+    def compiled(images: Tensor) -> Tensor:
+        seen.append(len(images))
+        scores: Tensor = side.net(images)
+        return scores
+
+    side.step._forward = compiled
+    assert len(side.train([0])) == 3
+    assert seen == [16, 16]
 
 
 @pytest.mark.parametrize(("optimizer", "options"), OPTIMIZER_OPTIONS)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.errors import DivergedError, InterruptedTrainingError
 from bench.values import Attempt, Cell, Mode
 from bench.worker import train
-from bench.worker.data.batches import TestBatches, TrainBatches
+from bench.worker.data.batches import StepInputs, TestBatches, TrainBatches
 from bench.worker.evaluate import Evaluator
 from bench.worker.speed import random_dataset
 from bench.worker.state import Training
@@ -56,6 +56,18 @@ def events(folder: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] != "progress"]
 
 
+class NotingStep(Step):
+    """Notes the learning rate of each step."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.rates: list[float] = []
+
+    def __call__(self, inputs: StepInputs, seed: int) -> Tensor:
+        self.rates.append(self.optimizer.param_groups[0]["lr"])
+        return super().__call__(inputs, seed)
+
+
 class TestTrainEpoch:
     def test_an_epoch_on_a_device_reads_nothing_back_before_its_end(
         self, make_cell: MakeCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -65,36 +77,50 @@ class TestTrainEpoch:
         monkeypatch.setattr(train, "mean_loss", lambda losses, epoch: losses)
         meta = torch.device("meta")
         with in_training(make_cell(augment=()), tmp_path, device=meta) as (training, batches, step):
-            train_epoch(training, batches, step)
+            train_epoch(training, batches, step, [0.01])
         assert training.steps_done == 4
         assert training.losses.device == meta
 
     def test_it_returns_the_mean_of_the_losses_of_its_steps(self, make_cell: MakeCell, tmp_path: Path) -> None:
         with in_training(make_cell(), tmp_path) as (training, batches, step):
-            mean = train_epoch(training, batches, step)
+            mean = train_epoch(training, batches, step, [0.01])
         assert training.losses.shape == (4,)
         assert mean == pytest.approx(training.losses.double().mean().item())
 
     def test_a_loss_that_is_not_finite_ends_it_at_once_on_the_cpu(self, make_cell: MakeCell, tmp_path: Path) -> None:
-        with in_training(make_cell(), tmp_path) as (training, batches, step):
-            step.set_rate(math.inf)  # the update of the first step makes every weight infinite or NaN
-            with pytest.raises(DivergedError, match="in epoch 1, step 2; a smaller lr"):
-                train_epoch(training, batches, step)
+        with (
+            in_training(make_cell(), tmp_path) as (training, batches, step),
+            # the update of the first step makes every weight infinite or NaN
+            pytest.raises(DivergedError, match="in epoch 1, step 2; a smaller lr"),
+        ):
+            train_epoch(training, batches, step, [math.inf])
         assert training.steps_done == 2
 
     def test_a_resumed_epoch_gives_the_weights_of_an_undisturbed_one(self, make_cell: MakeCell, tmp_path: Path) -> None:
         (tmp_path / "a").mkdir()
         (tmp_path / "b").mkdir()
         with in_training(make_cell(), tmp_path / "a") as (whole, batches, step):
-            expected = train_epoch(whole, batches, step)
+            expected = train_epoch(whole, batches, step, [0.01])
         asked = iter([False, False, True])
         with in_training(make_cell(), tmp_path / "b", stop=lambda: next(asked, False)) as (parts, batches, step):
             with pytest.raises(InterruptedTrainingError):
-                train_epoch(parts, batches, step)
+                train_epoch(parts, batches, step, [0.01])
             assert parts.steps_done == 3
-            assert train_epoch(parts, batches, step) == expected
+            assert train_epoch(parts, batches, step, [0.01]) == expected
         for name, value in whole.net.state_dict().items():
             assert torch.equal(value, parts.net.state_dict()[name]), name
+
+    def test_in_warm_up_every_step_has_its_own_rate_also_in_an_epoch_that_resumes(
+        self, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
+        with in_training(make_cell(), tmp_path) as (training, batches, step):
+            noting = NotingStep(
+                step.net, step.optimizer, batches.assemble, mode=step.mode, device=CPU, label_smoothing=0.0
+            )
+            train_epoch(training, batches, noting, [0.1, 0.2, 0.3, 0.4])
+            training.steps_done = 2
+            train_epoch(training, batches, noting, [0.1, 0.2, 0.3, 0.4])
+        assert noting.rates == [0.1, 0.2, 0.3, 0.4, 0.3, 0.4]
 
 
 class TestTrainAndTest:
@@ -106,7 +132,7 @@ class TestTrainAndTest:
                 mode=Mode(threads=1),
                 beat=lambda: None,
             )
-            train_and_test(training, batches, step, evaluator, 0.01)
+            train_and_test(training, batches, step, evaluator, [0.01])
         [event] = events(tmp_path)
         assert (event["event"], event["epoch"], event["metrics"]["train/lr"]) == ("epoch", 1, 0.01)
         assert event["metrics"].keys() == {"train/loss", "train/lr", "test/loss", "test/top1", "test/top5"}
@@ -115,11 +141,30 @@ class TestTrainAndTest:
         assert training.scores is not None
         assert training.scores.shape == (64, 10)
 
-    def test_a_diverged_epoch_leaves_a_point_of_nan(self, make_cell: MakeCell, tmp_path: Path) -> None:
+    def test_a_test_loss_that_is_not_finite_is_journaled_and_training_goes_on(
+        self, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
         with in_training(make_cell(), tmp_path) as (training, batches, step):
-            step.set_rate(math.inf)
-            with pytest.raises(DivergedError):
-                train_and_test(training, batches, step, evaluator_unused(training), 0.01)
+            scores = torch.full((64, 10), math.nan)
+            metrics = {"test/loss": math.nan, "test/top1": 0.0, "test/top5": 0.0}
+            evaluator: Any = lambda: (metrics, scores)  # noqa: E731 - stands for an Evaluator
+            train_and_test(training, batches, step, evaluator, [0.01])
+        [event] = events(tmp_path)
+        assert event["event"] == "epoch"
+        assert math.isnan(event["metrics"]["test/loss"])
+        assert training.epochs_done == 1
+
+    def test_a_smaller_last_batch_counts_as_what_it_has(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, _, step):
+            data = random_dataset(images=60, size=8, classes=10)
+            kept = TrainBatches(data, batch_size=16, augment=(), seed=0, device=CPU, drop_last=False)
+            train_and_test(training, kept, step, evaluator_unused(training), [0.01])
+        assert training.timings[0].images == 60
+        assert training.losses.shape == (4,)
+
+    def test_a_diverged_epoch_leaves_a_point_of_nan(self, make_cell: MakeCell, tmp_path: Path) -> None:
+        with in_training(make_cell(), tmp_path) as (training, batches, step), pytest.raises(DivergedError):
+            train_and_test(training, batches, step, evaluator_unused(training), [math.inf])
         [event] = events(tmp_path)
         assert (event["event"], event["epoch"]) == ("diverged", 1)
         assert training.epochs_done == 0

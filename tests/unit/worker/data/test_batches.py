@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.catalog.training import AUGMENTATIONS, with_defaults
 from bench.worker.data.batches import PackedInputs, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset, pack
+from bench.worker.speed import random_dataset
 
 CPU = torch.device("cpu")
 
@@ -58,6 +61,24 @@ def test_the_last_smaller_batch_is_dropped(packed: PackedDataset) -> None:
     shapes = [tuple(images.shape) for images, _ in batches.epoch(0)]
     assert shapes == [(128, 3, 8, 8)] * 11
     assert len(batches) == 11
+
+
+@given(images=st.integers(2, 60), batch_size=st.integers(1, 70), start=st.integers(0, 70))
+def test_kept_the_last_smaller_batch_has_what_is_left_and_changes_no_batch_before_it(
+    images: int, batch_size: int, start: int
+) -> None:
+    data = random_dataset(images=images, size=4, classes=3)
+    dropping, keeping = (
+        TrainBatches(data, batch_size=batch_size, augment=ALL_AUGMENTATIONS, seed=0, device=CPU, drop_last=drop)
+        for drop in (True, False)
+    )
+    whole = collected(keeping, 1)
+    assert len(whole) == len(keeping)
+    assert whole[: len(dropping)] == collected(dropping, 1)
+    assert collected(keeping, 1, start_step=start) == whole[start:]
+    rest = images % min(batch_size, images)
+    assert keeping.images == images - (rest == 1), "batch norm cannot train on one image"
+    assert sum(len(labels) for _, labels in keeping.epoch(1)) == keeping.images
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch(packed: PackedDataset) -> None:

@@ -46,6 +46,16 @@ def test_train_files_give_uint8_batches_and_drop_the_last_smaller_one(
     assert len(set(seen)) == 20
 
 
+def test_train_files_keep_the_last_smaller_one_where_they_are_asked_to(files: list[tuple[Path, int]]) -> None:
+    batches = TrainFiles(files, size=24, batch_size=4, seed=0, workers=2, drop_last=False)
+    found = collected(batches.epoch(0))
+    assert len(found) == len(batches) == 6
+    assert found[:5] == collected(train_files(files).epoch(0))
+    seen = torch.cat([labels for _, labels in batches.epoch(0)]).tolist()
+    assert sorted(seen) == sorted(label for _, label in files)
+    assert collected(batches.epoch(0, start_step=5)) == found[5:]
+
+
 def test_batches_are_the_same_whatever_the_number_of_workers(files: list[tuple[Path, int]]) -> None:
     one, two, three = (collected(train_files(files, workers=workers).epoch(1)) for workers in (1, 2, 3))
     assert one == two == three

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from torch import nn
 from torchvision.models.shufflenetv2 import channel_shuffle
 
 from bench.catalog.models import MODELS, model_stems
@@ -69,6 +70,12 @@ def test_small_stems_have_the_published_params_and_macs(name: str) -> None:
     assert printed(cost.params / 1e6, params) == params
     if macs is not None:
         assert printed(cost.conv_linear_macs / 1e6, macs) == macs
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0"])
+def test_small_stems_of_inverted_residuals_have_torchs_default_momentum_of_batch_norm(name: str) -> None:
+    net = models.build(name, stem="small", num_classes=10)
+    assert {layer.momentum for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)} == {0.1}
 
 
 @pytest.mark.parametrize("name", [*STANDARD, *(pytest.param(each, marks=pytest.mark.slow) for each in LARGER_CROPS)])
