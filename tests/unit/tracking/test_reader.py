@@ -51,7 +51,9 @@ def test_steps_are_those_of_every_metric_of_a_run(database: Path) -> None:
     assert Reader(database).steps(run_id) == {"test/top1": {1, 2}}
 
 
-@pytest.mark.parametrize(("table", "column"), [(table, column) for table in COLUMNS for column in sorted(COLUMNS[table])])
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table in COLUMNS for column in sorted(COLUMNS[table])]
+)
 def test_a_database_without_a_column_that_is_read_is_left_to_mlflow(database: Path, table: str, column: str) -> None:
     reader = Reader(database)
     assert reader.can_read()
