@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
 BENCHMARKS = ROOT / "tests" / "benchmarks"
+PROCESSES = ["-n", "2"]
+"""How many run tests. Each of them imports torch and starts processes of its own, so no more by default."""
 
 nox.options.sessions = ["lint", "types", "layers", "tests"]
 
@@ -19,7 +21,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests"]
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """The default tests; arguments after -- go to pytest."""
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or PROCESSES))
 
 
 @nox.session(venv_backend="none")
@@ -53,7 +55,7 @@ def minimums(session: nox.Session) -> None:
     constraints = Path(session.create_tmp()) / "minimums.txt"
     constraints.write_text("\n".join(lower_bounds()))
     session.install("-c", str(constraints), "-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PROCESSES, *session.posargs)
 
 
 @nox.session(venv_backend="none")
