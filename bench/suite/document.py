@@ -153,6 +153,22 @@ def _mapping(path: Path, events: Iterator[yaml.Event], document: Document) -> di
     return content
 
 
+def empty_values(content: object, path: Path = ()) -> Iterator[Path]:
+    """Where a key or an item has no value (``epochs:``): whether it asks for the default nobody can tell."""
+    if isinstance(content, dict | list):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in items:
+            if value is None:
+                yield (*path, key)
+            yield from empty_values(value, (*path, key))
+
+
+def emptiness(path: Path) -> str:
+    """What is wrong with an empty value, in words."""
+    key = next((part for part in reversed(path) if isinstance(part, str)), "the list")
+    return f"{key} is empty; give it a value, or remove the key"
+
+
 def scalar(text: str) -> int | float | bool | str | None:
     """A plain scalar as YAML 1.2's core schema reads it."""
     lowered = text.lower()

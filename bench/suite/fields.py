@@ -24,9 +24,8 @@ class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     def given(self) -> JsonObject:
-        """The keys that the file gives, with their values; an empty value counts as not given."""
-        values = ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
-        return {name: value for name, value in values if value is not None}
+        """The keys that the file gives, with their values."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
 
 def refuse(problem: str | None) -> None:

@@ -15,7 +15,7 @@ from bench.catalog.options import suggestion
 from bench.catalog.training import OPTIMIZERS
 from bench.codec import JsonObject
 from bench.errors import UsageError
-from bench.suite.document import read, scalar
+from bench.suite.document import emptiness, empty_values, read, scalar
 from bench.suite.schema import AXES, RecipeMapping
 from bench.suite.sentences import sentence
 from bench.values import Cell, Suite
@@ -40,7 +40,9 @@ def parse_overrides(overrides: Sequence[str]) -> RecipeMapping | None:
             mapping = mapping.setdefault(part, {})
         if not isinstance(mapping, dict):
             raise UsageError(f"--set {text}: {keys[1]} is set twice")
-        mapping[keys[-1]] = _parse(text, value.strip())
+        mapping[keys[-1]] = parsed = _parse(text, value.strip())
+        for path in empty_values({keys[-1]: parsed}):
+            raise UsageError(f"--set {text}: {emptiness(path)}")
     if not content:
         return None
     try:

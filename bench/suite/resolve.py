@@ -23,7 +23,7 @@ from bench.catalog.training import (
 from bench.codec import JsonObject
 from bench.datasets.source import open_source
 from bench.recipe import Component, Recipe
-from bench.suite.document import Document, Path
+from bench.suite.document import Document, Path, emptiness, empty_values
 from bench.suite.fields import Strict
 from bench.suite.filters import axis_values
 from bench.suite.names import Names
@@ -49,14 +49,19 @@ def validate(document: Document) -> SuiteMapping | None:
         schedules=tuple(schedules) if isinstance(schedules, dict) else (),
         optimizer=name if isinstance(name, str) and name in OPTIMIZERS else DEFAULT_OPTIMIZER,
     )
+    for path in (empty := list(empty_values(content))):
+        document.fault(document.at(path), emptiness(path))
     try:
-        return SuiteMapping.model_validate(content, context=names)
+        mapping = SuiteMapping.model_validate(content, context=names)
     except ValidationError as error:
         for details in error.errors():
+            if details["input"] is None:
+                continue  # said above
             path = _path_in(document, details["loc"])
             position = document.key_at(path) if details["type"] == "extra_forbidden" else document.at(path)
             document.fault(position, sentence(details, path))
         return None
+    return None if empty else mapping
 
 
 def _path_in(document: Document, location: Path) -> Path:

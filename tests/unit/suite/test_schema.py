@@ -111,7 +111,7 @@ def test_a_recipe_and_an_execution_take_the_keys_of_their_dataclasses() -> None:
 
 
 def test_given_keys_are_those_of_the_file_in_a_fixed_order() -> None:
-    mapping = RecipeMapping.model_validate({"batch_size": 8, "stem": None, "epochs": 3})
+    mapping = RecipeMapping.model_validate({"batch_size": 8, "epochs": 3})
     assert list(mapping.given().items()) == [("epochs", 3), ("batch_size", 8)]
 
 
@@ -125,3 +125,31 @@ def test_execution_is_read_and_its_defaults_are_those_of_the_dataclass() -> None
     assert parse(HEAD + "execution: {timed: true, compile: never}\n" + GRID).execution == Execution(
         timed=True, compile="never"
     )
+
+
+@pytest.mark.parametrize("key", list(RecipeMapping.model_fields))
+@pytest.mark.parametrize(
+    "text", [HEAD + "recipe: {KEY: }\n" + GRID, HEAD + GRID.replace("{", "{recipe: {KEY: ~}, ", 1)]
+)
+def test_an_empty_value_is_refused_and_never_stands_for_the_default(text: str, key: str) -> None:
+    assert any(
+        f"{key} is empty; give it a value, or remove the key" in fault for fault in faults(text.replace("KEY", key))
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + "recipe:\n" + GRID,
+        HEAD + "execution:\n" + GRID,
+        HEAD + "description:\n" + GRID,
+        HEAD + "schedules: {slow: }\n" + GRID,
+        HEAD + "recipe: {optimizer: {lr: }}\n" + GRID,
+        HEAD + "recipe: {augment: [{name: random_crop, padding: }]}\n" + GRID,
+        HEAD + GRID.replace("dataset: cifar10", "dataset: "),
+        HEAD + GRID.replace("resnet18", "{name: resnet18, stem: }"),
+        HEAD + GRID + "exclude: [{model: }]\n",
+    ],
+)
+def test_an_empty_value_is_refused_at_every_level(text: str) -> None:
+    assert any("empty" in fault for fault in faults(text)), faults(text)
