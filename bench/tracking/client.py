@@ -15,7 +15,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from bench.errors import TrackingError
-from bench.tracking.database import check_writable, create_tables, file_identity, is_accepted, remember_accepted
+from bench.tracking.database import (
+    check_writable,
+    create_tables,
+    file_identity,
+    is_accepted,
+    no_second_folder,
+    remember_accepted,
+)
 from bench.tracking.foreign_errors import describe_error
 from bench.tracking.reader import Reader, is_empty
 from bench.tracking.uri import is_server, redact, redact_text, sqlite_path
@@ -111,8 +118,9 @@ class Connection:
                 logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are raised too, and reported once
             if self._database is not None and is_empty(self._database):
                 create_tables(self._database.resolve())
-            client = MlflowClient(tracking_uri=self.uri)
-            client.search_experiments(max_results=1)
+            with no_second_folder(self._database) if self._database is not None else nullcontext():
+                client = MlflowClient(tracking_uri=self.uri)
+                client.search_experiments(max_results=1)
         if self._database is not None:
             remember_accepted(self._database)
         return client

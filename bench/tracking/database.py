@@ -7,13 +7,14 @@ MLflow only.
 import os
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from bench.errors import TrackingError
 from bench.tracking.reader import BUSY_S, connect, is_empty
-from bench.tracking.uri import SQLITE
+from bench.tracking.uri import SQLITE, sqlite_uri
 from bench.workspace.files import write_atomically
 from bench.workspace.paths import empty_store_file
 
@@ -39,7 +40,9 @@ def check_writable(database: Path) -> None:
     try:
         # root passes every check of permissions, so only the attempt tells; it changes nothing
         mode = "rw" if database.exists() else "rwc"
-        with closing(sqlite3.connect(f"file:{database}?mode={mode}", uri=True, timeout=BUSY_S)) as connection:
+        with closing(
+            sqlite3.connect(f"{database.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
+        ) as connection:
             connection.execute("BEGIN IMMEDIATE").connection.rollback()
     except sqlite3.Error as error:
         raise _not_writable(database, str(error)) from error
@@ -77,7 +80,8 @@ def create_tables(database: Path) -> None:
         leftover.unlink(missing_ok=True)
     template = empty_store_file(mlflow.__version__)
     if not _copy_template(template, new):
-        mlflow.MlflowClient(tracking_uri=f"{SQLITE}{new}").search_experiments(max_results=1)
+        with no_second_folder(new):
+            mlflow.MlflowClient(tracking_uri=sqlite_uri(new)).search_experiments(max_results=1)
         with closing(sqlite3.connect(new)) as connection, connection:
             connection.execute("DELETE FROM experiments")  # the default one names this folder; MLflow adds it again
         with suppress(OSError):  # a cache that cannot be written is no reason to fail
@@ -97,6 +101,20 @@ def _copy_template(template: Path, new: Path) -> bool:
         pass
     new.unlink(missing_ok=True)
     return False
+
+
+@contextmanager
+def no_second_folder(database: Path) -> Iterator[None]:
+    """Remove the empty folder that MLflow makes beside a database's own, if the name of that has to be quoted.
+
+    MLflow makes the folder of the URI's path as it stands, while SQLAlchemy opens the path that is meant.
+    """
+    quoted = Path(sqlite_uri(database).removeprefix(SQLITE)).parent
+    made = not quoted.exists()
+    yield
+    if made:
+        with suppress(OSError):  # there is none, or it is in use
+            os.removedirs(quoted)
 
 
 def remember_accepted(database: Path) -> None:

@@ -2,12 +2,16 @@
 
 import os
 import re
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from bench.errors import TrackingError
 
 SQLITE = "sqlite:///"
+DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+"""Suffixes by which a path without a scheme is taken for a database."""
 LOCAL = ("sqlite", "file")
 """Beginnings of schemes that have no user and no password, so that an ``@`` belongs to a path."""
 CREDENTIALS = re.compile(r"(?<!sqlite)(?<!file)(://)\S*@")
@@ -24,22 +28,41 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
     same database.
 
     Raises:
-        TrackingError: The URI names a file store, which MLflow 3 no longer writes, or the folder holds an old one.
+        TrackingError: The URI names a file store, which MLflow 3 no longer writes, a path, or a database that is not a
+            file; or the folder holds a file store.
     """
     named = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not named:
         refuse_old_mlruns(folder)
-        return f"{SQLITE}{(folder / 'mlflow.db').absolute()}"
-    scheme = urlsplit(named).scheme
-    if scheme in ("", "file"):
-        raise TrackingError(
-            f"the tracking URI {redact(named)} is a folder, and MLflow 3 no longer writes to folders; use "
-            "sqlite:///mlflow.db or the http address of a server"
-        )
-    if named.startswith(SQLITE):
-        path = Path(named.removeprefix(SQLITE))
-        return f"{SQLITE}{(folder / path).absolute()}"
+        return sqlite_uri(folder / "mlflow.db")
+    parts = urlsplit(named)
+    if parts.scheme in ("", "file") or named.startswith("databricks"):
+        raise TrackingError(f"the tracking URI {redact(named)} is {_not_a_store(named)}")
+    if parts.scheme == "sqlite":
+        return _resolve_sqlite(named, folder)
     return quote_credentials(named)
+
+
+def _resolve_sqlite(named: str, folder: Path) -> str:
+    """The URI of a sqlite database with its path made absolute; a query stays.
+
+    Raises:
+        TrackingError: It names no file.
+    """
+    path, query = sqlite_path(named), named.partition("?")[2]
+    if path is None or path.name in ("", ":memory:") or str(path).startswith("file:"):
+        raise TrackingError(f"the tracking URI {named} names no database file; write sqlite:///mlflow.db")
+    return sqlite_uri(folder / path) + (f"?{query}" if query else "")
+
+
+def _not_a_store(named: str) -> str:
+    """What a URI without the scheme of a store is, and what to write."""
+    path = Path(os.path.expanduser(named.removeprefix("file://")))  # noqa: PTH111 - Path's raises without a home
+    if named.startswith("databricks"):
+        return "one of Databricks, which bench does not write to; use sqlite:///mlflow.db or the address of a server"
+    if path.suffix in DATABASE_SUFFIXES or path.is_file():
+        return f"a path; write sqlite:///{path}"
+    return "a folder, and MLflow 3 no longer writes to folders; use sqlite:///mlflow.db or the http address of a server"
 
 
 def refuse_old_mlruns(folder: Path) -> None:
@@ -102,9 +125,36 @@ def _passwords(uri: str) -> list[str]:
     return sorted((each for each in found if len(each) >= MIN_SECRET), key=len, reverse=True)
 
 
+def sqlite_uri(path: Path) -> str:
+    """The URI under which MLflow, which opens it by SQLAlchemy, finds a database file. The path is made absolute.
+
+    Raises:
+        TrackingError: The installed SQLAlchemy has no URI for it.
+    """
+    text = str(path.absolute())
+    if "?" in text and not _unquotes():
+        raise TrackingError(
+            f"the MLflow store {text} cannot be addressed by SQLAlchemy {metadata.version('sqlalchemy')}, because of "
+            "the '?' in its path; rename the folder, or: pip install 'sqlalchemy>=2.1'"
+        )
+    if "?" not in text and "%" not in text:
+        return SQLITE + text
+    return SQLITE + (text.replace("%", "%25").replace("?", "%3F") if _unquotes() else text)
+
+
 def sqlite_path(uri: str) -> Path | None:
-    """The database file of a sqlite URI, or None for another store."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    """The database file of a sqlite URI, as SQLAlchemy reads it, or None for another store."""
+    if not uri.startswith(SQLITE):
+        return None
+    text = uri.removeprefix(SQLITE).partition("?")[0]
+    return Path(unquote(text) if "%" in text and _unquotes() else text)
+
+
+@cache
+def _unquotes() -> bool:
+    """Whether SQLAlchemy reads %20 in the path of a URI as a space, which it does since version 2.1."""
+    major, minor, *_ = metadata.version("sqlalchemy").split(".")
+    return (int(major), int(minor)) >= (2, 1)
 
 
 def is_server(uri: str) -> bool:

@@ -4,11 +4,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from bench.errors import TrackingError
 from bench.tracking.uri import (
+    _unquotes,
     is_server,
     quote_credentials,
     redact,
@@ -36,6 +38,62 @@ class TestResolveUri:
     def test_a_file_store_is_refused(self, project: Path, uri: str) -> None:
         with pytest.raises(TrackingError, match="is a folder"):
             resolve_uri(uri, project)
+
+    @pytest.mark.parametrize(
+        ("uri", "sentence"),
+        [
+            ("x.db", "is a path; write sqlite:///x.db"),
+            ("file:///somewhere/x.sqlite", "is a path; write sqlite:////somewhere/x.sqlite"),
+            ("~/x.db", "is a path; write sqlite:////home/me/x.db"),
+            ("databricks", "one of Databricks"),
+            ("databricks://profile", "one of Databricks"),
+            ("sqlite:///:memory:", "names no database file"),
+            ("sqlite://", "names no database file"),
+            ("sqlite:///file:x.db?uri=true", "names no database file"),
+        ],
+    )
+    def test_what_is_no_store_is_refused_with_what_to_write(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch, uri: str, sentence: str
+    ) -> None:
+        monkeypatch.setenv("HOME", "/home/me")
+        with pytest.raises(TrackingError) as caught:
+            resolve_uri(uri, project)
+        assert sentence in str(caught.value)
+
+    def test_a_query_of_a_sqlite_uri_stays_and_is_no_part_of_the_path(self, project: Path) -> None:
+        uri = resolve_uri("sqlite:///x.db?timeout=5", project)
+        assert uri == f"sqlite:///{project}/x.db?timeout=5"
+        assert sqlite_path(uri) == project / "x.db"
+
+
+NAMES = st.text(alphabet="ab %?#&=+;:@'\"\\é~$[]{}", min_size=1, max_size=12).filter(lambda name: name.strip(". "))
+
+
+@given(name=NAMES)
+@example("my%20project")
+@example("a%2Fb")
+@example("a?b")
+@example("x#y.db?mode=ro")
+def test_bench_and_sqlalchemy_find_one_file_whatever_its_folder_is_called(name: str) -> None:
+    folder = Path("/data") / name
+    uri = resolve_uri(None, folder)
+    assert sqlite_path(uri) == folder / "mlflow.db"
+    assert make_url(uri).database == str(folder / "mlflow.db")
+    assert make_url(uri).query == {}
+
+
+def test_an_older_sqlalchemy_takes_a_path_as_it_is_and_a_question_mark_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _unquotes.cache_clear()
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2.0.43")
+    try:
+        uri = resolve_uri(None, Path("/my%20project"))
+        assert (uri, sqlite_path(uri)) == ("sqlite:////my%20project/mlflow.db", Path("/my%20project/mlflow.db"))
+        with pytest.raises(TrackingError, match="rename the folder"):
+            resolve_uri(None, Path("/a?b"))
+    finally:
+        _unquotes.cache_clear()
 
 
 def test_refuse_old_mlruns_names_the_command_that_migrates_them(project: Path) -> None:
