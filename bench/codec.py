@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -50,6 +50,57 @@ def from_dict(cls: type[T], content: object) -> T:
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a {cls.__name__}: {error}") from error
     return decoded
+
+
+def read_object(text: str) -> JsonObject:
+    """Parse JSON that must be an object.
+
+    Raises:
+        ValueError: It is not.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"it is not a JSON object: {text[:80]}")
+    return content
+
+
+def read_known(cls: type[T], content: JsonObject) -> T:
+    """Rebuild a dataclass from parsed JSON that a newer version, or anything else, may have written.
+
+    Keys that are unknown here are ignored; scalars of another type than the field's are refused.
+
+    Raises:
+        ValueError: The content does not fit the class.
+    """
+    hints = get_type_hints(cls)
+    known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
+    for name, value in known.items():
+        if isinstance(value, dict) and (nested := _nested(hints[name])):
+            known[name] = read_known(nested, value)
+        elif not _fits(hints[name], value):
+            raise ValueError(f"{name} is {json.dumps(value)[:80]}")
+    try:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    except TypeError as error:
+        raise ValueError(f"not a {cls.__name__}: {error}") from error
+
+
+def _nested(hint: object) -> "type[DataclassInstance] | None":
+    """The dataclass in a type, if there is one."""
+    return next((each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)), None)
+
+
+def _fits(hint: object, value: object) -> bool:
+    """Whether parsed JSON may stand for a type. Dataclasses are left to :func:`read_known`."""
+    if get_origin(hint) in (Union, UnionType):
+        return any(_fits(each, value) for each in get_args(hint))
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if isinstance(value, bool) and hint is not bool:
+        return False
+    kinds: dict[object, tuple[type, ...]] = {float: (int, float), tuple: (list,), Mapping: (dict,)}
+    kind = get_origin(hint) or hint
+    return isinstance(value, kinds.get(kind, (kind if isinstance(kind, type) else object,)))
 
 
 @cache

@@ -7,6 +7,7 @@
     │   └── SuiteError                exit 2   all faults of suite files, each FILE:LINE:COLUMN: sentence
     ├── DataError                     exit 3   a data set is missing, incomplete or broken
     ├── TrackingError                 exit 3   the tracking store cannot be used
+    │   └── DeletedExperimentError    exit 3   a suite's experiment was deleted in the store
     ├── DiskError                     exit 3   BENCH_HOME cannot be written: the disk is full or read-only
     ├── ModelError                    exit 1   a net cannot be built or measured as asked
     ├── DivergedError                 exit 1   the loss of a cell is no longer a finite number
@@ -60,6 +61,10 @@ class TrackingError(BenchError):
     """The tracking store cannot be opened, read or written."""
 
     exit_code = 3
+
+
+class DeletedExperimentError(TrackingError):
+    """Somebody deleted a suite's experiment in the store; bench does not restore it."""
 
 
 class ModelError(BenchError):

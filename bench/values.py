@@ -27,7 +27,8 @@ from bench.recipe import recipe_identity
 State = Literal["complete", "failed", "interrupted", "running", "missing"]
 
 
-FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost"]
+FailureKind = Literal["", "oom", "diverged", "error", "timeout", "lost", "deleted"]
+"""``deleted``: of a missing cell, whose run was deleted in the store."""
 
 
 class DataKey(NamedTuple):
@@ -273,6 +274,8 @@ class Outcome:
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """What else the result depends on: data digest, protocol, torch, device kind; see
     :mod:`bench.workspace.fingerprint`."""
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """The fingerprint under which a stale result was kept knowingly."""
     stale: str = ""
     """What has changed since the result was made, in words; empty while it holds. Never stored."""
 

@@ -72,7 +72,8 @@ def results(suite: "Suite", *, tracking_uri: str | None = None) -> "DataFrame":
     Raises:
         TrackingError: The store cannot be read.
     """
-    from bench.api.outcomes import find_store, known_outcomes
+    from bench.api.known import known_outcomes
+    from bench.api.outcomes import find_store
     from bench.report.frame import results_frame
 
     return results_frame(suite, known_outcomes(find_store(tracking_uri), suite).outcomes)

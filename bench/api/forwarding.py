@@ -145,7 +145,8 @@ def journals_of(home: Path, refused: list[str]) -> Journals:
                 cell = from_json(Cell, folder.cell.read_text())
             except (OSError, ValueError):
                 continue  # its scheduler died before anything was started
-            for name in dict.fromkeys([*requested_for(folder, refused), *named.get(cell.id, [])]):
+            # a cell that ran for one suite is shown in the others that name it: it has one run, wherever that is
+            for name in dict.fromkeys(requested_for(folder, refused) or named.get(cell.id, [])):
                 journals.setdefault(name, []).append((cell, folder))
     return journals
 

@@ -1,11 +1,11 @@
 """What is handed from one step of a run to the next; see :mod:`bench.api.run`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from bench.api.known import Known
 from bench.api.options import Caller, RunOptions
-from bench.api.outcomes import Known
 from bench.scheduler.devices import Machine
 from bench.values import Mode, Suite
 
@@ -27,6 +27,8 @@ class Job:
     machine: Machine
     """The devices that ``options`` name, found once."""
     known: Known
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """By cell id: which result file was there when the suite began, see :func:`bench.workspace.cells.result_mark`."""
     first: bool = True
     """Whether no suite of the same command ran before: a store that has gone away since stops no later one."""
     options: RunOptions

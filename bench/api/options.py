@@ -62,10 +62,16 @@ class RunOptions:
     """End a cell without a sign of life for this long, in seconds."""
     tracking_uri: str | None = None
     """MLflow store; None: the default one."""
+    accept_stale: bool = False
+    """Keep stale results knowingly: they are no longer stale, until something changes again."""
 
     def __post_init__(self) -> None:
         if self.offline and self.tracking_uri:
             raise UsageError("--offline writes to no store: leave --tracking-uri to bench sync")
+        if self.accept_stale and self.select in ("all", "stale"):
+            raise UsageError(
+                "--accept-stale keeps the results that --rerun and --rerun-stale would make again: use one"
+            )
 
 
 def make_options(given: Mapping[str, Any]) -> RunOptions:

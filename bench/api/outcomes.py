@@ -1,31 +1,21 @@
-"""Which suites are asked for, and what is known of their cells: from the store and from the folders of this machine."""
+"""Which suites are asked for, and where their results are: the store, and the suites that ran into it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from bench.api.prepare import prepare_data
+from bench.api.known import known_outcomes
 from bench.errors import SuiteError, TrackingError, UsageError
 
 if TYPE_CHECKING:
     from bench.api.several import SuiteFaults
-    from bench.datasets.prepared import Prepared
     from bench.scheduler.status import CellStatus
     from bench.tracking import Store
-    from bench.values import DataKey, Outcome, Suite
-
-
-class Known(NamedTuple):
-    """What is known of a suite's cells, by cell id."""
-
-    stored: "Mapping[str, Outcome]"
-    """What the store says."""
-    outcomes: "Mapping[str, Outcome]"
-    """That, merged with what the folders of this machine say. Stale results are marked."""
+    from bench.values import Suite
 
 
 def load_suites(
-    paths: Sequence[str], overrides: Sequence[str] = (), faults: "SuiteFaults | None" = None
+    paths: Sequence[str], overrides: Sequence[str] = (), faults: "SuiteFaults | None" = None, *, past: bool = False
 ) -> "list[Suite]":
     """Read all suite files; the faults of all of them are raised together.
 
@@ -33,6 +23,7 @@ def load_suites(
         paths: The files.
         overrides: ``recipe.KEY=VALUE`` strings.
         faults: Takes the faults of single files where another file can be used without them.
+        past: They are read for the results that they have: the files of their nets may be missing.
 
     Raises:
         SuiteError: A file is wrong.
@@ -44,7 +35,7 @@ def load_suites(
     wrong: dict[str, SuiteError] = {}
     for path in dict.fromkeys(paths):
         try:
-            suites.append(load_suite(path, overrides=overrides))
+            suites.append(load_suite(path, overrides=overrides, past=past))
         except SuiteError as error:
             wrong[path] = error
     if wrong and not (suites and faults):
@@ -103,46 +94,12 @@ def find_readable_store(tracking_uri: str | None, note: Callable[[str], None]) -
         return None
 
 
-def known_outcomes(store: "Store | None", suite: "Suite", data: "Mapping[DataKey, Prepared] | None" = None) -> Known:
-    """What the store and the folders of this machine know of a suite's cells.
-
-    First, attempts whose process died are marked as lost, in the journals and in the store. ``data`` holds data sets
-    whose current state is known already.
-    """
-    from bench.scheduler.plan import mark_stale, merge_outcomes
-    from bench.workspace.cells import local_outcomes, mark_lost
-    from bench.workspace.paths import bench_home
-
-    home = bench_home()
-    mark_lost(suite, home)
-    if store:
-        store.mark_orphans_lost(suite.name)
-    stored = store.outcomes(suite.name) if store else {}
-    merged = merge_outcomes(stored, local_outcomes(suite, home, stored))
-    return Known(stored, mark_stale(suite.cells, merged, current_digests(suite, merged, data or {})))
-
-
-def current_digests(
-    suite: "Suite", outcomes: "Mapping[str, Outcome]", data: "Mapping[DataKey, Prepared]"
-) -> "dict[DataKey, str]":
-    """Digests of the data of complete cells, as the data is now; changed images are decoded for it."""
-    from bench.datasets.prepared import data_key, look
-    from bench.datasets.source import open_source
-    from bench.workspace.paths import data_home
-
-    home = data_home()
-    complete = [cell for cell in suite.cells if cell.id in outcomes and outcomes[cell.id].state == "complete"]
-    digests = {}
-    for key in dict.fromkeys(data_key(cell) for cell in complete):
-        prepared = data.get(key) or look(key, home)
-        if not prepared and (source := open_source(key.dataset)).mutable and source.status(home).state == "ready":
-            prepared = prepare_data([key])[key]
-        digests[key] = prepared.digest if prepared else ""
-    return digests
-
-
-def stored_suites(store: "Store | None") -> "list[Suite]":
+def stored_suites(store: "Store | None", note: Callable[[str], None] = lambda _: None) -> "list[Suite]":
     """The suites that have runs in a store, and those that ran on this machine without one.
+
+    Args:
+        store: The store, if there is one.
+        note: Takes a sentence for each suite in the store that cannot be read, which is left out.
 
     Raises:
         UsageError: There are none.
@@ -151,7 +108,12 @@ def stored_suites(store: "Store | None") -> "list[Suite]":
     from bench.workspace.cells import kept_suites
     from bench.workspace.paths import bench_home
 
-    suites = [parse_suite(source, path) for _, source, path in (store.suites() if store else [])]
+    suites = []
+    for name, source, path in store.suites() if store else []:
+        try:
+            suites.append(parse_suite(source, path, past=True))
+        except SuiteError as error:
+            note(f"the suite {name} in the store cannot be read and is left out: {error.faults[0]}")
     names = {suite.name for suite in suites}
     suites += [suite for suite in kept_suites(bench_home()) if suite.name not in names]
     if not suites:
@@ -161,8 +123,8 @@ def stored_suites(store: "Store | None") -> "list[Suite]":
     return suites
 
 
-def suites_here(store: "Store | None") -> "list[Suite]":
-    """The suites that ran on this machine, else those in the store.
+def suites_here(store: "Store | None", note: Callable[[str], None] = lambda _: None) -> "list[Suite]":
+    """The suites that ran on this machine, else those in the store; arguments as in :func:`stored_suites`.
 
     Raises:
         UsageError: There are none.
@@ -170,7 +132,7 @@ def suites_here(store: "Store | None") -> "list[Suite]":
     from bench.workspace.cells import kept_suites
     from bench.workspace.paths import bench_home
 
-    return kept_suites(bench_home()) or stored_suites(store)
+    return kept_suites(bench_home()) or stored_suites(store, note)
 
 
 def suite_statuses(suites: "Sequence[Suite]", store: "Store | None") -> "list[tuple[Suite, list[CellStatus]]]":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.api.outcomes import known_outcomes
+from bench.api.known import known_outcomes
 from bench.api.prepare import check_augmentations, measure_costs, past_cells
 from bench.values import Plan, Task
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.api.outcomes import known_outcomes
+from bench.api.known import known_outcomes
 
 if TYPE_CHECKING:
     from bench.tracking import Store

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from bench.api.context import run_context
 from bench.api.forwarding import drain, forwarding
 from bench.api.job import Job, Layout, Needs, Sent
+from bench.api.known import Known, accept_stale, known_outcomes
 from bench.api.layout import lay_out
 from bench.api.options import Caller, Note, RunOptions, RunResult, check_options
-from bench.api.outcomes import Known, known_outcomes, open_store, select
+from bench.api.outcomes import open_store, select
 from bench.api.prepare import check_augmentations, data_remarks, fetch_data, measure_costs, past_cells, prepare_data
 from bench.api.publish import publish
 from bench.api.several import SuiteFaults
@@ -29,6 +30,7 @@ from bench.scheduler.estimates import duration, predicted, with_estimates
 from bench.scheduler.loop import run_plan
 from bench.scheduler.plan import cells_to_run, make_plan, merge_outcomes
 from bench.values import Outcome, Plan, Suite
+from bench.workspace.cells import result_marks
 from bench.workspace.paths import CellFolder, bench_home, data_home
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ def run_suites(
         with faults.of(suite.path):
             chosen.append((suite, select(suite, options.filters)))
     store = None if options.offline or not chosen else open_store(options.tracking_uri)
+    if store:
+        chosen = [(whole, suite) for whole, suite in chosen if is_usable(store, whole, faults)]
     # read while the store is there: a later suite must not train what only the store knows to be complete
     early = [known_outcomes(store, suite) for _, suite in chosen] if len(chosen) > 1 else []
     first = True
@@ -66,12 +70,15 @@ def run_suites(
             known = (
                 early[0] if early and first and number == 0 else known_now(store, suite, early[number:], caller.note)
             )
+            if options.accept_stale:
+                known = accept_stale(store, suite, known)
             job = Job(
                 whole=whole,
                 suite=suite,
                 store=store,
                 machine=machine,
                 known=known,
+                marks=result_marks(suite, bench_home()),
                 first=first,
                 options=options,
                 caller=caller,
@@ -83,6 +90,14 @@ def run_suites(
         if caller.stop.signal:
             return
     faults.raise_all()
+
+
+def is_usable(store: "Store", suite: Suite, faults: SuiteFaults) -> bool:
+    """Whether a suite's runs can go to the store; not if its experiment was deleted there."""
+    with faults.of(suite.path):
+        store.refuse_deleted(suite.name)
+        return True
+    return False
 
 
 def known_now(store: "Store | None", suite: Suite, early: Sequence[Known], note: Note) -> Known:
@@ -168,7 +183,9 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
     stale = [task.outcome.stale for task in plan.tasks if task.outcome.stale and not task.runs]
     if stale:
         reasons = "; ".join(dict.fromkeys(stale))
-        job.caller.note(f"{len(stale)} results are stale ({reasons}); --rerun-stale runs them again")
+        job.caller.note(
+            f"{len(stale)} results are stale ({reasons}); --rerun-stale runs them again, --accept-stale keeps them"
+        )
     for problem in needs.problems:
         job.caller.note(f"warning: {problem}")
     return plan
@@ -186,7 +203,8 @@ def execute(job: Job, plan: Plan, needs: Needs, layout: Layout) -> Sent:
     home = bench_home()
     keep_suite(job.whole, home)
     with forwarding(job.store, job.whole.name) as forwarder:
-        unsent = unforwarded(plan.suite, job.known.stored, home) if job.store else []
+        deleted = {outcome.cell_id for outcome in job.known.outcomes.values() if outcome.kind == "deleted"}
+        unsent = unforwarded(plan.suite, job.known.stored, home, deleted=deleted) if job.store else []
         for cell in unsent:
             forwarder.watch(cell, CellFolder.of(home, cell.id))
         if plan.to_run:
@@ -203,6 +221,7 @@ def execute(job: Job, plan: Plan, needs: Needs, layout: Layout) -> Sent:
                 context=run_context(),
                 modes=layout.modes,
                 execution=job.whole.execution,
+                results=job.marks,
                 keep_weights=job.options.keep_weights,
                 fail_fast=job.options.fail_fast,
                 hang_s=job.options.hang_s,

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bench.errors import BenchError, DataError, ModelError, SuiteError, UsageError
+from bench.errors import BenchError, DataError, DeletedExperimentError, ModelError, SuiteError, UsageError
 
-ONE_SUITES = (UsageError, DataError, ModelError)
+ONE_SUITES = (UsageError, DataError, DeletedExperimentError, ModelError)
 """Errors that concern one suite. A store or a disk that cannot be used concerns all of them."""
 
 

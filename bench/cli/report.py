@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bench.cli.options import all_overrides, max_images_option, runs_option, suite_options, tracking_option
-from bench.cli.output import check_writable, default_format, write_output
+from bench.cli.output import check_writable, default_format, note, write_output
 from bench.errors import BenchError
 from bench.report.render import FORMATS, describe_formats
 
@@ -43,9 +43,9 @@ def report(
 
     if output is not None:
         check_writable(Path(output))
-    suites = load_suites(paths, all_overrides(overrides, max_images_per_class))
+    suites = load_suites(paths, all_overrides(overrides, max_images_per_class), past=True)
     store = find_store(tracking_uri)
-    chosen = [select(suite, filters) for suite in suites or stored_suites(store)]
+    chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
     text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best)
     write_output(text, output)
     if strict and missing:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     flag_value="stale",
     help="Rerun complete cells whose data, code or library has changed.",
 )
+@click.option("--accept-stale", is_flag=True, help="Keep stale results knowingly: they count as up to date.")
 @click.option("--retry-failed", "selection", flag_value="failed", help="Run only the cells that failed.")
 @click.option("--max-cells", type=click.IntRange(min=0), help="Start no more cells than this.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:0,1.")
@@ -64,6 +65,7 @@ def run(
     as_json: bool,
     runs: bool,
     selection: "Selection | None",
+    accept_stale: bool,
     max_cells: int | None,
     device: str,
     slots_per_device: int | None,
@@ -92,6 +94,7 @@ def run(
     options = RunOptions(
         filters=filters,
         select=selection or "missing",
+        accept_stale=accept_stale,
         max_cells=max_cells,
         device=device,
         slots_per_device=slots_per_device,

@@ -27,7 +27,7 @@ def status(
     from bench.api.outcomes import find_readable_store, load_suites, select, suite_statuses, suites_here
 
     store = find_readable_store(tracking_uri, note)
-    suites = load_suites(paths, overrides) or suites_here(store)
+    suites = load_suites(paths, overrides, past=True) or suites_here(store, note)
     found = suite_statuses([select(suite, filters) for suite in suites], store)
     if as_json:
         print_json({"suites": [{"suite": s.name, "cells": [entry(cell) for cell in cells]} for s, cells in found]})

@@ -100,6 +100,9 @@ class RunContext:
     """Measured or kept modes, by cell id; the other cells get :func:`bench.scheduler.modes.default_mode`."""
     execution: Execution = field(default_factory=Execution)
     """The suite's execution settings."""
+    results: Mapping[str, int] = field(default_factory=dict)
+    """By cell id: which result file was there when the command began, see
+    :func:`bench.workspace.cells.result_mark`."""
     keep_weights: Literal["last", "none"] = "last"
     fail_fast: bool = False
     """Stop at the first failed cell."""
@@ -179,7 +182,7 @@ def start(
     Raises:
         OSError: The folder cannot be written.
     """
-    if folder.attempts() and (task.outcome.state == "complete" or has_changed(folder, task.cell, slot, context)):
+    if folder.attempts() and (begins_anew(task.outcome) or has_changed(folder, task.cell, slot, context)):
         archive_attempts(folder)
     attempt = next_attempt(task, slot, folder, context, alone=alone)
     write_atomically(folder.cell, to_json(task.cell))
@@ -199,6 +202,11 @@ def start(
     )
 
 
+def begins_anew(outcome: Outcome) -> bool:
+    """Whether a cell that will run must not take the result that is here: it is replaced, or its run was deleted."""
+    return outcome.state == "complete" or outcome.kind == "deleted"
+
+
 def next_attempt(task: Task, slot: Slot, folder: CellFolder, context: RunContext, *, alone: bool) -> Attempt:
     """The request of the next attempt, in the series of the one before it if there is one."""
     before = last_request(folder)
@@ -212,12 +220,18 @@ def next_attempt(task: Task, slot: Slot, folder: CellFolder, context: RunContext
         mode=decide_mode(task.cell, slot, folder, before, context, alone=alone),
         suite=context.suite,
         series=before.series if before else uuid.uuid4().hex[:16],
-        created_ms=before.created_ms if before else time.time_ns() // 1_000_000,
+        created_ms=before.created_ms if before else begin_of_series(folder),
         cost=task.cost,
         deterministic=before.deterministic if before else context.execution.deterministic,
         keep_weights=context.keep_weights,
         context=context.context,
     )
+
+
+def begin_of_series(folder: CellFolder) -> int:
+    """Unix time in milliseconds for a series that begins now: after all earlier ones, whatever the clock said then."""
+    earlier = [request.created_ms for archive in folder.archives() if (request := last_request(CellFolder(archive)))]
+    return max([time.time_ns() // 1_000_000, *(created_ms + 1 for created_ms in earlier)])
 
 
 def decide_mode(

@@ -88,7 +88,9 @@ def prepare(models: Sequence[str] = ()) -> None:
         models: Names of nets that workers will build; the libraries that they come from are imported too.
     """
     modules = [PRELOAD, *(["timm"] if any(model.startswith("timm/") for model in models) else [])]
-    with _variables_set(SERVER_ENVIRONMENT):
+    # a file called random.py in the current folder must not hide the library's; a checkout of bench is found there
+    safe = {} if Path(__file__).parents[2] == Path.cwd() else {"PYTHONSAFEPATH": "1"}
+    with _variables_set({**SERVER_ENVIRONMENT, **safe}):
         multiprocessing.set_forkserver_preload(modules)
         forkserver.ensure_running()
 

@@ -14,6 +14,7 @@ from bench.scheduler.attempts import (
     MAX_LOST_ATTEMPTS,
     RunContext,
     RunningAttempt,
+    begins_anew,
     classify_exit,
     last_line,
     start,
@@ -21,7 +22,7 @@ from bench.scheduler.attempts import (
 from bench.scheduler.devices import Slot
 from bench.scheduler.modes import CPU_THREADS
 from bench.values import Outcome, Plan, Task
-from bench.workspace.cells import write_end
+from bench.workspace.cells import result_mark, write_end
 from bench.workspace.files import disk_problem
 from bench.workspace.journal import fold, read_cell, read_from
 from bench.workspace.locks import lock_cell
@@ -170,10 +171,11 @@ class Loop:
         self.free.remove(slot)
         return True
 
-    @staticmethod
-    def _finished_elsewhere(task: Task, folder: CellFolder) -> Outcome | None:
-        """The outcome of a cell that another run finished since the plan was made."""
-        if task.outcome.state == "complete" or not folder.result.exists():
+    def _finished_elsewhere(self, task: Task, folder: CellFolder) -> Outcome | None:
+        """The outcome of a cell that another run finished since this command began."""
+        mark = result_mark(folder)
+        before = self.context.results.get(task.cell.id, mark)
+        if not mark or (begins_anew(task.outcome) and mark == before):
             return None
         outcome = fold(task.cell.id, read_cell(folder))
         return outcome if outcome.state == "complete" else None

@@ -107,6 +107,6 @@ def mark_stale(
         if key not in current:  # ten thousand cells need the same few fingerprints
             # without the device: a result from a GPU does not become stale when it is read on a laptop
             current[key] = fingerprint(cell, data=data, device="")
-        if stale := changes(outcome.fingerprint, current[key]):
+        if stale := changes({**outcome.fingerprint, **outcome.accepted}, current[key]):
             marked[cell.id] = replace(outcome, stale=stale)
     return marked

@@ -16,12 +16,13 @@ from bench.suite.resolve import Resolver, validate
 from bench.values import Cell, Execution, Suite
 
 
-def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
+def load_suite(path: str, *, overrides: Sequence[str] = (), past: bool = False) -> Suite:
     """Read a suite file.
 
     Args:
         path: The file.
         overrides: ``recipe.KEY=VALUE`` strings, applied to every cell after everything else.
+        past: It is read for the results that it has: the files of its nets may be missing.
 
     Raises:
         SuiteError: The file cannot be read or is not valid; it lists every fault.
@@ -42,16 +43,16 @@ def load_suite(path: str, *, overrides: Sequence[str] = ()) -> Suite:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise SuiteError([f"{path}: is not UTF-8 text (byte {error.start})"]) from error
-    return parse_suite(source, path, overrides=overrides)
+    return parse_suite(source, path, overrides=overrides, past=past)
 
 
-def parse_suite(source: str, path: str, *, overrides: Sequence[str] = ()) -> Suite:
-    """Read a suite from its text; faults name it by ``path``. Raises the errors of :func:`load_suite`."""
+def parse_suite(source: str, path: str, *, overrides: Sequence[str] = (), past: bool = False) -> Suite:
+    """Read a suite from its text; faults name it by ``path``. Arguments and errors are those of :func:`load_suite`."""
     document = read(source)
     if not document.faults and not isinstance(document.content, dict):
         what = "is empty" if document.content is None else "must hold keys and values at its top level"
         document.fault((1, 1), f"the file {what}; suites/README.md describes suite files")
-    mapping = None if document.faults else validate(document)
+    mapping = None if document.faults else validate(document, past=past)
     cells: list[Cell] = []
     if mapping is not None:
         cells = Resolver(document, mapping, parse_overrides(overrides)).cells()

@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.suite.document import emptiness, empty_values, read, scalar
 from bench.suite.schema import AXES, RecipeMapping
 from bench.suite.sentences import sentence
+from bench.suite.spelling import plain_dataset, plain_model
 from bench.values import Cell, Suite
 
 FILTER_AXES = (*AXES, "stem", "id")
@@ -81,6 +82,13 @@ def axis_values(cell: Cell) -> dict[str, str]:
     }
 
 
+def matches(cell: Cell, axis: str, glob: str) -> bool:
+    """Whether a glob fits a cell on an axis, however it spells the path of a net or of a folder."""
+    value = axis_values(cell)[axis]
+    plain = {"model": plain_model, "dataset": plain_dataset}.get(axis)
+    return fnmatchcase(value, glob) or (plain is not None and fnmatchcase(value, plain(glob)))
+
+
 def filter_cells(suite: Suite, filters: Sequence[str]) -> Suite:
     """The suite with only the cells that match: any glob of an axis, on every axis.
 
@@ -99,7 +107,7 @@ def filter_cells(suite: Suite, filters: Sequence[str]) -> Suite:
     cells = [
         cell
         for cell in suite.cells
-        if all(any(fnmatchcase(axis_values(cell)[axis], glob) for glob in globs) for axis, globs in wanted.items())
+        if all(any(matches(cell, axis, glob) for glob in globs) for axis, globs in wanted.items())
     ]
     if not cells:
         raise UsageError(f"--filter {' '.join(filters)}: matches none of the {len(suite.cells)} cells of {suite.path}")

@@ -15,6 +15,7 @@ from bench.catalog.options import suggestion
 from bench.catalog.training import DEFAULT_OPTIMIZER, SCHEDULES
 from bench.datasets.source import dataset_problem, name_patterns, published_sources
 from bench.suite.fields import refuse
+from bench.suite.spelling import plain_dataset, plain_model
 
 SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -26,6 +27,8 @@ class Names:
     schedules: tuple[str, ...] = ()
     optimizer: str = DEFAULT_OPTIMIZER
     """The optimizer whose options an ``optimizer`` without a name changes."""
+    past: bool = False
+    """Whether the suite is read for results that it has, so that nets may be missing which cannot be built now."""
 
 
 def _checked(problem: Callable[[str], str | None]) -> AfterValidator:
@@ -34,6 +37,18 @@ def _checked(problem: Callable[[str], str | None]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def _check_model(name: str, info: ValidationInfo) -> str:
+    may_be_missing = name.startswith("timm/") or ".py:" in name
+    if not (may_be_missing and (info.context or Names()).past):
+        refuse(model_problem(name))
+    return plain_model(name)
+
+
+def _check_dataset(name: str) -> str:
+    refuse(dataset_problem(name))
+    return plain_dataset(name)
 
 
 def _check_schedule(name: str, info: ValidationInfo) -> str:
@@ -69,7 +84,7 @@ SuiteName = Annotated[
 ]
 ModelName = Annotated[
     str,
-    _checked(model_problem),
+    AfterValidator(_check_model),
     _name_schema(
         MODELS,
         {"^timm/.": "a model of timm", r"\.py:\w+$": "FILE.py:FUNCTION, a function that returns a net"},
@@ -77,7 +92,7 @@ ModelName = Annotated[
 ]
 DatasetName = Annotated[
     str,
-    _checked(dataset_problem),
+    AfterValidator(_check_dataset),
     _name_schema([source.name for source in published_sources()], name_patterns()),
 ]
 ScheduleName = Annotated[str, AfterValidator(_check_schedule)]

@@ -5,7 +5,6 @@ Reads no file.
 """
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from pydantic import ValidationError
 
@@ -25,7 +24,7 @@ from bench.datasets.source import open_source
 from bench.recipe import Component, Recipe
 from bench.suite.document import Document, Path, emptiness, empty_values
 from bench.suite.fields import Strict
-from bench.suite.filters import axis_values
+from bench.suite.filters import matches
 from bench.suite.names import Names
 from bench.suite.schema import (
     ExcludeMapping,
@@ -38,8 +37,11 @@ from bench.suite.sentences import sentence
 from bench.values import Cell
 
 
-def validate(document: Document) -> SuiteMapping | None:
-    """The document as a suite mapping, or None if it is not one; the reasons are in ``document.faults``."""
+def validate(document: Document, *, past: bool = False) -> SuiteMapping | None:
+    """The document as a suite mapping, or None if it is not one; the reasons are in ``document.faults``.
+
+    ``past``: only results are wanted, see :class:`Names`.
+    """
     content = document.content
     schedules = content.get("schedules")
     recipe = content.get("recipe")
@@ -48,6 +50,7 @@ def validate(document: Document) -> SuiteMapping | None:
     names = Names(
         schedules=tuple(schedules) if isinstance(schedules, dict) else (),
         optimizer=name if isinstance(name, str) and name in OPTIMIZERS else DEFAULT_OPTIMIZER,
+        past=past,
     )
     for path in (empty := list(empty_values(content))):
         document.fault(document.at(path), emptiness(path))
@@ -205,6 +208,5 @@ def _schedule(mapping: Strict) -> Component:
 
 
 def _excludes(pattern: ExcludeMapping, cell: Cell) -> bool:
-    axes = axis_values(cell)
     given = pattern.given()
-    return bool(given) and all(fnmatchcase(axes[axis], str(value)) for axis, value in given.items())
+    return bool(given) and all(matches(cell, axis, str(value)) for axis, value in given.items())

@@ -9,9 +9,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from bench.codec import read_known, read_object
 from bench.recipe import recipe_params
 from bench.tracking.uri import redact_text
-from bench.values import Cell, Cost, Outcome, from_dict
+from bench.values import Cell, Outcome
 from bench.workspace.cells import GONE
 from bench.workspace.host import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
 
@@ -22,7 +23,17 @@ NOTE_LIMIT = 15_000
 TAG_LIMIT = 7_500
 """Characters of a tag; MLflow cuts at 8,000."""
 
-OUTCOME_TAGS = ("bench.cell", "bench.superseded", "bench.state", "bench.outcome", "mlflow.source.git.commit")
+ACCEPTED_TAG = "bench.accepted"
+"""The fingerprint under which a stale result was kept knowingly, as JSON."""
+
+OUTCOME_TAGS = (
+    "bench.cell",
+    "bench.superseded",
+    "bench.state",
+    "bench.outcome",
+    ACCEPTED_TAG,
+    "mlflow.source.git.commit",
+)
 """The tags that :func:`to_outcome` and its callers read."""
 
 ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
@@ -70,21 +81,24 @@ def outcome_tags(outcome: Outcome) -> dict[str, str]:
 def outcome_tag(outcome: Outcome) -> str:
     """The JSON of the tag ``bench.outcome``, exact to the last digit, without what other tags and the run say."""
     content = asdict(replace(outcome, reason=redact_text(outcome.reason)[:1000]))
-    del content["run_id"], content["commit"], content["cell_id"], content["stale"]
+    del content["run_id"], content["commit"], content["cell_id"], content["stale"], content["accepted"]
     return json.dumps(content, sort_keys=True)
 
 
 def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
-    """Read an outcome from the tags of a run. The state is that of ``bench.state``, which is written last."""
-    try:
-        content = json.loads(tags.get("bench.outcome", "{}"))
-    except ValueError:
-        content = {}
-    if content.get("cost"):
-        content["cost"] = from_dict(Cost, content["cost"])
-    content["state"] = tags.get("bench.state", "running")
+    """Read an outcome from the tags of a run. The state is that of ``bench.state``, which is written last.
+
+    What a newer version added is ignored. A run whose outcome cannot be read has failed, and says so.
+    """
+    state = tags.get("bench.state", "running")
     commit = tags.get("mlflow.source.git.commit", "")
-    return Outcome(**{**content, "cell_id": tags["bench.cell"], "run_id": run_id, "commit": commit})
+    own = {"cell_id": tags["bench.cell"], "state": state, "run_id": run_id, "commit": commit}
+    try:
+        accepted = json.loads(tags.get(ACCEPTED_TAG, "{}"))
+        return read_known(Outcome, {**read_object(tags.get("bench.outcome", "{}")), **own, "accepted": accepted})
+    except ValueError as error:
+        reason = f"the outcome in its run {run_id} in the store cannot be read: {error}"
+        return Outcome(cell_id=tags["bench.cell"], state="failed", kind="error", reason=reason, run_id=run_id)
 
 
 def lost_tags(outcome: Outcome) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from bench.codec import JsonObject
 from bench.values import Cell, Outcome
+from bench.workspace.cells import series_name
 from bench.workspace.events import Event, Progress
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import fold, read_cell, read_from
@@ -45,6 +46,8 @@ class Feed:
     """Unix time in milliseconds of the last event that was read: the last sign of life that a replay has."""
     leased_until: float = 0.0
     """Unix time in seconds until which readers of the store take the cell for alive."""
+    series_name: str = ""
+    """The series that the run is of."""
     size: int = 0
     """Bytes of all journals when they were last read."""
     complete: bool = False
@@ -98,7 +101,11 @@ class Feed:
             for attempt in self.folder.attempts():
                 end = self.offsets.get(attempt.number, 0)
                 self.events += read_from(attempt.journal, end=end, skip_progress=True)[0]
-        self.run_id = run_id
+        self.run_id, self.series_name = run_id, series_name(self.folder)
+
+    def is_replaced(self) -> bool:
+        """Whether the folder holds another series by now, whose events belong to another run."""
+        return bool(self.series_name) and series_name(self.folder) != self.series_name
 
     def read_new(self) -> list[NewEvents]:
         """What is new in the journals."""

@@ -37,6 +37,8 @@ def _first_line(error: Exception) -> str:
 def _mlflow(error: Exception) -> str:
     if any(f"error code {code}" in str(error) for code in (401, 403)):
         return f"{NOT_ALLOWED} ({_first_line(error)})"
+    if "Can't locate revision" in str(error):
+        return _newer(error)
     if "mlflow db upgrade" in str(error):
         return f"its tables were made by another version of MLflow; bring them up to date with: mlflow db upgrade {URI}"
     return _first_line(error)
@@ -48,6 +50,14 @@ def _rest(error: Exception) -> str:
     return f"the server answers: {_first_line(error)}"
 
 
+def _newer(error: Exception) -> str:
+    """Of tables with a revision that the installed MLflow does not know."""
+    return (
+        "it was written by a newer MLflow than the one that is installed; upgrade MLflow, or name another store with "
+        f"--tracking-uri ({_first_line(error)})"
+    )
+
+
 def _os_error(error: Exception) -> str:
     assert isinstance(error, OSError)  # the table's entry for it
     return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
@@ -56,7 +66,7 @@ def _os_error(error: Exception) -> str:
 SENTENCES: dict[str, Callable[[Exception], str]] = {
     "mlflow.exceptions.RestException": _rest,
     "mlflow.exceptions.MlflowException": _mlflow,
-    "alembic.util.exc.CommandError": lambda error: f"its tables are of an unknown version: {_first_line(error)}",
+    "alembic.util.exc.CommandError": _newer,
     "sqlalchemy.exc.SQLAlchemyError": _first_line,
     "sqlite3.Error": _first_line,
     "requests.exceptions.Timeout": lambda _: "the server does not answer in time",

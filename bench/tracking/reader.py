@@ -7,10 +7,10 @@ that is missing or has no tables yet is empty.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 COLUMNS = {
@@ -28,16 +28,40 @@ BUSY_S = 20.0
 Tags = dict[str, str]
 Answer = TypeVar("Answer")
 
+EXPERIMENTS = """
+SELECT experiments.experiment_id, experiments.name, experiments.lifecycle_stage, suite.value FROM experiments
+LEFT JOIN experiment_tags AS suite ON suite.experiment_id = experiments.experiment_id AND suite.key = 'bench.suite'
+WHERE suite.value = ? OR experiments.name = ?
+"""
+"""The experiments that a suite's may be, see :func:`choose_experiment`."""
+
 RUNS = """
-SELECT runs.run_uuid FROM runs JOIN experiments USING (experiment_id)
-WHERE experiments.name = ? AND runs.lifecycle_stage = 'active' {status} ORDER BY runs.start_time DESC, runs.run_uuid
+SELECT run_uuid FROM runs WHERE experiment_id = ? AND lifecycle_stage = 'active' {status}
+ORDER BY start_time DESC, run_uuid
 """
 """The runs of a suite in the order of MLflow's search."""
 
 TAGS = """
-SELECT tags.run_uuid, tags.key, tags.value FROM tags JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id)
-WHERE experiments.name = ? AND runs.lifecycle_stage = 'active' {status} AND tags.key IN ({keys})
+SELECT tags.run_uuid, tags.key, tags.value FROM tags JOIN runs USING (run_uuid)
+WHERE runs.experiment_id = ? AND runs.lifecycle_stage = 'active' {status} AND tags.key IN ({keys})
 """
+
+DELETED = """
+SELECT series.value FROM runs JOIN tags AS series USING (run_uuid)
+WHERE runs.lifecycle_stage = 'deleted' AND series.key = 'bench.journal'
+"""
+"""The series of attempts whose runs were deleted, of whichever suite."""
+
+ELSEWHERE = """
+SELECT tags.run_uuid, tags.key, tags.value FROM tags AS cell
+JOIN runs USING (run_uuid) JOIN experiments USING (experiment_id) JOIN tags USING (run_uuid)
+WHERE cell.key = 'bench.cell' AND cell.value IN ({cells}) AND runs.lifecycle_stage = 'active'
+AND experiments.lifecycle_stage = 'active' AND tags.key IN ({keys}) ORDER BY runs.start_time, tags.run_uuid
+"""
+"""The runs of cells in whichever suite, oldest first."""
+
+MAX_VALUES = 500
+"""Values in one query; sqlite takes 999."""
 
 SUITE_RUNS = """
 SELECT experiments.name, runs.run_uuid, runs.artifact_uri, file.value FROM experiments
@@ -66,11 +90,36 @@ class Reader:
         status = "AND runs.status = 'RUNNING'" if only_running else ""
 
         def query(connection: sqlite3.Connection) -> list[tuple[str, Tags]]:
-            runs = connection.execute(RUNS.format(status=status), (suite_name,))
+            found = choose_experiment(connection.execute(EXPERIMENTS, (suite_name, suite_name)), suite_name)
+            if found is None:
+                return []
+            runs = connection.execute(RUNS.format(status=status), (found.id,))
             tags_by_run: dict[str, Tags] = {run_id: {} for (run_id,) in runs}
             statement = TAGS.format(status=status, keys=", ".join("?" * len(keys)))
-            for run_id, key, value in connection.execute(statement, (suite_name, *keys)):
+            for run_id, key, value in connection.execute(statement, (found.id, *keys)):
                 tags_by_run[run_id][key] = value
+            return list(tags_by_run.items())
+
+        return self._ask(query, empty=list[tuple[str, Tags]]())
+
+    def experiments(self, suite_name: str) -> list[tuple[str | int, str, str, str | None]] | None:
+        """Every experiment that a suite's may be, deleted ones too: id, name, stage of life, and tag."""
+        return self._ask(lambda connection: connection.execute(EXPERIMENTS, (suite_name,) * 2).fetchall(), empty=[])
+
+    def deleted_series(self) -> set[str] | None:
+        """The series of attempts whose runs were deleted."""
+        return self._ask(lambda connection: {name for (name,) in connection.execute(DELETED)}, empty=set[str]())
+
+    def runs_of(self, cell_ids: Sequence[str], keys: Sequence[str]) -> list[tuple[str, Tags]] | None:
+        """Ids and the named tags of the runs of cells in whichever suite, oldest first."""
+
+        def query(connection: sqlite3.Connection) -> list[tuple[str, Tags]]:
+            tags_by_run: dict[str, Tags] = {}
+            for begin in range(0, len(cell_ids), MAX_VALUES):
+                some = cell_ids[begin : begin + MAX_VALUES]
+                marks = {"cells": ", ".join("?" * len(some)), "keys": ", ".join("?" * len(keys))}
+                for run_id, key, value in connection.execute(ELSEWHERE.format(**marks), (*some, *keys)):
+                    tags_by_run.setdefault(run_id, {})[key] = value
             return list(tags_by_run.items())
 
         return self._ask(query, empty=list[tuple[str, Tags]]())
@@ -100,6 +149,25 @@ class Reader:
                 return query(connection) if _has_columns(connection) else None
         except sqlite3.Error:
             return None
+
+
+class Experiment(NamedTuple):
+    """An experiment that a suite's runs may be in."""
+
+    id: str | int
+    name: str
+    lifecycle_stage: str
+    suite: str | None
+    """Its tag ``bench.suite``."""
+
+
+def choose_experiment(
+    found: Iterable[tuple[str | int, str, str, str | None]], suite_name: str, stage: str = "active"
+) -> Experiment | None:
+    """The experiment of a suite: the one with its tag, whatever it is called now, else the one with its name."""
+    experiments = [each for each in map(Experiment._make, found) if each.lifecycle_stage == stage]
+    own = [each for each in experiments if suite_name == (each.suite or each.name)]
+    return min(own, key=lambda each: (each.suite is None, each.name != suite_name, str(each.id)), default=None)
 
 
 def is_empty(database: Path) -> bool:

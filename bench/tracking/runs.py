@@ -4,17 +4,17 @@
 file is longer than others, so that all that is asked of MLflow about runs stands together.
 """
 
+import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import TrackingError
-from bench.tracking.client import Connection
 from bench.tracking.encoding import (
+    ACCEPTED_TAG,
     ORPHAN_TAGS,
     OUTCOME_TAGS,
     TAG_LIMIT,
@@ -25,62 +25,16 @@ from bench.tracking.encoding import (
     shorten,
     to_outcome,
 )
+from bench.tracking.experiments import ALL, DELETED_ONLY, ExperimentStore
 from bench.tracking.reader import local_folder
-from bench.tracking.uri import sqlite_path
 from bench.values import Cell, Outcome, Suite
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-PAGE = 1000
-"""Runs per request."""
 
-
-class Store(Connection):
-    """A usable MLflow store and its runs; see :class:`Connection` for the arguments."""
-
-    def __init__(self, uri: str, *, direct: bool = True) -> None:
-        super().__init__(uri, direct=direct)
-        self._experiments: dict[str, str] = {}
-
-    def experiment(self, name: str) -> str:
-        """The id of a suite's experiment, which is created or restored from the bin where needed.
-
-        Raises:
-            TrackingError: The store cannot be written.
-        """
-        if name not in self._experiments:
-            client = self.client  # opened before the lock is taken, because opening takes it too
-            with self.translated("cannot create the suite's experiment"), self.exclusive():
-                experiment = client.get_experiment_by_name(name)
-                if experiment is not None and experiment.lifecycle_stage == "deleted":
-                    client.restore_experiment(experiment.experiment_id)
-                self._experiments[name] = experiment.experiment_id if experiment else self._create_experiment(name)
-        return self._experiments[name]
-
-    def _create_experiment(self, name: str) -> str:
-        if Path(name).name != name or name == "..":
-            raise TrackingError(
-                f"the suite's name {name!r} cannot be a folder's: its files would lie outside the store"
-            )
-        database = sqlite_path(self.uri)
-        location = (database.parent / "mlruns" / name).as_uri() if database else None
-        # the kind makes the UI open with runs and charts instead of traces
-        tags = {"bench.suite": name, "mlflow.experimentKind": "custom_model_development"}
-        return self.client.create_experiment(name, artifact_location=location, tags=tags)
-
-    def runs(self, suite_name: str, filter_string: str = "") -> "Iterator[Run]":
-        """All runs of a suite's experiment that are not deleted, page by page."""
-        experiment = self.client.get_experiment_by_name(suite_name)
-        token = None
-        while experiment is not None:
-            page = self.client.search_runs(
-                [experiment.experiment_id], filter_string=filter_string, max_results=PAGE, page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+class Store(ExperimentStore):
+    """A usable MLflow store and its runs; see :class:`bench.tracking.client.Connection` for the arguments."""
 
     def outcomes(self, suite_name: str) -> dict[str, Outcome]:
         """The outcomes of a suite's cells in the store, by cell id. Superseded runs are left out.
@@ -94,6 +48,37 @@ class Store(Connection):
                 if "bench.cell" in tags and "bench.superseded" not in tags:
                     outcomes[tags["bench.cell"]] = to_outcome(run_id, tags)
         return outcomes
+
+    def outcomes_elsewhere(self, cell_ids: Collection[str]) -> dict[str, Outcome]:
+        """The results that cells have in other suites' experiments, by cell id; the newest of each.
+
+        Raises:
+            TrackingError: The store cannot be read.
+        """
+        with self.translated("cannot be read"):
+            rows = self.reader.runs_of(list(cell_ids), OUTCOME_TAGS) if self.reader else None
+            found = self.runs_of(cell_ids) if rows is None else rows
+            return {
+                tags["bench.cell"]: to_outcome(run_id, tags)
+                for run_id, tags in found
+                if tags.get("bench.state") == "complete"
+                and "bench.superseded" not in tags
+                and tags.get("bench.cell") in cell_ids
+            }
+
+    def deleted_series(self, suite_name: str) -> Set[str]:
+        """The series of attempts whose runs were deleted in the store, at least those of a suite.
+
+        Raises:
+            TrackingError: The store cannot be read.
+        """
+        with self.translated("cannot be read"):
+            series = self.reader.deleted_series() if self.reader else None
+            if series is not None:
+                return series
+            experiment = self._found(suite_name) or self._found(suite_name, stage="deleted")
+            runs = self.search([str(experiment.id)] if experiment else [], view=DELETED_ONLY)
+            return {run.data.tags.get("bench.journal", "") for run in runs}
 
     def _tags(self, suite_name: str, keys: Sequence[str]) -> Iterable[tuple[str, Mapping[str, str]]]:
         """Ids and tags, at least the named ones, of the runs of a suite, newest first."""
@@ -115,16 +100,10 @@ class Store(Connection):
 
     def _suite_runs(self) -> Iterator[tuple[str, str, str, str]]:
         """Per complete suite run: the suite's name, the run's id, the URI of its artifacts, and the suite's file."""
-        token = None
-        while True:
-            page = self.client.search_experiments(filter_string="tags.`bench.suite` LIKE '%'", page_token=token)
-            for experiment in page:
-                for run in self.runs(experiment.name, "tags.`bench.suite_run` = 'true'"):
-                    if file := run.data.tags.get("bench.suite_file"):
-                        yield experiment.name, run.info.run_id, run.info.artifact_uri, file
-            token = page.token
-            if not token:
-                return
+        for experiment in self.suite_experiments():
+            for run in self.search([experiment.experiment_id], "tags.`bench.suite_run` = 'true'"):
+                if file := run.data.tags.get("bench.suite_file"):
+                    yield experiment.name, run.info.run_id, run.info.artifact_uri, file
 
     def _source(self, run_id: str, artifact_uri: str) -> str:
         """The text of the suite file among a suite run's artifacts; without MLflow where they are on this disk."""
@@ -156,8 +135,8 @@ class Store(Connection):
         with self.translated("cannot be read"):
             return {run_id: tags.get("bench.state", "") for run_id, tags in self._tags(suite_name, ("bench.state",))}
 
-    def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
-        """Find or create the run of a series of attempts at a cell. Returns its id.
+    def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int, *, newest: bool = False) -> str:
+        """Find or create the run of a series of attempts at a cell. Returns its id; empty if the run was deleted.
 
         The newest series of a cell is its result. Every other run of the same cell (of the attempts before a rerun, or
         of a BENCH_HOME that was deleted) is labelled ``bench.superseded`` and not touched again, so that two series
@@ -168,24 +147,32 @@ class Store(Connection):
             suite_name: Whose experiment the run is in.
             series: What distinguishes series, see :class:`bench.values.Attempt`.
             created_ms: Unix time in milliseconds at which the series began.
+            newest: A run that is created now is the newest, whatever the clock said when the others began.
 
         Raises:
-            TrackingError: The store cannot be written.
+            TrackingError: The store cannot be written, or the suite's experiment was deleted in it.
         """
         with self.translated("cannot create the cell's run"):
             self.experiment(suite_name)
-            runs = list(self.runs(suite_name, f"tags.`bench.cell` = '{cell.id}'"))
-            found = next((run for run in runs if run.data.tags.get("bench.journal") == series), None)
-            own = found.info.run_id if found else self._create_run(cell, suite_name, series, created_ms)
-            if found is None or not found.data.params:  # who created it was killed before it described it
-                self._describe(own, cell)
-            others = [run for run in runs if run.info.run_id != own]
+            every = list(self.runs(suite_name, f"tags.`bench.cell` = '{cell.id}'", view=ALL))
+            own = next((run for run in every if run.data.tags.get("bench.journal") == series), None)
+            if own is not None and own.info.lifecycle_stage == "deleted":
+                return ""
+            others = [run for run in every if run is not own and run.info.lifecycle_stage == "active"]
+            if own is not None:
+                created_ms = own.info.start_time
+            elif newest:
+                created_ms = max([created_ms, *(run.info.start_time + 1 for run in others)])
+            run_id: str = own.info.run_id if own else self._create_run(cell, suite_name, series, created_ms)
+            if own is None or not own.data.params:  # who created it was killed before it described it
+                self._describe(run_id, cell)
+            order = (created_ms, series)
             for run in others:
-                if run.info.start_time <= created_ms:
+                if _order(run) < order:
                     self._supersede(run)
-            if any(run.info.start_time > created_ms for run in others):
-                self.client.set_tag(own, "bench.superseded", "true")
-            return own
+            if any(_order(run) > order for run in others):
+                self.client.set_tag(run_id, "bench.superseded", "true")
+            return run_id
 
     def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
         experiment, tags = self.experiment(suite_name), first_tags(cell, suite_name, series)
@@ -212,6 +199,15 @@ class Store(Connection):
         from mlflow.entities import RunTag
 
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def accept(self, run_id: str, fingerprint: Mapping[str, str]) -> None:
+        """Note in a run that its result is kept knowingly, although this fingerprint is not its own.
+
+        Raises:
+            TrackingError: The store cannot be written.
+        """
+        with self.translated("cannot note that a stale result is kept"):
+            self.client.set_tag(run_id, ACCEPTED_TAG, json.dumps(fingerprint, sort_keys=True))
 
     def mark_orphans_lost(self, suite_name: str) -> list[str]:
         """End the runs of a suite whose process has died. Returns the ids of their cells.
@@ -296,3 +292,8 @@ class Store(Connection):
             self.client.delete_run(other.info.run_id)
         run_id: str = runs[0].info.run_id
         return run_id
+
+
+def _order(run: "Run") -> tuple[int, str]:
+    """What the series of a cell are ordered by; two that began in one millisecond have an order too."""
+    return run.info.start_time, run.data.tags.get("bench.journal", "")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bench.tracking.encoding import outcome_tags
+from bench.tracking.encoding import ACCEPTED_TAG, outcome_tags
 from bench.tracking.feed import Feed
 from bench.tracking.points import Point, missing_points, new_points, stored_points
 from bench.tracking.runs import Store
@@ -78,7 +78,9 @@ class Sender:
             return
         if not feed.run_id and not self._begin(feed):
             return
-        self._send_new(feed)
+        if not self._send_new(feed):
+            feed.drop_events()
+            return
         outcome = fold(feed.cell.id, feed.events)
         if outcome.state in STATUS:
             self._finish(feed, outcome)
@@ -93,23 +95,31 @@ class Sender:
         return outcome is not None and outcome.state in STATUS and self._ended.get(run_id) == outcome.state
 
     def _begin(self, feed: Feed) -> bool:
-        """Find or create the run, and learn what it has. False while the journal is empty."""
+        """Find or create the run, and learn what it has. False while the journal is empty, and for a run that was
+        deleted in the store."""
         series = feed.series()
         if series is None:
             return False
         with hold_lock(feed.folder.tracking_lock):  # two processes would each create a run
-            run_id = self._store.begin(feed.cell, self._suite_name, *series)
+            run_id = self._store.begin(feed.cell, self._suite_name, *series, newest=self._live)
+        if not run_id:
+            feed.drop_events()  # somebody deleted the run in the store: it is not sent again
+            return False
         feed.resume(run_id, self._key)
         return True
 
-    def _send_new(self, feed: Feed) -> None:
+    def _send_new(self, feed: Feed) -> bool:
+        """Send what is new; False, and nothing is sent, where a rerun has archived the series meanwhile."""
         new = feed.read_new()
+        if feed.is_replaced():
+            return False
         events = [event for part in new for event in part.events]
         if events:
             with self._store.translated("cannot store metrics"):
                 self._log(feed, events)
         if new:
             feed.add_sent(new, self._key)
+        return True
 
     def _log(self, feed: Feed, events: Sequence[Event]) -> None:
         """Send events: files and the data set first, then everything else in as few requests as MLflow takes."""
@@ -149,6 +159,8 @@ class Sender:
         """End the run: points counted, status, and ``bench.state`` last, in one request with the outcome's tags."""
         with self._store.translated("cannot end the cell's run"):
             self._send_missing(feed)
+            if (accepted := feed.folder.accepted).exists():
+                self._store.set_tags(feed.run_id, {ACCEPTED_TAG: accepted.read_text()})
             ended_ms = feed.events[-1].time_ms if feed.events else None
             self._store.client.set_terminated(feed.run_id, STATUS[outcome.state], end_time=ended_ms)
             self._store.set_tags(feed.run_id, {**outcome_tags(outcome), "bench.state": outcome.state})

@@ -17,6 +17,7 @@ import torch
 
 from bench.workspace.failpoint import failpoint
 from bench.workspace.files import write_atomically
+from bench.workspace.fingerprint import changes
 from bench.workspace.paths import CellFolder
 
 KEEP = 2
@@ -60,7 +61,7 @@ def load(folder: CellFolder, fingerprint: Mapping[str, str]) -> dict[str, Any] |
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError):
             continue  # the digest matches, but save() did not write it
-        if isinstance(state, dict) and state.get("fingerprint") == dict(fingerprint):
+        if isinstance(state, dict) and not changes(state.get("fingerprint") or {}, fingerprint):
             return state
     return None
 

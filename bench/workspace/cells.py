@@ -6,13 +6,15 @@ store has them; nothing here talks to a store.
 
 import csv
 import io
+import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from bench.codec import read_object
 from bench.values import Cell, Outcome, Suite, from_json, to_json
 from bench.workspace.events import Ended, EpochDone, Event, Started
 from bench.workspace.files import write_atomically
@@ -44,6 +46,29 @@ def kept_suites(home: Path) -> list[Suite]:
     return suites
 
 
+def series_name(folder: CellFolder) -> str:
+    """The name of a cell's series of attempts; empty where no request can be read."""
+    for attempt in reversed(folder.attempts()):
+        try:
+            return str(json.loads(attempt.request.read_text())["series"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # its scheduler died before the file was whole
+    return ""
+
+
+def result_marks(suite: Suite, home: Path) -> dict[str, int]:
+    """By cell id, which result file a cell has: another result has another mark, and none has 0."""
+    return {cell.id: result_mark(CellFolder.of(home, cell.id)) for cell in suite.cells}
+
+
+def result_mark(folder: CellFolder) -> int:
+    """The time in nanoseconds at which the cell's result was written; 0 if it has none."""
+    try:
+        return folder.result.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def started_cells(suite: Suite, home: Path) -> list[Cell]:
     """The cells of a suite that have a folder on this machine; lists one folder, however many cells."""
     names = cell_names(home)
@@ -57,15 +82,22 @@ def local_outcomes(suite: Suite, home: Path, stored: Mapping[str, Outcome] | Non
     return {cell.id: read_outcome(cell.id, CellFolder.of(home, cell.id)) for cell in cells}
 
 
+def recent_cells(home: Path) -> list[Cell]:
+    """The cells of any suite that ran last on this machine, the latest first."""
+    times = []
+    for file in cell_files(home):
+        with suppress(OSError):  # deleted meanwhile
+            times.append((file.stat().st_mtime, file))
+    cells = []
+    for _, file in sorted(times, reverse=True)[:RECENT]:
+        with suppress(OSError, ValueError):  # damaged, or of a newer version
+            cells.append(from_json(Cell, file.read_text()))
+    return cells
+
+
 def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
     """The cells of any suite that ran last on this machine, with their outcomes."""
-    files = sorted(cell_files(home), key=lambda file: file.stat().st_mtime, reverse=True)
-    history = []
-    for file in files[:RECENT]:
-        with suppress(OSError, ValueError):  # damaged: one estimate fewer
-            cell = from_json(Cell, file.read_text())
-            history.append((cell, fold(cell.id, read_cell(CellFolder(file.parent)))))
-    return history
+    return [(cell, fold(cell.id, read_cell(CellFolder.of(home, cell.id)))) for cell in recent_cells(home)]
 
 
 def curves(suite: Suite, home: Path) -> str:
@@ -80,7 +112,7 @@ def curves(suite: Suite, home: Path) -> str:
             event.epoch: event for event in read_cell(CellFolder.of(home, cell.id)) if isinstance(event, EpochDone)
         }
         for epoch, event in sorted(epochs.items()):
-            writer.writerow((*axes, epoch, *(event.metrics[name] for name in names)))
+            writer.writerow((*axes, epoch, *(event.metrics.get(name, "") for name in names)))
     return stream.getvalue()
 
 
@@ -91,6 +123,9 @@ def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:
         return replace(outcome, state="interrupted", kind="lost", reason=GONE)
     if outcome.state == "complete" and not folder.result.exists():
         return replace(outcome, state="interrupted", reason="its result was not written")
+    if outcome.state == "complete" and folder.accepted.exists():
+        with suppress(OSError, ValueError):
+            return replace(outcome, accepted=read_object(folder.accepted.read_text()))
     return outcome
 
 
@@ -164,8 +199,13 @@ def series_of(folder: CellFolder) -> list[CellFolder]:
     return [*(CellFolder(path) for path in folder.archives()), folder]
 
 
-def unforwarded(suite: Suite, stored: Mapping[str, Outcome], home: Path) -> list[Cell]:
-    """Cells whose journals must be replayed, because they have an end that the store does not have."""
+def unforwarded(
+    suite: Suite, stored: Mapping[str, Outcome], home: Path, *, deleted: Collection[str] = ()
+) -> list[Cell]:
+    """Cells whose journals must be replayed, because they have an end that the store does not have.
+
+    Those whose run was ``deleted`` in the store stay deleted.
+    """
     local = local_outcomes(suite, home, stored)
 
     def is_known(cell_id: str) -> bool:
@@ -175,5 +215,8 @@ def unforwarded(suite: Suite, stored: Mapping[str, Outcome], home: Path) -> list
     return [
         cell
         for cell in suite.cells
-        if cell.id in local and local[cell.id].state not in ("missing", "running") and not is_known(cell.id)
+        if cell.id in local
+        and local[cell.id].state not in ("missing", "running")
+        and cell.id not in deleted
+        and not is_known(cell.id)
     ]

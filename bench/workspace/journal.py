@@ -122,9 +122,14 @@ def fold(cell_id: str, events: Iterable[Event]) -> Outcome:
     outcome = _fold_epoch(outcome, latest)
     if not epochs:
         return outcome
+    if outcome.state == "complete" and outcome.epochs_done < outcome.epochs:  # or an earlier epoch would be its result
+        reason = f"its journal is damaged: epoch {outcome.epochs_done} of {outcome.epochs} is the last one in it"
+        outcome = replace(outcome, state="failed", kind="error", reason=reason, top1=None, top5=None, test_loss=None)
     return replace(
         outcome,
-        best_top1=max(epoch.metrics["test/top1"] for epoch in epochs.values()),
+        best_top1=max(
+            (top1 for epoch in epochs.values() if (top1 := epoch.metrics.get("test/top1")) is not None), default=None
+        ),
         epoch_s=statistics.median(epoch.epoch_s for epoch in epochs.values()),
     )
 
@@ -135,9 +140,9 @@ def _fold_epoch(outcome: Outcome, event: EpochDone | None) -> Outcome:
     return replace(
         outcome,
         epochs_done=event.epoch,
-        top1=event.metrics["test/top1"],
+        top1=event.metrics.get("test/top1"),
         top5=event.metrics.get("test/top5"),
-        test_loss=event.metrics["test/loss"],
+        test_loss=event.metrics.get("test/loss"),
         train_loss=event.metrics.get("train/loss"),
         images_per_s=event.images_per_s,
     )

@@ -117,6 +117,11 @@ class CellFolder:
         """Written last, by rename, when the cell is complete."""
         return self.root / "result.json"
 
+    @property
+    def accepted(self) -> Path:
+        """The fingerprint under which a stale result was kept knowingly, as JSON; missing where none was."""
+        return self.root / "accepted.json"
+
     def checkpoint(self, epochs: int, steps: int) -> Path:
         """State after some epochs and some steps of the next; valid only with the ``.sha256`` file next to it."""
         return self.root / f"checkpoint-{epochs:06d}-{steps:08d}.pt"

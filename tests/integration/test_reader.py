@@ -17,7 +17,8 @@ from helpers.mlflow_db import FilledRun, fill, fill_suite_run, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.api.outcomes import known_outcomes, stored_suites
+from bench.api.known import known_outcomes
+from bench.api.outcomes import stored_suites
 from bench.api.reports import render_suites
 from bench.errors import TrackingError
 from bench.report.render import FORMATS

@@ -139,12 +139,81 @@ def test_a_suite_file_that_is_not_utf_8_is_one_sentence(store: Store, suite: Sui
         store.suites()
 
 
-def test_a_deleted_experiment_is_restored(store: Store, suite: Suite) -> None:
-    store.publish(suite, markdown="x", files={})
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_deleted_experiment_is_not_restored_and_the_sentence_says_how(
+    store: Store, suite: Suite, direct: bool
+) -> None:
     experiment = store.experiment(suite.name)
     store.client.delete_experiment(experiment)
-    Store(store.uri).publish(suite, markdown="y", files={})
-    assert store.client.get_experiment(experiment).lifecycle_stage == "active"
+    other = Store(store.uri, direct=direct)
+    for use in (other.refuse_deleted, other.experiment):
+        with pytest.raises(TrackingError, match=f"mlflow experiments restore --experiment-id {experiment}"):
+            use(suite.name)
+    assert store.client.get_experiment(experiment).lifecycle_stage == "deleted"
+    store.client.restore_experiment(experiment)
+    other.refuse_deleted(suite.name)
+    assert other.experiment(suite.name) == experiment
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_an_experiment_that_was_renamed_is_found_by_its_tag(store: Store, suite: Suite, direct: bool) -> None:
+    cell = suite.cells[0]
+    run_id = store.begin(cell, suite.name, "series", 1_000)
+    store.client.rename_experiment(store.experiment(suite.name), "my favourite")
+    store.client.create_experiment(suite.name, tags={"bench.suite": "another suite"})
+    other = Store(store.uri, direct=direct)
+    assert other.experiment(suite.name) == store.experiment(suite.name)
+    assert other.outcomes(suite.name)[cell.id].run_id == run_id
+    assert other.begin(cell, suite.name, "series", 1_000) == run_id
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_run_that_was_deleted_is_not_created_again(store: Store, suite: Suite, direct: bool) -> None:
+    cell = suite.cells[0]
+    store.client.delete_run(store.begin(cell, suite.name, "series", 1_000))
+    other = Store(store.uri, direct=direct)
+    assert other.deleted_series(suite.name) == {"series"}
+    assert other.begin(cell, suite.name, "series", 1_000, newest=True) == ""
+    assert other.outcomes(suite.name) == {}
+
+
+@pytest.mark.parametrize("began", [[2_000, 1_000], [1_000, 1_000], [1_000, 2_000]])
+def test_the_series_that_begins_last_is_the_newest_whatever_the_clock_said(
+    store: Store, suite: Suite, began: list[int]
+) -> None:
+    cell = suite.cells[0]
+    first, second = (
+        store.begin(cell, suite.name, f"series {9 - number}", time_ms, newest=True)
+        for number, time_ms in enumerate(began)
+    )
+    for _ in range(2):
+        assert store.begin(cell, suite.name, "series 9", began[0], newest=True) == first
+        assert store.begin(cell, suite.name, "series 8", began[1], newest=True) == second
+    assert store.outcomes(suite.name)[cell.id].run_id == second
+
+
+def test_of_two_series_of_one_millisecond_one_is_the_result(store: Store, suite: Suite) -> None:
+    cell = suite.cells[0]
+    for _ in range(2):
+        runs = [store.begin(cell, suite.name, series, 1_000) for series in ("b", "a")]
+    assert store.outcomes(suite.name)[cell.id].run_id == runs[0]
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_outcomes_elsewhere_are_the_results_of_other_suites(
+    store: Store, make_cell: Callable[..., Cell], direct: bool
+) -> None:
+    cells = [make_cell(seed=seed) for seed in range(60)]
+    done, failed, deleted = cells[:3]
+    for cell, state in ((done, "complete"), (failed, "failed"), (deleted, "complete")):
+        run_id = store.begin(cell, "one", "series", 1_000)
+        store.client.set_tag(run_id, "bench.state", state)
+        if cell is deleted:
+            store.client.delete_run(run_id)
+    other = Store(store.uri, direct=direct)
+    for asked in (cells, cells[:3]):
+        found = other.outcomes_elsewhere({cell.id for cell in asked})
+        assert {cell_id: outcome.state for cell_id, outcome in found.items()} == {done.id: "complete"}
 
 
 def test_check_present_notices_a_database_that_was_replaced(store: Store, database: Path) -> None:

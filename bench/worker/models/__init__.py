@@ -6,9 +6,7 @@ images, made by surgery on torchvision's classes so that initialisation and bloc
 Called by :mod:`bench.worker.train`, ``speed`` and ``measure``. Never loads pretrained weights.
 """
 
-import importlib.util
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -20,6 +18,7 @@ from bench.catalog.models import MODELS, model_problem
 from bench.errors import ModelError
 from bench.values import Stem
 from bench.worker.models.matmul_conv import use_matmul_convs
+from bench.worker.models.source import load_function
 
 AUXILIARY = {"googlenet", "inception_v3"}
 """torchvision nets with extra training heads, which are omitted: the table compares single classifiers."""
@@ -74,13 +73,9 @@ def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
 
 def _from_file(model: str, num_classes: int) -> Any:
     file, _, name = model.rpartition(":")
-    spec = importlib.util.spec_from_file_location(f"bench_user_model_{Path(file).stem}", file)
-    if spec is None or spec.loader is None:
-        raise ModelError(f"{file} is not a Python file")
     try:
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        function: Callable[..., Any] = getattr(module, name)
-        return function(num_classes=num_classes)
+        return load_function(Path(file), name)(num_classes=num_classes)
+    except ModelError:
+        raise
     except Exception as error:  # arbitrary code may raise anything
         raise ModelError(f"{model} could not be built: {type(error).__name__}: {error}") from error

@@ -25,12 +25,14 @@ def folder(project: Path, make_cell: Callable[..., Cell]) -> CellFolder:
 
 
 class TestJournalsOf:
-    def test_a_cell_is_found_under_the_suites_that_it_was_run_for_and_that_name_it(
+    def test_a_cell_is_found_under_the_suite_that_it_was_run_for_else_under_those_that_name_it(
         self, folder: CellFolder, make_cell: Callable[..., Cell], make_suite: Callable[..., Suite]
     ) -> None:
         keep_suite(make_suite(make_cell(), name="another"), folder.home)
         refused: list[str] = []
-        assert list(journals_of(folder.home, refused)) == ["mine", "another"]
+        assert list(journals_of(folder.home, refused)) == ["mine"]
+        folder.attempt(1).request.unlink()
+        assert list(journals_of(folder.home, refused)) == ["another"]
         assert refused == []
 
     @pytest.mark.parametrize("name", ["../../x", "/x", "", 7, ["a"], "a\u0007b"])

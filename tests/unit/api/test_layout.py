@@ -9,9 +9,9 @@ import pytest
 from helpers.cells import MakeCell
 
 from bench.api.job import Job, Layout, Needs
+from bench.api.known import Known
 from bench.api.layout import lay_out
 from bench.api.options import Caller, RunOptions
-from bench.api.outcomes import Known
 from bench.datasets.prepared import Prepared, data_key
 from bench.scheduler import tuning
 from bench.scheduler.attempts import SilentObserver

@@ -11,7 +11,7 @@ from bench.datasets.prepared import data_key
 from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, earlier_mode, last_request
 from bench.scheduler.devices import Slot
 from bench.scheduler.fake import Ending, FakeLauncher
-from bench.values import Attempt, Cell, Mode, Outcome
+from bench.values import Attempt, Cell, Mode, Outcome, to_json
 from bench.workspace.cells import archive_attempts
 from bench.workspace.events import DataLoaded, Ended
 from bench.workspace.journal import Journal, read_cell
@@ -153,3 +153,20 @@ def test_has_changed_archives_attempts_and_the_cell_starts_from_the_beginning(
     assert second
     assert (second.number, len(list(home.glob("cells/*/before-*")))) == (1, 1)
     assert second.series != first.series
+
+
+def test_begin_of_series_is_after_all_earlier_ones_whatever_the_clock_says(
+    run: Run, make_cell: Callable[..., Cell], project: Path
+) -> None:
+    cell = make_cell("a")
+    folder = CellFolder.of(project / ".bench", cell.id)
+    run([cell], FakeLauncher(a=well))
+    request = last_request(folder)
+    assert request is not None
+    ahead = request.created_ms + 86_400_000
+    folder.attempt(1).request.write_text(to_json(replace(request, created_ms=ahead)))
+    for number in (1, 2):
+        run([cell], FakeLauncher(a=well), rerun=True)
+        again = last_request(folder)
+        assert again is not None
+        assert again.created_ms == ahead + number

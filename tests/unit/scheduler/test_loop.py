@@ -16,7 +16,7 @@ from bench.scheduler.fake import FakeLauncher
 from bench.scheduler.loop import Loop, StopRequest, run_plan
 from bench.scheduler.plan import make_plan
 from bench.values import Attempt, Cell, FailureKind, Mode, Outcome, Plan, Suite
-from bench.workspace.cells import local_outcomes
+from bench.workspace.cells import local_outcomes, result_marks, series_name
 from bench.workspace.events import Ended, EpochDone, Started
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
@@ -289,3 +289,42 @@ def test_a_tick_does_no_more_work_when_more_cells_wait_or_have_ended(
         for cells, home in ((2, project / "few"), (500, project / "many"))
     ]
     assert counts[0] == counts[1] > 0
+
+
+def test_of_two_reruns_at_once_one_makes_the_result_and_the_other_takes_it(
+    run: Run, make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], project: Path
+) -> None:
+    cell = make_cell("a")
+    run([cell], FakeLauncher(a=well))
+    marks = result_marks(make_suite(cell), project / ".bench")
+    first, second, third = (FakeLauncher(a=well) for _ in range(3))
+    for launcher in (first, second):
+        assert run([cell], launcher, rerun=True, results=marks)["a"].state == "complete"
+    assert (first.started, second.started) == ([("a", 1)], [])
+    run([cell], third, rerun=True, results=result_marks(make_suite(cell), project / ".bench"))
+    assert third.started == [("a", 1)], "asked for after the result was made"
+
+
+def test_a_cell_whose_run_was_deleted_in_the_store_begins_anew(
+    make_cell: Callable[..., Cell], make_suite: Callable[..., Suite], project: Path, run: Run
+) -> None:
+    cell = make_cell("a")
+    run([cell], FakeLauncher(a=well))
+    deleted = {cell.id: Outcome(cell_id=cell.id, state="missing", kind="deleted")}
+    plan = make_plan(make_suite(cell), deleted, {})
+    launcher, silent = FakeLauncher(a=well), Silent()
+    context = RunContext(
+        suite="test",
+        launcher=launcher,
+        slots=[SLOT],
+        forwarder=silent,
+        observer=silent,
+        home=project / ".bench",
+        data_home=project / "data",
+        sleep=lambda _: None,
+    )
+    assert run_plan(plan, context, StopRequest())[cell.id].state == "complete"
+    assert launcher.started == [("a", 1)]
+    folder = CellFolder.of(project / ".bench", cell.id)
+    assert len(folder.archives()) == 1
+    assert series_name(folder) != series_name(CellFolder(folder.archives()[0]))

@@ -5,8 +5,11 @@ import math
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.tracking.encoding import (
+    ACCEPTED_TAG,
     NOTE_LIMIT,
     ORPHAN_TAGS,
     OUTCOME_TAGS,
@@ -58,9 +61,32 @@ def test_to_outcome_reads_nan() -> None:
     assert math.isnan(outcome.top1)
 
 
-def test_to_outcome_of_a_damaged_tag_knows_cell_and_state_only() -> None:
-    tags = {"bench.cell": "c", "bench.state": "failed", "bench.outcome": '{"top1": 9'}
-    assert to_outcome("run", tags) == Outcome(cell_id="c", state="failed", run_id="run")
+@pytest.mark.parametrize(
+    "content",
+    ['{"top1": 9', "[1]", "null", '{"top1": "x"}', '{"cost": {"params": 1}}', '{"epochs": {}}', '{"top1": true}'],
+)
+def test_to_outcome_of_a_damaged_tag_is_a_failure_that_names_the_run(content: str) -> None:
+    outcome = to_outcome("run-1", {"bench.cell": "c", "bench.state": "complete", "bench.outcome": content})
+    assert (outcome.cell_id, outcome.state, outcome.kind, outcome.run_id) == ("c", "failed", "error", "run-1")
+    assert outcome.reason.startswith("the outcome in its run run-1 in the store cannot be read: ")
+
+
+@given(st.text() | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps))
+def test_to_outcome_never_raises(content: str) -> None:
+    assert to_outcome("run", {"bench.cell": "c", "bench.state": content, "bench.outcome": content}).cell_id == "c"
+
+
+def test_to_outcome_ignores_what_a_newer_version_added() -> None:
+    cost = {"params": 1, "flops": 2, "conv_linear_macs": 2, "torch_macs": 2, "energy": 3}
+    content = json.dumps({"top1": 91, "epochs": 2, "mood": "good", "cost": cost})
+    outcome = to_outcome("run", {"bench.cell": "c", "bench.state": "complete", "bench.outcome": content})
+    assert (outcome.state, outcome.top1, outcome.epochs) == ("complete", 91, 2)
+    assert outcome.cost is not None
+
+
+def test_to_outcome_reads_under_which_fingerprint_a_stale_result_was_kept() -> None:
+    tags = {"bench.cell": "c", "bench.state": "complete", ACCEPTED_TAG: '{"torch": "3.0"}'}
+    assert to_outcome("run", tags).accepted == {"torch": "3.0"}
 
 
 def test_outcome_tags_hide_credentials_and_shorten_the_reason() -> None:

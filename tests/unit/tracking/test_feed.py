@@ -9,6 +9,7 @@ from helpers.journals import write_complete, write_end, write_epoch, write_start
 
 from bench.tracking.feed import Feed
 from bench.values import Cell
+from bench.workspace.cells import archive_attempts
 from bench.workspace.events import Ended, EpochDone, Progress
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
@@ -120,3 +121,17 @@ def test_is_idle_until_a_journal_of_a_complete_feed_grows(feed: Feed, folder: Ce
     with Journal(path) as journal:
         write_end(journal)
     assert not feed.is_idle()
+
+
+def test_is_replaced_when_a_rerun_has_archived_the_series(feed: Feed, folder: CellFolder) -> None:
+    def begin(series: str) -> None:
+        write_complete(folder)
+        folder.attempt(1).request.write_text(json.dumps({"series": series, "created_ms": 1}))
+
+    begin("first")
+    feed.resume("run", KEY)
+    assert not feed.is_replaced()
+    archive_attempts(folder)
+    assert feed.is_replaced()
+    begin("second")
+    assert feed.is_replaced()

@@ -109,6 +109,13 @@ class TestUnforwarded:
         known = {cell.id: Outcome(cell_id=cell.id, state=stored)} if stored else {}
         assert unforwarded(make_suite(cell), known, tmp_path) == ([cell] if expected else [])
 
+    def test_a_cell_whose_run_was_deleted_in_the_store_is_not_replayed(
+        self, tmp_path: Path, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cell = make_cell()
+        end(begin(tmp_path, cell), "complete")
+        assert unforwarded(make_suite(cell), {}, tmp_path, deleted={cell.id}) == []
+
     def test_a_running_cell_and_one_that_never_began_are_not_replayed(
         self, tmp_path: Path, make_cell: MakeCell, make_suite: MakeSuite
     ) -> None:

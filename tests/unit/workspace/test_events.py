@@ -73,7 +73,22 @@ class TestDecode:
 
     @pytest.mark.parametrize(
         "line",
-        [b'{"event": "sung", "time_ms": 7}', b'{"event": "ep', b"[]", b"7", b"{}", b'{"event": "epoch"}', b"\xff\xfe"],
+        [
+            b'{"event": "sung", "time_ms": 7}',
+            b'{"event": "ep',
+            b"[]",
+            b"7",
+            b"{}",
+            b'{"event": "epoch"}',
+            b"\xff\xfe",
+            b'{"event": "epoch", "epoch": 1, "metrics": {"test/top1": "x"}, "epoch_s": 1.0, "images_per_s": 1.0}',
+            b'{"event": "epoch", "epoch": null, "metrics": {}, "epoch_s": 1.0, "images_per_s": 1.0}',
+            b'{"event": "epoch", "epoch": 1, "metrics": [], "epoch_s": 1.0, "images_per_s": 1.0}',
+            b'{"event": "start", "attempt": "one", "epochs": 2, "device": "cpu"}',
+            b'{"event": "end", "state": "eaten"}',
+            b'{"event": "summary", "metrics": 3}',
+            b'{"event": "cost", "params": "many"}',
+        ],
     )
     def test_unknown_events_and_damaged_lines_are_none(self, line: bytes) -> None:
         assert decode(line) is None

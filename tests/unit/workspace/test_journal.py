@@ -152,11 +152,11 @@ def test_fold_takes_every_field_of_an_outcome_from_its_event() -> None:
     begun = Started(attempt=2, epochs=3, device="cuda", device_name="H100", mode="fp32", context={COMMIT_TAG: "abc"})
     speeds = {"speed/images_per_s": 120.0, "memory/peak_mb": 10.0, "time/total_s": 9.0}
     end = Ended(state="complete", attempt=3, fingerprint={"data": "new"})
-    outcome = fold("c", [begun, data, CostMeasured(cost=cost), epoch(1, 90.0), Summarised(metrics=speeds), end])
+    outcome = fold("c", [begun, data, CostMeasured(cost=cost), epoch(3, 90.0), Summarised(metrics=speeds), end])
     assert outcome == Outcome(
         cell_id="c",
         state="complete",
-        epochs_done=1,
+        epochs_done=3,
         epochs=3,
         top1=90.0,
         top5=99.0,
@@ -183,3 +183,15 @@ def test_fold_begins_a_new_attempt_with_no_epoch_done_until_it_resumes() -> None
     events = [start(1), epoch(1, 90.0), Ended(state="interrupted"), start(2)]
     assert fold("c", events).epochs_done == 0
     assert fold("c", [*events, Resumed(epochs_done=1)]).epochs_done == 1
+
+
+def test_fold_of_a_complete_cell_whose_last_epoch_is_damaged_is_a_failure_and_no_number() -> None:
+    outcome = fold("c", [start(1), epoch(1, 50.0), epoch(2, 60.0), Ended(state="complete")])
+    assert (outcome.state, outcome.kind, outcome.top1) == ("failed", "error", None)
+    assert outcome.reason == "its journal is damaged: epoch 2 of 3 is the last one in it"
+
+
+def test_fold_of_an_epoch_without_its_metrics_has_no_number() -> None:
+    bare = EpochDone(epoch=3, metrics={"train/loss": 0.1}, epoch_s=1.0, images_per_s=1.0)
+    outcome = fold("c", [start(1), epoch(1, 50.0), bare, Ended(state="complete")])
+    assert (outcome.state, outcome.top1, outcome.best_top1) == ("complete", None, 50.0)
