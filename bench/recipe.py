@@ -143,7 +143,7 @@ class Recipe:
             default=0.0,
             minimum=0,
             below=1,
-            words="label smoothing {:g}".format,
+            words="label smoothing {}".format,
         ),
     ]
     precision: Annotated[
@@ -173,6 +173,7 @@ class Recipe:
             maximum=4096,
             unit="pixels",
             shown="never",
+            words="{} px".format,
         ),
     ]
     max_images_per_class: Annotated[
@@ -184,6 +185,7 @@ class Recipe:
             minimum=1,
             unit="images",
             shown="never",
+            words="at most {} images per class".format,
         ),
     ] = None
     drop_last: Annotated[

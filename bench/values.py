@@ -232,6 +232,8 @@ class Attempt:
     keep_weights: Literal["last", "none"] = "last"
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs it: host, process, user, commit."""
+    title: str = ""
+    """What its run in MLflow is called; empty: :attr:`Cell.title`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,29 +73,39 @@ def report_plans(
     estimates: list[float | None] = []
     for suite in suites:
         plan, problems = plan_suite(suite, store, select=select, max_cells=max_cells)
-        entries += [plan_entry(task, problems) for task in plan.tasks]
+        entries += plan_entries(plan, problems)
         estimates += [task.estimate_s for task in plan.tasks if task.runs]
     return PlanReport(entries=entries, estimates_s=estimates)
 
 
-def plan_entry(task: Task, problems: Mapping[str, str]) -> Entry:
-    """A task as the plan's JSON and table show it. ``problems`` says by cell id why a net could not be measured."""
-    from bench.catalog.models import SMALL_INPUT, model_stems
+def plan_entries(plan: Plan, problems: Mapping[str, str]) -> list[Entry]:
+    """The tasks of a plan as its JSON and table show them. ``problems`` says by cell id why a net was not measured."""
+    from bench.catalog.labels import variants
+
+    labels = variants([task.cell for task in plan.tasks], shown=("stem",))
+    return [_entry(plan.suite.name, task, variant, problems) for task, variant in zip(plan.tasks, labels, strict=True)]
+
+
+def _entry(suite: str, task: Task, variant: str, problems: Mapping[str, str]) -> Entry:
+    from bench.catalog.labels import model_label
 
     cell, outcome = task.cell, task.outcome
-    small = cell.recipe.input_size <= SMALL_INPUT and "small" in model_stems(cell.model)
+    name = model_label(cell)
     return {
         "id": cell.id,
         "model": cell.model,
+        "name": name,
         "stem": cell.recipe.stem,
-        "shows_stem": small and cell.recipe.stem == "standard",
+        "shows_stem": name != cell.model,
         "dataset": cell.dataset,
         "schedule": cell.schedule_name,
+        "variant": variant,
         "seed": cell.seed,
         "threads": outcome.threads,
         "state": outcome.state,
         "reason": f"stale: {outcome.stale}" if outcome.stale else outcome.reason or problems.get(cell.id, ""),
         "params": task.cost.params if task.cost else None,
         "flops": task.cost.flops if task.cost else None,
+        "suite": suite,
         "estimate_s": task.estimate_s if task.runs or outcome.state != "complete" else 0.0,
     }

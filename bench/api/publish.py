@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api.plans import plan_entry
+from bench.api.plans import plan_entries
 
 if TYPE_CHECKING:
     from bench.report.model import Table
@@ -34,8 +34,8 @@ def publish(
     Raises:
         TrackingError: The store takes no more.
     """
+    from bench.report.curves import curves
     from bench.report.render import render
-    from bench.workspace.cells import curves
 
     markdown = render(tables, "markdown", suite=suite)
     files = {
@@ -46,5 +46,5 @@ def publish(
         "curves.csv": curves(here or suite, home),
     }
     if plan:
-        files["plan.json"] = json.dumps([plan_entry(task, {}) for task in plan.tasks], indent=1)
+        files["plan.json"] = json.dumps(plan_entries(plan, {}), indent=1)
     store.publish(suite, markdown=markdown, files=files)

@@ -23,12 +23,14 @@ from bench.api.outcomes import open_store, select
 from bench.api.prepare import check_augmentations, data_remarks, fetch_data, measure_costs, past_cells, prepare_data
 from bench.api.publish import publish
 from bench.api.several import SuiteFaults
+from bench.catalog.labels import titles
 from bench.datasets.prepared import data_key
 from bench.errors import TrackingError
 from bench.scheduler.attempts import RunContext
 from bench.scheduler.estimates import duration, predicted, with_estimates
 from bench.scheduler.loop import run_plan
 from bench.scheduler.plan import cells_to_run, make_plan, merge_outcomes
+from bench.text import counted
 from bench.values import Outcome, Plan, Suite
 from bench.workspace.cells import result_marks
 from bench.workspace.paths import CellFolder, bench_home, data_home
@@ -184,7 +186,7 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
     if stale:
         reasons = "; ".join(dict.fromkeys(stale))
         job.caller.note(
-            f"{len(stale)} results are stale ({reasons}); --rerun-stale runs them again, --accept-stale keeps them"
+            f"{counted(len(stale), 'stale result')} ({reasons}); --rerun-stale runs them again, --accept-stale keeps them"
         )
     for problem in needs.problems:
         job.caller.note(f"warning: {problem}")
@@ -219,6 +221,7 @@ def execute(job: Job, plan: Plan, needs: Needs, layout: Layout) -> Sent:
                 digests={key: data.digest for key, data in needs.data.items()},
                 data_folders={key: data.folder for key, data in needs.data.items()},
                 context=run_context(),
+                titles=titles(job.whole.cells),
                 modes=layout.modes,
                 execution=job.whole.execution,
                 results=job.marks,
@@ -243,7 +246,9 @@ def timed(plan: Plan, slots: "list[Slot]", note: Note) -> Iterator[None]:
     seconds = predicted(plan, len(slots))
     expected = "" if seconds is None else f", about {duration(seconds)}"
     where = ", ".join(slot.name for slot in slots)
-    note(f"{plan.suite.name}: {waiting} cells to run{f' ({skipped})' if skipped else ''} on {where}{expected}")
+    note(
+        f"{plan.suite.name}: {counted(waiting, 'cell')} to run{f' ({skipped})' if skipped else ''} on {where}{expected}"
+    )
     began = time.monotonic()
     yield
     against = "" if seconds is None else f", predicted {duration(seconds)}"

@@ -7,6 +7,7 @@ importing them would import torch.
 import importlib.util
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def model_problem(name: str) -> str | None:
         return file_problem(name)
     hint = nearest(name, MODELS)
     return f"unknown model {name!r} ({f'did you mean {hint!r}?' if hint else 'bench models lists them'})"
+
+
+def matching_models(pattern: str, *, timm: bool = False) -> list[str]:
+    """The names that match a glob, e.g. ``resnet*`` or ``timm/vit_*``.
+
+    With ``timm``, names of timm that match without ``timm/`` come first.
+    """
+    names = [f"timm/{name}" for name in timm_names()] if timm or pattern.startswith("timm/") else []
+    found = [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("timm/"), pattern)]
+    return found + [name for name in MODELS if fnmatchcase(name, pattern)]
 
 
 def file_problem(name: str) -> str | None:

@@ -4,13 +4,13 @@ Called by ``bench`` and ``python -m bench``. Nothing but click is imported here,
 once; each command imports what it needs, when it is called.
 """
 
-import os
 import sys
 from typing import Any, NamedTuple
 
 import click
 
 from bench import __version__
+from bench.cli.output import note, prepare_streams, silence
 from bench.errors import DISK_ERRORS, BenchError
 
 
@@ -25,9 +25,9 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "init": Command("bench.cli.init:init", "Write a small suite file with comments, to start from."),
-    "run": Command("bench.cli.run:run", "Run what is missing of suites and print their tables."),
+    "run": Command("bench.cli.run:run", "Run the missing cells of each suite, then print its table."),
     "plan": Command("bench.cli.plan:plan", "Show every cell with its state, cost and estimated time."),
-    "status": Command("bench.cli.status:status", "Show what runs now and how far, what failed and why."),
+    "status": Command("bench.cli.status:status", "Show what is running, its progress, and what failed and why."),
     "show": Command("bench.cli.show:show", "Show everything that is known of one cell."),
     "logs": Command("bench.cli.logs:logs", "Print the log and the traceback of a cell's last attempt."),
     "report": Command("bench.cli.report:report", "Print the tables of suites from their runs."),
@@ -44,6 +44,10 @@ COMMANDS = {
     "doctor": Command("bench.cli.doctor:doctor", "Check devices, libraries, data, disk and store."),
 }
 """Name -> command, in the order in which people need them. Help, completion and hints derive from it."""
+
+
+OTHER_WORDS = {"train": "run", "list": "models", "results": "report", "table": "report", "download": "data get"}
+"""What people type -> the command that does it, where the words are too different for a typo."""
 
 
 class LazyGroup(click.Group):
@@ -69,9 +73,18 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from bench.catalog.options import suggestion
 
-            hint = suggestion(args[0], COMMANDS, "bench --help lists them")
+            other = OTHER_WORDS.get(args[0])
+            hint = f"did you mean {other!r}?" if other else suggestion(args[0], COMMANDS, "bench --help lists them")
             raise click.UsageError(f"there is no command {args[0]!r} ({hint})", context)
         return super().resolve_command(context, args)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Take ``bench help``, ``bench help COMMAND`` and ``bench version`` for the options that are meant."""
+        if args[:1] == ["help"]:
+            args = [*args[1:2], "--help"]
+        elif args == ["version"]:
+            args = ["--version"]
+        return super().parse_args(context, args)
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing one."""
@@ -80,41 +93,60 @@ class LazyGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, translating errors into sentences on standard error and their exit codes."""
+        prepare_streams()
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
         except click.ClickException as error:
-            error.show()
+            note(explain(error))
             sys.exit(error.exit_code)
         except click.Abort:
-            click.echo("interrupted", err=True)
+            note("interrupted")
             sys.exit(130)
         except BenchError as error:
-            click.echo(f"error: {error}" if "\n" not in str(error) else str(error), err=True)
+            note(f"error: {error}" if "\n" not in str(error) else str(error))
             sys.exit(error.exit_code)
         except BrokenPipeError:
-            # the reader of standard output (head, less) has exited: flushing to it again would fail too
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence(sys.stdout)  # its reader (head, less) has exited
             sys.exit(141)
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
             where = f"{error.filename}: " if error.filename else ""
             saved = "everything saved so far is intact: free some space and run the same command again"
-            click.echo(f"error: {where}{error.strerror}; {saved}", err=True)
+            note(f"error: {where}{error.strerror}; {saved}")
             sys.exit(3)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def explain(error: click.ClickException) -> str:
+    """An error of the command line with its usage, and where a recipe's key is meant, how to set it."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    text = f"Error: {error.format_message()}"
+    if isinstance(error, click.NoSuchOption):
+        from bench.recipe import Recipe, keys_of
+
+        key = error.option_name.lstrip("-").replace("-", "_")
+        if key in (*keys_of(Recipe), "lr", "weight_decay", "momentum"):
+            path = f"recipe.{key}" if key in keys_of(Recipe) else f"recipe.optimizer.{key}"
+            text += f"\nKeys of the recipe are changed with --set {path}=VALUE."
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return text
+    return f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n\n{text}"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="bench")
 def cli() -> None:
-    """Make the results tables of image classification from real runs.
+    """Train image classifiers over a grid of settings and print the results table.
 
     A suite file lists models, data sets, schedules and seeds; bench trains every cell as an MLflow run and renders the
     table from the runs.
 
     \b
       bench run suites/digits.yaml
-      bench report suites/digits.yaml --format markdown
+      bench report suites/digits.yaml --output table.md
       bench ui
     """

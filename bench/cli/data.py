@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bench.cli.options import complete_datasets, json_option
-from bench.cli.output import columns, print_json
+from bench.cli.output import columns, print_json, say
 from bench.errors import DataError, UsageError
 
 names_argument = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_datasets)
@@ -42,8 +42,8 @@ def list_(as_json: bool) -> None:
         print_json({"datasets": [state._asdict() for state in states]})
         return
     rows = [(state.dataset, state.state, state.note.splitlines()[0]) for state in states]
-    click.echo(columns(("dataset", "state", ""), rows))
-    click.echo(f"\nfolder: {data_home()}")
+    say(columns(("dataset", "state", ""), rows))
+    say(f"\nfolder: {data_home()}")
 
 
 @data.command()
@@ -66,7 +66,7 @@ def get(names: Sequence[str], origin: str | None) -> None:
         with show_downloads() as on_progress:
             require(names, data_home(), download=True, on_progress=on_progress)
         for name in names:
-            click.echo(f"{name}: ready")
+            say(f"{name}: ready")
     elif "imagenet300" in names:
         report_image_list(names, origin)
     else:
@@ -78,8 +78,8 @@ def report_import(names: Sequence[str], path: Path) -> None:
     from bench.api.data import import_copy
 
     card = import_copy(names, path)
-    click.echo(f"{names[0]}: ready, imported from the {card['form']}")
-    click.echo(f"  {card['train_images']:,} training and {card['test_images']:,} test images, digest {card['digest']}")
+    say(f"{names[0]}: ready, imported from the {card['form']}")
+    say(f"  {card['train_images']:,} training and {card['test_images']:,} test images, digest {card['digest']}")
 
 
 def report_image_list(names: Sequence[str], origin: str) -> None:
@@ -95,7 +95,7 @@ def report_image_list(names: Sequence[str], origin: str) -> None:
 
     path = generate_image_list(names, origin)
     status = open_source("imagenet300").status(data_home())
-    click.echo(f"imagenet300: {status.state}. {status.sentence}")
+    say(f"imagenet300: {status.state}. {status.sentence}")
     if status.state != "ready":
         raise DataError(f"{path} was written, but from an incomplete ImageNet; regenerate it once ImageNet is complete")
 
@@ -119,9 +119,9 @@ def verify(names: Sequence[str], deep: bool, as_json: bool) -> None:
         print_json({"datasets": [{**row, **contents_of.get(row["dataset"], {})} for row in rows]})
     else:
         for status in found:
-            click.echo(f"{status.name}: {status.state}. {status.sentence}")
+            say(f"{status.name}: {status.state}. {status.sentence}")
             for line in content_lines(contents[status.name]) if status.name in contents else ():
-                click.echo(f"  {line}")
+                say(f"  {line}")
     bad = [status.name for status in found if status.state != "ready"]
     broken = [content["error"] for content in contents.values() if "error" in content]
     if bad or broken:
@@ -140,7 +140,7 @@ def card(names: Sequence[str], as_json: bool) -> None:
     if as_json:
         print_json({"datasets": cards})
         return
-    click.echo("\n\n".join("\n".join(card_lines(content)) for content in cards))
+    say("\n\n".join("\n".join(card_lines(content)) for content in cards))
 
 
 @data.command()
@@ -151,4 +151,4 @@ def path(names: Sequence[str]) -> None:
     from bench.workspace.paths import data_home
 
     for name in valid_names(names):
-        click.echo(open_source(name).status(data_home()).folder)
+        say(str(open_source(name).status(data_home()).folder))

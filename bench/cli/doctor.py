@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from bench.cli.options import json_option, tracking_option
-from bench.cli.output import print_json
+from bench.cli.output import print_json, say
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -22,5 +22,5 @@ def doctor(tracking_uri: str | None, as_json: bool) -> None:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            click.echo(f"{click.style(finding.state.ljust(7), COLOURS[finding.state])} {finding.topic}: {finding.text}")
+            say(f"{finding.state.ljust(7)} {finding.topic}: {finding.text}", style=COLOURS[finding.state])
     raise SystemExit(any(finding.state == "problem" for finding in findings))

@@ -1,30 +1,28 @@
 """``bench models``, ``bench datasets`` and ``bench schedules``: what a suite can name."""
 
-import fnmatch
-
 import click
 
-from bench.catalog.models import MODELS, model_stems, timm_names
+from bench.catalog.models import matching_models, model_stems, timm_names
 from bench.catalog.options import Option
 from bench.catalog.training import SCHEDULES, WARMUP
 from bench.cli.options import json_option
-from bench.cli.output import columns, print_json
+from bench.cli.output import columns, print_json, say
 from bench.datasets.source import published_sources
+from bench.text import counted
 
 
 @click.command()
 @click.argument("pattern", default="*")
-@click.option("--timm", is_flag=True, help="List timm's models too.")
+@click.option("--timm", is_flag=True, help="List timm's models, too, before the others.")
 @json_option
 def models(pattern: str, timm: bool, as_json: bool) -> None:
     """List the models that a suite can name, those that match PATTERN (a glob such as 'resnet*')."""
-    names = [*MODELS, *([f"timm/{name}" for name in timm_names()] if timm or pattern.startswith("timm/") else [])]
-    found = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+    found = matching_models(pattern, timm=timm)
     if as_json:
         print_json({"models": [{"model": name, "stems": model_stems(name)} for name in found]})
         return
-    click.echo(columns(("model", "stems"), [(name, ", ".join(model_stems(name))) for name in found]))
-    click.echo(f"\n{len(found)} models; also timm/NAME ({len(timm_names())} nets) and path/to/file.py:function")
+    say(columns(("model", "stems"), [(name, ", ".join(model_stems(name))) for name in found]))
+    say(f"\n{counted(len(found), 'model')}; also timm/NAME ({len(timm_names())} nets) and path/to/file.py:function")
 
 
 @click.command()
@@ -54,8 +52,8 @@ def datasets(as_json: bool) -> None:
         )
         for source in published_sources()
     ]
-    click.echo(columns(("dataset", "title", "classes", "pixels", "train", "test"), rows))
-    click.echo("\nalso folder:PATH, a tree of train/CLASS/*.jpg and val/ or test/; bench data list says what is here")
+    say(columns(("dataset", "title", "classes", "pixels", "train", "test"), rows))
+    say("\nalso folder:PATH, a tree of train/CLASS/*.jpg and val/ or test/; bench data list says what is here")
 
 
 @click.command()
@@ -66,10 +64,10 @@ def schedules(as_json: bool) -> None:
         print_json({"schedules": [schedule_entry(kind) for kind in SCHEDULES]})
         return
     for kind, spec in SCHEDULES.items():
-        click.echo(f"{kind}: {spec.formula}")
+        say(f"{kind}: {spec.formula}")
         for name, option in {**spec.options, **WARMUP}.items():
             default = "required" if option.default is None else f"default {option.default}"
-            click.echo(f"    {name:<14} {option.doc} ({default})")
+            say(f"    {name:<14} {option.doc} ({default})")
 
 
 def schedule_entry(kind: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from bench.cli.progress import CellProgress, RunProgress, ending, retrying
 from bench.report.names import differing_parts, shorten
 from bench.scheduler.estimates import duration
+from bench.text import percent
 from bench.values import Cell, Outcome, Plan
 
 if TYPE_CHECKING:
@@ -118,19 +119,19 @@ class LiveProgress(RunProgress):
     def __init__(self, plan: Plan, console: Console) -> None:
         super().__init__(plan)
         self._console = console
-        self._titles = {task.cell.id: task.cell.title for task in plan.to_run}
+        self._titles = {task.cell.id: self.titles[task.cell.id] for task in plan.to_run}
         self._live = ResizableLive(console=console, get_renderable=self._table, refresh_per_second=4, transient=True)
 
     def retried(self, cell: Cell, outcome: Outcome) -> None:
         """Let the line of an attempt that was lost scroll by."""
         super().retried(cell, outcome)
-        self._console.print(retrying(cell, outcome), style="yellow", markup=False, highlight=False)
+        self._console.print(retrying(self.titles[cell.id], outcome), style="yellow", markup=False, highlight=False)
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """Let the line of a cell that ended scroll by."""
         super().finished(cell, outcome)
         style = {"complete": "green", "failed": "red"}.get(outcome.state, "yellow")
-        self._console.print(ending(cell, outcome), style=style, markup=False, highlight=False)
+        self._console.print(ending(self.titles[cell.id], outcome), style=style, markup=False, highlight=False)
 
     def _table(self) -> "RenderableType":
         # a column stays free: a line that fills the last one leaves some terminals' cursor on the next row
@@ -154,7 +155,7 @@ class LiveProgress(RunProgress):
         texts = {
             "epoch": f"{min(each.epochs_done + 1, epochs)}/{epochs}",
             "loss": "" if each.loss is None else f"{each.loss:.3f}",
-            "top1": "" if each.top1 is None else f"{each.top1:.2f}%",
+            "top1": "" if each.top1 is None else f"{percent(each.top1)}%",
             "speed": "" if each.images_per_s is None else f"{each.images_per_s:,.0f}",
             "left": "starting" if left is None else duration(left),
         }

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.catalog.models import matching_models
 from bench.cli.options import complete_datasets, complete_models, json_option
-from bench.cli.output import columns, print_json
+from bench.cli.output import columns, print_json, say
+from bench.errors import UsageError
+from bench.text import millions
 
 if TYPE_CHECKING:
     from bench.api.measuring import Measured
@@ -28,13 +31,13 @@ def measure(
     stem: "Stem | None",
     as_json: bool,
 ) -> None:
-    """Count params and FLOPs of models; one multiply-add counts as one flop.
+    """Count params and FLOPs of models, by name or by a glob such as 'resnet*'; one multiply-add counts as one flop.
 
     Without --dataset the input is 224 pixels with 1000 classes.
     """
     from bench.api.measuring import measure_models
 
-    nets = measure_models(names, dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
+    nets = measure_models(expand(names), dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
     if as_json:
         print_json({"models": [entry(net) for net in nets]})
         return
@@ -44,15 +47,35 @@ def measure(
             net.stem,
             f"{net.input_size}x{net.input_size}",
             net.num_classes,
-            f"{net.cost.params / 1e6:.3f}",
-            f"{net.cost.flops / 1e6:.3f}",
-            f"{net.cost.conv_linear_macs / 1e6:.3f}",
+            millions(net.cost.params),
+            millions(net.cost.flops),
+            millions(net.cost.conv_linear_macs),
             remark(net.cost),
         )
         for net in nets
     ]
     headers = ("model", "stem", "input", "classes", "params(M)", "flops(M)", "conv+linear(M)", "")
-    click.echo(columns(headers, rows))
+    say(columns(headers, rows))
+
+
+def expand(names: Sequence[str]) -> list[str]:
+    """Names with those that a glob stands for.
+
+    Raises:
+        UsageError: A glob matches no model.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        matches = matching_models(name) if is_glob(name) else [name]
+        if not matches:
+            raise UsageError(f"no model matches {name!r}; bench models lists them")
+        found |= dict.fromkeys(matches)
+    return list(found)
+
+
+def is_glob(name: str) -> bool:
+    """Whether a name is a pattern of models; the parentheses of a file's net may hold anything."""
+    return any(mark in name for mark in "*?[") and ".py:" not in name and "(" not in name
 
 
 def entry(net: "Measured") -> dict[str, object]:
@@ -73,7 +96,7 @@ def remark(cost: "Cost") -> str:
     """What a reader must know about a measurement."""
     remarks = []
     if not cost.agrees:
-        remarks.append(f"torch's counter gives {cost.torch_macs / 1e6:.3f} M conv+linear")
+        remarks.append(f"torch's counter gives {millions(cost.torch_macs)} M conv+linear")
     if cost.uncounted:
         remarks.append(f"uncounted: {', '.join(cost.uncounted)}")
     return "; ".join(remarks)

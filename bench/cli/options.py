@@ -30,12 +30,21 @@ def complete_datasets(_context: click.Context, _parameter: click.Parameter, inco
 def suite_options(command: Command) -> Command:
     """``SUITE...``, ``--filter`` and ``--set``."""
     for decorate in (
-        click.argument("paths", metavar="SUITE...", nargs=-1, type=click.Path()),
+        click.argument("paths", metavar="[SUITE]...", nargs=-1, type=click.Path()),
         click.option(
-            "filters", "--filter", metavar="AXIS=GLOB", multiple=True, help="Only cells that match. Repeatable."
+            "filters",
+            "--filter",
+            metavar="AXIS=GLOB",
+            multiple=True,
+            help="Only cells that match, e.g. model='resnet*'. Axes: model, dataset, schedule, seed, stem, id. "
+            "Repeatable.",
         ),
         click.option(
-            "overrides", "--set", metavar="recipe.KEY=VALUE", multiple=True, help="Change the recipe of every cell."
+            "overrides",
+            "--set",
+            metavar="recipe.KEY=VALUE",
+            multiple=True,
+            help="Change the recipe of every cell, e.g. recipe.epochs=3 or recipe.optimizer.lr=0.05. Repeatable.",
         ),
     ):
         command = decorate(command)
@@ -46,7 +55,7 @@ max_images_option = click.option(
     "--max-images-per-class",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Train and test on the first N images of each class by a hash of their names: makes other cells.",
+    help="Use N images per class (chosen by a hash of their names); counted as separate cells.",
 )
 
 
@@ -78,6 +87,7 @@ def required(paths: Sequence[str]) -> Sequence[str]:
         UsageError: None was named.
     """
     if not paths:
-        found = sorted(str(path) for path in Path("suites").glob("*.yaml"))
-        raise UsageError("name a suite file" + (f", e.g. {found[0]} (there are {len(found)} here)" if found else ""))
+        found = sorted(str(path) for folder in (Path(), Path("suites")) for path in folder.glob("*.yaml"))
+        command = f"{context.command_path} " if (context := click.get_current_context(silent=True)) else ""
+        raise UsageError(f"missing suite file, e.g. {command}{found[0] if found else 'suites/digits.yaml'}")
     return paths

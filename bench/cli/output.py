@@ -1,30 +1,78 @@
-"""What commands print: columns, JSON, files, and sentences on standard error."""
+"""What commands print: columns, JSON, files, and sentences on standard error.
 
-import json
+The one place that prints. Names, reasons and logs come from nets, stores and other people: what a terminal would act
+on is left out of them. Nothing that is printed can end a command: not an encoding, nor a reader that has gone.
+"""
+
+import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from bench.errors import UsageError
+from bench.text import counted, millions, one_line, printable
 
 if TYPE_CHECKING:
     from bench.api.plans import Entry, PlanReport
+
+
+def say(text: str, *, style: str = "") -> None:
+    """Print to standard output, its first word in a colour if one is given.
+
+    Raises:
+        BrokenPipeError: The reader of standard output is gone.
+    """
+    text = printable(text)
+    if style and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        word, space, rest = text.partition(" ")
+        text = click.style(word, style) + space + rest
+    print(text, flush=True)  # not click.echo, which takes UTF-8 where the terminal has ASCII
+
+
+def note(text: str) -> None:
+    """Say something on standard error; to nobody if its reader is gone, because the work goes on."""
+    try:
+        print(printable(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Discard what is still to be written to a stream whose reader is gone: flushing it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def prepare_streams() -> None:
+    """Have standard streams take every character, and open those that the caller closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # else the next file that is opened would get all that is printed
+    os.close(descriptor)
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def columns(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Aligned plain text columns, one line per row."""
     from tabulate import tabulate
 
-    lines = [[" ".join(str(value).split("\n")).strip() for value in row] for row in rows]
+    lines = [[one_line(str(value)) for value in row] for row in rows]
     return str(tabulate(lines, headers, tablefmt="plain", disable_numparse=True))
 
 
 def print_json(content: Mapping[str, object]) -> None:
     """Print a JSON document with its schema version at the top."""
-    click.echo(json.dumps({"schema": 1, **content}, indent=2))
+    import json
+
+    write_output(json.dumps({"schema": 1, **content}, indent=2), None)
 
 
 def print_plans(report: "PlanReport", *, as_json: bool) -> None:
@@ -34,49 +82,77 @@ def print_plans(report: "PlanReport", *, as_json: bool) -> None:
     if as_json:
         print_json({"cells": report.entries, "total": report.total})
         return
-    headers = ("cell", "model", "dataset", "schedule", "seed", "state", "params(M)", "flops(M)", "time", "")
-    click.echo(columns(headers, [_plan_row(entry) for entry in report.entries]))
+    suites = len({entry["suite"] for entry in report.entries}) > 1
+    differing = any(entry["variant"] for entry in report.entries)
+    names = [
+        *(["suite"] if suites else []),
+        "dataset",
+        "schedule",
+        *(["variant"] if differing else []),
+        "seed",
+        "state",
+    ]
+    titles = ["recipe" if name == "variant" else name for name in names]
+    headers = ("cell", "model", *titles, "params(M)", "flops(M)", "time", "")
+    say(columns(headers, [_plan_row(entry, names) for entry in report.entries]))
     if report.estimates_s and report.unknown == len(report.estimates_s):
         time = "no time estimate yet: nothing similar has run on this machine"
     else:
         rest = f", {report.unknown} more without an estimate" if report.unknown else ""
         time = f"{duration(report.known_s)} on one slot{rest}"
-    click.echo(f"\n{len(report.entries)} cells, {len(report.estimates_s)} to run: {time}")
+    say(f"\n{counted(len(report.entries), 'cell')}, {len(report.estimates_s)} to run: {time}")
 
 
-def _plan_row(entry: "Entry") -> tuple[object, ...]:
+def _plan_row(entry: "Entry", names: Sequence[str]) -> tuple[object, ...]:
     from bench.scheduler.estimates import duration
 
-    def millions(key: str, digits: int) -> str:
-        count = entry[key]
-        return f"{count / 1e6:.{digits}f}" if isinstance(count, int) else "-"
-
-    seconds = entry["estimate_s"]
+    params, flops, seconds = entry["params"], entry["flops"], entry["estimate_s"]
     return (
         entry["id"],
-        f"{entry['model']}{' (standard stem)' if entry['shows_stem'] else ''}",
-        *(entry[key] for key in ("dataset", "schedule", "seed", "state")),
-        millions("params", 3),
-        millions("flops", 1),
+        entry["name"],
+        *(entry[name] for name in names),
+        millions(params if isinstance(params, int) else None),
+        millions(flops if isinstance(flops, int) else None, 1),
         duration(seconds) if isinstance(seconds, float | int) else "-",
         entry["reason"],
     )
 
 
+def print_table(text: str) -> None:
+    """Print what a suite gave; to nobody if the reader of standard output is gone, because other suites follow."""
+    try:
+        write_output(text, None)
+    except BrokenPipeError:
+        silence(sys.stdout)
+
+
 def write_output(text: str, output: str | None) -> None:
-    """Print to standard output, or replace a file whole.
+    """Print to standard output (no path, or ``-``), write to a device or a pipe, or replace a file whole.
 
     Raises:
         UsageError: The file cannot be written.
+        BrokenPipeError: The reader of standard output is gone.
     """
-    if output is None:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    text = text if text.endswith("\n") else text + "\n"
+    if output in (None, "-"):
+        # not through say: a table is one text of many lines, and its formats have cleaned every name in it
+        sys.stdout.write(text)
+        sys.stdout.flush()
         return
     from bench.workspace.files import write_atomically
 
-    path = Path(output)
+    path = Path(output or "")
     check_writable(path)
-    write_atomically(path, text if text.endswith("\n") else text + "\n")
+    content = text.encode(errors="replace")
+    if is_special(path):
+        path.write_bytes(content)
+    else:
+        write_atomically(path.resolve(), content)  # a link stays, and what it leads to is replaced
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a socket, which is written to and never replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def default_format(output: str | None = None, *, runs: bool = False) -> str:
@@ -96,21 +172,16 @@ def check_writable(path: Path) -> None:
 
     if path.is_dir():
         raise UsageError(f"--output {path} is a folder: name a file in it")
+    if is_special(path):
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"--output {path} cannot be written: Permission denied")
+        return
+    folder = path.resolve().parent
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
-        raise UsageError(f"--output {path} cannot be written: {error.strerror} ({path.parent.absolute()})") from error
-
-
-def say(text: str) -> None:
-    """Print to standard output."""
-    click.echo(text)
-
-
-def note(text: str) -> None:
-    """Say something on standard error."""
-    click.echo(text, err=True)
+        raise UsageError(f"--output {path} cannot be written: {error.strerror} ({folder})") from error
 
 
 def size(count: int) -> str:

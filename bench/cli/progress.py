@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from bench.catalog.labels import titles
+from bench.cli.output import silence
 from bench.scheduler.devices import Slot
 from bench.scheduler.estimates import duration, makespan, relative_work
+from bench.text import percent, printable
 from bench.values import Cell, Outcome, Plan
 from bench.workspace.events import EpochDone, Event, Progress, Resumed
 
@@ -71,6 +74,7 @@ class RunProgress:
     failed: int = 0
 
     def __post_init__(self) -> None:
+        self.titles = titles(self.plan.suite.cells)
         self.total = len(self.plan.to_run)
         self.began = self.clock()
         self.work = relative_work(self.plan)
@@ -154,7 +158,7 @@ class PlainProgress(RunProgress):
         """Print where a cell was placed."""
         super().started(cell, slot, attempt)
         again = f", attempt {attempt}" if attempt > 1 else ""
-        self._print(f"started {cell.title} on {slot.name}{again}")
+        self._print(f"started {self.titles[cell.id]} on {slot.name}{again}")
 
     def event(self, cell: Cell, event: Event) -> None:
         """Print the results of an epoch."""
@@ -162,22 +166,25 @@ class PlainProgress(RunProgress):
         if isinstance(event, EpochDone):
             metrics = event.metrics
             self._print(
-                f"{cell.title}: epoch {event.epoch}/{cell.recipe.epochs}, loss {metrics['train/loss']:.3f}, "
-                f"top-1 {metrics['test/top1']:.2f}%, {event.images_per_s:.0f} images/s"
+                f"{self.titles[cell.id]}: epoch {event.epoch}/{cell.recipe.epochs}, loss {metrics['train/loss']:.3f}, "
+                f"top-1 {percent(metrics['test/top1'])}%, {event.images_per_s:.0f} images/s"
             )
 
     def retried(self, cell: Cell, outcome: Outcome) -> None:
         """Print that a cell is tried again, and why."""
         super().retried(cell, outcome)
-        self._print(retrying(cell, outcome))
+        self._print(retrying(self.titles[cell.id], outcome))
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """Print how a cell ended."""
         super().finished(cell, outcome)
-        self._print(f"{ending(cell, outcome)} ({self.done + self.failed} of {self.total})")
+        self._print(f"{ending(self.titles[cell.id], outcome)} ({self.done + self.failed} of {self.total})")
 
     def _print(self, text: str) -> None:
-        print(f"{self.stamp()} {text}", file=self.stream, flush=True)
+        try:
+            print(printable(f"{self.stamp()} {text}"), file=self.stream, flush=True)
+        except BrokenPipeError:  # nobody reads on, and the cells train on
+            silence(self.stream)
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -186,18 +193,19 @@ class PlainProgress(RunProgress):
         """Nothing to restore."""
 
 
-def ending(cell: Cell, outcome: Outcome) -> str:
+def ending(title: str, outcome: Outcome) -> str:
     """One line on how a cell ended."""
     if outcome.state == "complete":
-        return f"done {cell.title}: top-1 {outcome.top1:.2f}% in {duration(outcome.total_s or 0)}"
+        accuracy = "unknown" if outcome.top1 is None else f"{percent(outcome.top1)}%"
+        return f"done {title}: top-1 {accuracy} in {duration(outcome.total_s or 0)}"
     kind = f" ({outcome.kind})" if outcome.kind else ""
-    return f"{outcome.state}{kind} {cell.title}: {outcome.reason}"
+    return printable(f"{outcome.state}{kind} {title}: {outcome.reason}")
 
 
-def retrying(cell: Cell, outcome: Outcome) -> str:
+def retrying(title: str, outcome: Outcome) -> str:
     """One line on an attempt that was lost."""
     how = "alone on its device" if outcome.kind == "oom" else "from its last checkpoint"
-    return f"again {cell.title}, {how}: {outcome.reason}"
+    return printable(f"again {title}, {how}: {outcome.reason}")
 
 
 def make_progress(plan: Plan) -> "PlainProgress | LiveProgress":

@@ -8,7 +8,8 @@ import click
 from bench.cli.options import all_overrides, max_images_option, runs_option, suite_options, tracking_option
 from bench.cli.output import check_writable, default_format, note, write_output
 from bench.errors import BenchError
-from bench.report.render import FORMATS, describe_formats
+from bench.report.render import FORMATS, describe_formats, format_of_file
+from bench.text import counted
 
 
 @click.command()
@@ -19,10 +20,10 @@ from bench.report.render import FORMATS, describe_formats
     "--format",
     "format_",
     type=click.Choice(list(FORMATS)),
-    help=describe_formats() + "  [default: plain on a terminal, else markdown]",
+    help=f"{describe_formats()}  [default: plain on a terminal, else by the ending of --output, else markdown]",
 )
 @runs_option
-@click.option("--output", type=click.Path(), help="Write here instead of to standard output.")
+@click.option("-o", "--output", type=click.Path(), help="Write here; - is standard output.")
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
 def report(
@@ -41,6 +42,9 @@ def report(
     from bench.api.outcomes import find_store, load_suites, select, stored_suites
     from bench.api.reports import render_suites
 
+    output = None if output == "-" else output
+    if output is not None and format_ is None and not runs:
+        format_ = format_of_file(output)
     if output is not None:
         check_writable(Path(output))
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), past=True)
@@ -49,4 +53,4 @@ def report(
     text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best)
     write_output(text, output)
     if strict and missing:
-        raise BenchError(f"{missing} cells have no result; bench plan says why")
+        raise BenchError(f"{counted(missing, 'cell')} without a result; bench plan says why")

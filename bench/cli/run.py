@@ -16,7 +16,7 @@ from bench.cli.options import (
     suite_options,
     tracking_option,
 )
-from bench.cli.output import default_format, note, print_plans, write_output
+from bench.cli.output import default_format, note, print_plans, print_table
 from bench.errors import BenchError, TrackingError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def run(
     caller = Caller(display=display, note=note, stop=stop, on_download=show_downloads)
     try:
         for result in run_suites(suites, options, caller, faults):
-            write_output(result.render("json" if as_json else default_format(runs=runs)), None)
+            print_table(result.render("json" if as_json else default_format(runs=runs)))
             note(f"table again: bench report {result.suite.path}")
             note("browse:      bench ui" if result.store else "into MLflow: bench sync")
             results.append(result)

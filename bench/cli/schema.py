@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from bench.cli.output import write_output
+
 
 @click.command()
 @click.argument("suites", metavar="[SUITE]...", nargs=-1)
@@ -21,4 +23,4 @@ def schema(suites: Sequence[str], markdown: bool) -> None:
     if suites and not markdown:
         raise click.UsageError("SUITE is only listed on the page of --markdown")
     page = reference([(Path(path).name, load_suite(path)) for path in suites]) if markdown else schema_json()
-    click.echo(page, nl=False)
+    write_output(page, None)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bench.catalog.labels import titles
 from bench.cli.options import json_option, suite_options, tracking_option
-from bench.cli.output import columns, note, print_json
+from bench.cli.output import columns, note, print_json, say
+from bench.text import counted, percent
 
 if TYPE_CHECKING:
     from bench.scheduler.status import CellStatus
@@ -30,7 +32,7 @@ def status(
     suites = load_suites(paths, overrides, past=True) or suites_here(store, note)
     found = suite_statuses([select(suite, filters) for suite in suites], store)
     if as_json:
-        print_json({"suites": [{"suite": s.name, "cells": [entry(cell) for cell in cells]} for s, cells in found]})
+        print_json({"suites": [{"suite": suite.name, "cells": entries(suite, cells)} for suite, cells in found]})
         return
     for suite, cells in found:
         show(suite, cells)
@@ -40,9 +42,10 @@ def show(suite: "Suite", cells: "list[CellStatus]") -> None:
     """Print a suite's counts, its running cells, and why others stand still."""
     from bench.scheduler.estimates import duration
 
+    names = titles(suite.cells)
     counts: Counter[str] = Counter(each.outcome.state for each in cells)
     counts_text = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    click.echo(f"{suite.name}: {len(cells)} cells: {counts_text}")
+    say(f"{suite.name}: {counted(len(cells), 'cell')}: {counts_text}")
     rows = []
     for each in cells:
         outcome, epochs = each.outcome, each.cell.recipe.epochs
@@ -53,10 +56,10 @@ def show(suite: "Suite", cells: "list[CellStatus]") -> None:
             (
                 "",
                 outcome.state + (f": {outcome.kind}" if outcome.kind else ""),
-                each.cell.title,
+                names[each.cell.id],
                 f"{outcome.epochs_done}/{epochs}",
                 f"{100 * each.share:.0f}%",
-                "" if outcome.top1 is None else f"{outcome.top1:.2f}%",
+                "" if outcome.top1 is None else f"{percent(outcome.top1)}%",
                 f"{each.images_per_s:,.0f}" if running and each.images_per_s else "",
                 duration(each.left_s) if each.left_s is not None else "",
                 "" if each.silent_s is None else f"{duration(each.silent_s)} ago",
@@ -65,14 +68,20 @@ def show(suite: "Suite", cells: "list[CellStatus]") -> None:
         )
     if rows:
         headers = ("", "state", "cell", "epochs", "done", "top-1", "images/s", "left", "last update", "attempt")
-        click.echo(columns(headers, rows))
+        say(columns(headers, rows))
     for each in cells:
         if each.outcome.state in ("failed", "interrupted") and each.outcome.reason:
-            click.echo(f"  {each.outcome.state} {each.cell.title}: {each.outcome.reason}")
+            say(f"  {each.outcome.state} {names[each.cell.id]}: {each.outcome.reason}")
+
+
+def entries(suite: "Suite", cells: "list[CellStatus]") -> list[dict[str, object]]:
+    """The cells of a suite as the JSON shows them."""
+    names = titles(suite.cells)
+    return [entry(each) | {"title": names[each.cell.id]} for each in cells]
 
 
 def entry(each: "CellStatus") -> dict[str, object]:
-    """A cell as the JSON shows it."""
+    """A cell as the JSON shows it, without its title."""
     cell, outcome = each.cell, each.outcome
     return {
         "id": cell.id,

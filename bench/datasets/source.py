@@ -207,7 +207,7 @@ def complete_name(start: str) -> list[str]:
 def dataset_title(name: str, max_images_per_class: int = 0) -> str:
     """Heading of a data set's table; 0 stands for all images of a class."""
     title = open_source(name).title
-    return f"{title}, at most {max_images_per_class} images a class" if max_images_per_class else title
+    return f"{title}, at most {max_images_per_class} images per class" if max_images_per_class else title
 
 
 def require(

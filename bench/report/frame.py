@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.catalog.labels import variants
 from bench.recipe import recipe_values
+from bench.report.curves import TYPES, curves
 from bench.values import Cell, Outcome, Suite
-from bench.workspace.cells import curves
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-METRIC_COLUMNS = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5")
 
 
 def results_frame(suite: Suite, outcomes: Mapping[str, Outcome]) -> "DataFrame":
@@ -27,7 +26,8 @@ def results_frame(suite: Suite, outcomes: Mapping[str, Outcome]) -> "DataFrame":
     """
     import pandas as pd
 
-    return pd.DataFrame([_record(cell, outcomes.get(cell.id)) for cell in suite.cells])
+    labels = zip(suite.cells, variants(suite.cells), strict=True)
+    return pd.DataFrame([_record(suite.name, cell, variant, outcomes.get(cell.id)) for cell, variant in labels])
 
 
 def curves_frame(suite: Suite, home: Path) -> "DataFrame":
@@ -35,11 +35,10 @@ def curves_frame(suite: Suite, home: Path) -> "DataFrame":
     import pandas as pd
 
     header, *lines = csv.reader(io.StringIO(curves(suite, home)))
-    types = {"seed": int, "epoch": int, **dict.fromkeys(METRIC_COLUMNS, float)}
-    return pd.DataFrame(lines, columns=header).astype(types)
+    return pd.DataFrame(lines, columns=header).astype(TYPES)
 
 
-def _record(cell: Cell, outcome: Outcome | None) -> dict[str, object]:
+def _record(suite: str, cell: Cell, variant: str, outcome: Outcome | None) -> dict[str, object]:
     run = outcome or Outcome(cell_id=cell.id, state="missing")
     cost = run.cost
     return {
@@ -66,6 +65,8 @@ def _record(cell: Cell, outcome: Outcome | None) -> dict[str, object]:
         "run_id": run.run_id,
         "stale": run.stale,
         "reason": run.reason,
+        "suite": suite,
+        "variant": variant,
         **recipe_values(cell.recipe),
         "decay": cell.schedule.name,
         **{f"decay_{key}": value for key, value in cell.schedule.as_dict().items()},

@@ -3,11 +3,14 @@
 The text around the tables is ``templates/markdown.j2``. Its bytes are a contract (``tests/unit/report/golden``).
 """
 
+import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bench.recipe import describe_recipe
 from bench.report.model import Row, Statistic, Table
+from bench.report.table import FEW_CLASSES
+from bench.text import millions, percent, printable
 from bench.values import Suite
 
 STALE_MARK = "(stale)"
@@ -29,17 +32,25 @@ def markdown(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     environment.filters["cell"] = escape
     template = environment.get_template("markdown.j2")
     sections = [(table, grid(table, best), _notes(table), _stale(table)) for table in tables]
-    return template.render(suite=suite, tables=sections, best=best, recipes=recipes(suite), devices=_devices(tables))
+    return template.render(
+        suite=suite,
+        tables=sections,
+        best=best,
+        recipes=_shared(tables, lambda row: [row.recipe_text]),
+        decays=_decays(tables),
+        devices=_shared(tables, lambda row: [run.device for run in row.runs if run.device]),
+        few_classes=FEW_CLASSES if any((table.num_classes or math.inf) <= FEW_CLASSES for table in tables) else 0,
+    )
 
 
 def grid(table: Table, best: bool) -> list[str]:
     """The lines of a markdown table, padded so that the raw text reads as a table too."""
-    scheduled = len({row.schedule for row in table.rows}) > 1
-    header = ["Model", *(["Schedule"] if scheduled else []), "Params(M)", "Flops(M)", "Input size"]
+    names = name_columns(table)
+    header = [*names, "Params(M)", "Flops(M)", "Input size"]
     header += ["Best top-1(%)"] if best else ["Top-1(%)", "Top-5(%)"]
-    lines = [header] + [_cells(row, scheduled=scheduled, best=best) for row in table.rows]
+    lines = [header] + [_cells(row, names, best=best) for row in table.rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = 2 if scheduled else 1  # the first columns are text and aligned left, the others numbers
+    texts = len(names)  # the first columns are text and aligned left, the others numbers
     rule = ["-" * width if i < texts else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     padded = [
         [
@@ -51,39 +62,37 @@ def grid(table: Table, best: bool) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]]]
 
 
-def _cells(row: Row, *, scheduled: bool, best: bool) -> list[str]:
-    cells = [escape(row.label), *([escape(row.schedule)] if scheduled else [])]
-    cells += [millions(row.params, 3), millions(row.flops, 1), f"{row.input_size}x{row.input_size}"]
+def name_columns(table: Table) -> dict[str, Callable[[Row], str]]:
+    """The columns that say which row it is: the model, and the schedule and the recipe where a data set has several."""
+    columns: dict[str, Callable[[Row], str]] = {"Model": lambda row: row.name}
+    if len({row.schedule for row in table.rows}) > 1:
+        columns["Schedule"] = lambda row: row.schedule
+    if any(row.variant for row in table.rows):
+        columns["Recipe"] = lambda row: row.variant
+    return columns
+
+
+def _cells(row: Row, names: Mapping[str, Callable[[Row], str]], *, best: bool) -> list[str]:
+    cells = [escape(column(row)) for column in names.values()]
+    cells += [millions(row.params), millions(row.flops, 1), f"{row.input_size}x{row.input_size}"]
     incomplete = "" if row.state == "complete" else row.state
     top1 = accuracy(row.top1, incomplete) + (f" {STALE_MARK}" if row.stale else "")
     return cells + ([top1] if best else [top1, accuracy(row.top5, "")])
-
-
-def millions(count: int | None, digits: int) -> str:
-    """A count in millions; below ten million with three decimals, so that no net shows as 0.0."""
-    if count is None:
-        return "-"
-    return f"{count / 1e6:.{digits if count >= 10_000_000 else 3}f}"
 
 
 def accuracy(value: Statistic | None, state: str) -> str:
     """``93.76`` or ``93.76 ± 0.12 (n=3)``, then the state if there is one; the state or ``-`` if there is no value."""
     if value is None:
         return escape(state) or "-"
-    spread = "" if value.std is None else f" ± {value.std:.2f} (n={value.n})"
-    return f"{value.mean:.2f}{spread}" + (f", {escape(state)}" if state else "")
+    spread = "" if value.std is None else f" ± {percent(value.std)} (n={value.n})"
+    return f"{percent(value.mean)}{spread}" + (f", {escape(state)}" if state else "")
 
 
 def escape(text: str) -> str:
     """Escape a name so that it can neither break a table's cell nor become HTML or a link."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
+    text = printable(re.sub(r"[\t\n\r\v\f\x85\u2028\u2029]+", " ", text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~!])", r"\\\1", text) if re.search(r"[\\`*\[\]|~!]", text) else text
-
-
-def recipes(suite: Suite) -> list[str]:
-    """The recipes of a suite in words, each once, in the suite's order."""
-    return list(dict.fromkeys(describe_recipe(cell.recipe) for cell in suite.cells))
 
 
 def _notes(table: Table) -> list[tuple[str, str]]:
@@ -99,5 +108,36 @@ def _stale(table: Table) -> list[tuple[str, str]]:
     return [(reason, ", ".join(dict.fromkeys(rows))) for reason, rows in labels.items()]
 
 
-def _devices(tables: Sequence[Table]) -> list[str]:
-    return sorted({run.device for table in tables for row in table.rows for run in row.runs if run.device})
+def _shared(tables: Sequence[Table], values_of: Callable[[Row], Iterable[str]]) -> list[tuple[str, str]]:
+    """Values with the rows that they are of, in words; without rows if there is one value for all.
+
+    A data set whose rows all have a value stands for its rows.
+    """
+    found: dict[str, dict[str, list[Row]]] = {}
+    for table in tables:
+        for row in table.rows:
+            for value in dict.fromkeys(values_of(row)):
+                found.setdefault(value, {}).setdefault(table.title, []).append(row)
+    if len(found) < 2:
+        return [(value, "") for value in found]
+    return [(value, _rows_in_words(tables, rows)) for value, rows in found.items()]
+
+
+def _rows_in_words(tables: Sequence[Table], found: Mapping[str, Sequence[Row]]) -> str:
+    """``resnet18, vgg11``; of several tables ``Digits; vgg11 on CIFAR-10``, where all rows of Digits are meant."""
+    words = []
+    for table in tables:
+        if not (rows := found.get(table.title)):
+            continue
+        recipes = Counter(name for name, _ in {(row.name, row.variant) for row in table.rows})
+        names = ", ".join(dict.fromkeys(row.name if recipes[row.name] == 1 else row.label for row in rows))
+        if len(tables) == 1:
+            words.append(names)
+        else:
+            words.append(table.title if len(rows) == len(table.rows) else f"{names} on {table.title}")
+    return "; ".join(words)
+
+
+def _decays(tables: Sequence[Table]) -> list[tuple[str, str]]:
+    """The kind and options of every schedule by its name."""
+    return list(dict.fromkeys((row.schedule, row.decay) for table in tables for row in table.rows))

@@ -3,6 +3,7 @@
 The JSON format is these classes, field by field, so a field that is renamed here changes a public contract.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.values import State
@@ -30,8 +31,12 @@ class RunReference:
     commit: str
     device: str
     top1: float | None
-    """Percent of test images, last epoch; None if the run has no valid accuracy."""
+    """Percent of test images, of the epoch that the table is about; None if the run has no valid accuracy."""
     top5: float | None
+    seconds: float | None = None
+    """Wall time of the run; None until it is complete."""
+    mode: str = ""
+    """How it was computed; the words of :class:`bench.values.Mode`."""
     stale: str = ""
     """What has changed since the run; see :class:`bench.values.Outcome`."""
     threads: int | None = None
@@ -43,18 +48,32 @@ class Row:
     """One line of a table: a (model, schedule, recipe) over its seeds."""
 
     model: str
+    name: str
+    """``model``, marked where its stem is not the usual one, e.g. ``resnet18 (standard stem)``."""
+    variant: str
+    """What of its recipe differs from other rows of the table, e.g. ``8 epochs, lr 0.05``; empty if nothing does."""
     label: str
-    """``model`` plus whatever distinguishes it from similar rows, e.g. ``resnet18 (standard stem)``."""
+    """``name`` and ``variant``, e.g. ``resnet18 (8 epochs)``. Tells rows of one schedule apart."""
     stem: str
     schedule: str
+    """The name that the suite gave it."""
+    decay: str
+    """Its kind and options, e.g. ``step(gamma=0.1, step_size=30)``."""
+    recipe: Mapping[str, object]
+    """Every key of the recipe and every option of its components, under the names of the MLflow params."""
+    recipe_text: str
+    """The recipe as the words under a table."""
     state: str
     """``complete``, or the text shown instead of numbers: ``failed: oom``, ``running 41%``, ``missing``."""
     params: int | None
     flops: int | None
     input_size: int
     """Height and width in pixels."""
+    seconds: float | None
+    """Mean wall time of its complete runs; None if there is none."""
     top1: Statistic | None
     top5: Statistic | None
+    """None for data sets of five classes or fewer, too: there it says nothing."""
     note: str
     """A caveat about the row's numbers, e.g. counters that disagree; else empty."""
     stale: str
@@ -64,8 +83,13 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The results on one data set."""
+    """The results of a suite on one data set."""
 
+    suite: str
+    """Name of the suite."""
     dataset: str
     title: str
+    """Its heading. Within a report every table has another."""
+    num_classes: int | None
+    """None for a folder that is not here and whose runs do not say it."""
     rows: tuple[Row, ...]

@@ -8,9 +8,10 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from bench.report.markdown import accuracy, millions
+from bench.report.markdown import accuracy
 from bench.report.model import Row, Table
-from bench.report.names import shorten
+from bench.report.names import SEPARATOR, shorten
+from bench.text import millions, one_line, printable
 from bench.values import Suite
 
 GAP = "  "
@@ -27,13 +28,13 @@ def plain(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     legend = f"Top-1: {epoch}." if best else f"Top-1 and top-5: {epoch}."
     if any(row.top1 and row.top1.std is not None for table in tables for row in table.rows):
         legend += " ±: standard deviation over n seeds."
-    return "\n\n".join([*blocks, legend]) + "\n"
+    return printable("\n\n".join([*blocks, legend]) + "\n")
 
 
 def plain_with_runs(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     """The same, followed by the runs behind the numbers."""
     runs = [
-        f"{run.cell_id}{GAP}{run.run_id or run.state:<32}{GAP}{row.label}, {row.schedule}, seed {run.seed}"
+        f"{run.cell_id}{GAP}{run.run_id or run.state:<32}{GAP}{one_line(row.label)}, {row.schedule}, seed {run.seed}"
         for table in tables
         for row in table.rows
         for run in row.runs
@@ -46,7 +47,7 @@ def fitted(table: Table, best: bool, width: int) -> list[str]:
     rows = [_cells(row, best) for row in table.rows]
     if len({row.schedule for row in table.rows}) < 2:
         rows = [{name: text for name, text in row.items() if name != "Schedule"} for row in rows]
-    names = [row.label for row in table.rows]
+    names = [one_line(SEPARATOR.join(filter(None, (row.name, row.variant)))) for row in table.rows]
     headers = list(rows[0]) if rows else []
     gone: list[str] = []
     for column in (*DROPPED_FIRST, None):
@@ -73,7 +74,7 @@ def _cells(row: Row, best: bool) -> dict[str, str]:
     stale = " (stale)" if row.stale else ""
     cells = {
         "Schedule": row.schedule,
-        "Params(M)": millions(row.params, 3),
+        "Params(M)": millions(row.params),
         "Flops(M)": millions(row.flops, 1),
         "Input size": f"{row.input_size}x{row.input_size}",
         ("Best top-1(%)" if best else "Top-1(%)"): accuracy(row.top1, state) + stale,

@@ -10,12 +10,18 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 
 from bench.errors import UsageError
+from bench.recipe import Recipe, keys_of
 from bench.report.markdown import markdown
 from bench.report.model import Row, Statistic, Table
 from bench.report.plain import plain, plain_with_runs
+from bench.text import one_line
 from bench.values import Suite
+
+FORMULA_STARTS = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the start of a formula."""
 
 Renderer = Callable[[Sequence[Table], Suite, bool], str]
 """From a suite's tables, the suite, and whether accuracies are those of the best epoch, to text."""
@@ -31,6 +37,8 @@ class Format:
     """The text of one suite, ending with a newline."""
     join: Callable[[Sequence[str]], str] = "\n".join
     """From the texts of several suites to one."""
+    suffixes: Sequence[str] = ()
+    """Endings of files that hold it, e.g. ``.csv``."""
 
 
 def render(tables: Sequence[Table], format_: str, *, suite: Suite, best: bool = False) -> str:
@@ -62,6 +70,25 @@ def find_format(name: str) -> Format:
     return FORMATS[name]
 
 
+def format_of_file(path: str) -> str:
+    """The format that a file's ending stands for; the default one for a name without an ending, and for ``.txt``.
+
+    Raises:
+        UsageError: There is no format for it.
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix in ("", ".txt"):
+        return next(iter(FORMATS))
+    for name, format_ in FORMATS.items():
+        if suffix in format_.suffixes:
+            return name
+    known = ", ".join(suffix for format_ in FORMATS.values() for suffix in format_.suffixes)
+    raise UsageError(
+        f"--output {path}: no format is known for {suffix} (known: {known}); "
+        f"choose one with --format {'|'.join(FORMATS)}"
+    )
+
+
 def describe_formats() -> str:
     """The formats with their descriptions, as one sentence for a help text."""
     return "; ".join(f"{name}: {format_.description}" for name, format_ in FORMATS.items()) + "."
@@ -69,9 +96,11 @@ def describe_formats() -> str:
 
 def to_json(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     """Every number with its runs, schema 1."""
+    # a file that holds one suite and one that holds several have the same keys
     document = {
         "schema": 1,
         "suite": suite.name,
+        "suites": [suite.name],
         "accuracy": "best epoch" if best else "last epoch",
         "tables": [asdict(table) for table in tables],
     }
@@ -79,22 +108,34 @@ def to_json(tables: Sequence[Table], suite: Suite, best: bool) -> str:
 
 
 def join_json(texts: Sequence[str]) -> str:
-    """One document: the first suite's, with the tables of all."""
+    """One document with the tables of all suites, each of which names its suite; ``suite`` is the first one's."""
     if len(texts) == 1:
         return texts[0]
     documents = [json.loads(text) for text in texts]
-    merged = {**documents[0], "tables": [table for document in documents for table in document["tables"]]}
-    return json.dumps(merged, indent=2)
+    merged = {
+        **documents[0],
+        "suites": [name for document in documents for name in document["suites"]],
+        "tables": [table for document in documents for table in document["tables"]],
+    }
+    return json.dumps(merged, indent=2) + "\n"
 
 
 def to_csv(tables: Sequence[Table], suite: Suite, best: bool) -> str:  # noqa: ARG001 - one signature for all formats
     """A header, then one line per row; numbers with all their digits."""
-    records = [_csv_record(table, row) for table in tables for row in table.rows]
+    records = [_csv_record(table, row, best) for table in tables for row in table.rows]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows({name: spreadsheet_safe(value) for name, value in record.items()} for record in records)
     return stream.getvalue()
+
+
+def spreadsheet_safe(value: object) -> object:
+    """A text that a spreadsheet cannot take for a formula, without control characters; numbers as they are."""
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def join_csv(texts: Sequence[str]) -> str:
@@ -102,7 +143,8 @@ def join_csv(texts: Sequence[str]) -> str:
     return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:])
 
 
-def _csv_record(table: Table, row: Row) -> dict[str, object]:
+def _csv_record(table: Table, row: Row, best: bool) -> dict[str, object]:
+    recipe = {name: row.recipe.get(name) for name in (*keys_of(Recipe), "lr") if name not in ("stem", "input_size")}
     return {
         "dataset": table.dataset,
         "model": row.model,
@@ -116,6 +158,16 @@ def _csv_record(table: Table, row: Row) -> dict[str, object]:
         **_csv_statistic("top1", row.top1),
         **_csv_statistic("top5", row.top5),
         "runs": " ".join(run.run_id for run in row.runs if run.run_id),
+        "suite": table.suite,
+        "accuracy": "best epoch" if best else "last epoch",
+        "variant": row.variant,
+        "decay": row.decay,
+        **recipe,
+        "recipe": row.recipe_text,
+        "cells": " ".join(run.cell_id for run in row.runs),
+        "seeds": " ".join(str(run.seed) for run in row.runs),
+        "device": ", ".join(dict.fromkeys(run.device for run in row.runs if run.device)),
+        "seconds": row.seconds,
     }
 
 
@@ -126,9 +178,11 @@ def _csv_statistic(name: str, value: Statistic | None) -> dict[str, object]:
 
 
 FORMATS: dict[str, Format] = {
-    "markdown": Format(description="a table for a README", render=markdown),
-    "json": Format(description="every number with its runs, for programs", render=to_json, join=join_json),
-    "csv": Format(description="one line per row, for spreadsheets", render=to_csv, join=join_csv),
+    "markdown": Format(description="a table for a README", render=markdown, suffixes=(".md", ".markdown")),
+    "json": Format(
+        description="every number with its runs, for programs", render=to_json, join=join_json, suffixes=(".json",)
+    ),
+    "csv": Format(description="one line per row, for spreadsheets", render=to_csv, join=join_csv, suffixes=(".csv",)),
     "plain": Format(description="fitted to the terminal's width", render=plain),
     "runs": Format(description="plain, with the runs behind the numbers", render=plain_with_runs),
 }

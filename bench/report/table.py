@@ -1,20 +1,27 @@
 """Turn outcomes into tables: one table per data set, one row per (model, schedule, recipe), averaged over seeds.
 
-Called by :mod:`bench.api` for ``bench run``, ``bench report`` and ``bench sync``. It never reads a file and never
-renders.
+Called by :mod:`bench.api` for ``bench run``, ``bench report`` and ``bench sync``. It never reads a run and never
+renders; of a folder of images it counts the classes.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from bench.datasets.source import dataset_title
-from bench.report.labels import row_labels
+from bench.catalog.labels import model_label, variants
+from bench.datasets.source import dataset_title, open_source
+from bench.errors import DataError
+from bench.recipe import describe_recipe, recipe_values
 from bench.report.model import Row, RunReference, Statistic, Table
 from bench.report.notes import run_notes
+from bench.text import millions
 from bench.values import Cell, Cost, Outcome, Suite
 
 MAX_PERCENT = 100.0
 """A store turns infinity into 1.8e308, so a value above this is not an accuracy."""
+
+FEW_CLASSES = 5
+"""Up to so many classes, every answer is among the first five: top-5 is 100% and says nothing."""
 
 
 def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = False) -> tuple[Table, ...]:
@@ -28,22 +35,71 @@ def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = 
     by_dataset: dict[tuple[str, int], list[Cell]] = {}
     for cell in suite.cells:
         by_dataset.setdefault((cell.dataset, cell.recipe.max_images_per_class or 0), []).append(cell)
-    return tuple(
-        Table(dataset=dataset, title=dataset_title(dataset, max_images), rows=_rows(cells, outcomes, best))
-        for (dataset, max_images), cells in by_dataset.items()
-    )
+    tables = []
+    for (dataset, max_images), cells in by_dataset.items():
+        found = [outcomes[cell.id] for cell in cells if cell.id in outcomes]
+        num_classes = _num_classes(dataset, found)
+        scores = _Scores(best, many_classes=num_classes is None or num_classes > FEW_CLASSES)
+        tables.append(
+            Table(
+                suite=suite.name,
+                dataset=dataset,
+                title=dataset_title(dataset, max_images),
+                num_classes=num_classes,
+                rows=_rows(cells, outcomes, scores),
+            )
+        )
+    return distinct_titles(tables)
 
 
-def _rows(cells: Sequence[Cell], outcomes: Mapping[str, Outcome], best: bool) -> tuple[Row, ...]:
+def distinct_titles(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """The tables of a report, with the suite or the path of the data set in headings that would be equal."""
+    for addition in ("suite", "dataset"):
+        values: dict[str, set[str]] = {}
+        for table in tables:
+            values.setdefault(table.title, set()).add(getattr(table, addition))
+        tables = [
+            replace(table, title=f"{table.title} ({getattr(table, addition)})")
+            if len(values[table.title]) > 1
+            else table
+            for table in tables
+        ]
+    return tuple(tables)
+
+
+def _num_classes(dataset: str, outcomes: Iterable[Outcome]) -> int | None:
+    """How many classes a data set has, by the catalog, its folder or the runs on it."""
+    try:
+        return open_source(dataset).num_classes
+    except DataError:
+        return next((outcome.classes for outcome in outcomes if outcome.classes), None)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Which accuracies of an outcome a table is about."""
+
+    best: bool
+    """Those of the best epoch, of which no top-5 is known."""
+    many_classes: bool
+
+    def top1(self, outcome: Outcome) -> float | None:
+        return _valid(outcome.best_top1 if self.best else outcome.top1)
+
+    def top5(self, outcome: Outcome) -> float | None:
+        return _valid(outcome.top5) if self.many_classes and not self.best else None
+
+
+def _rows(cells: Sequence[Cell], outcomes: Mapping[str, Outcome], scores: _Scores) -> tuple[Row, ...]:
     by_row: dict[object, list[Cell]] = {}
     for cell in cells:
         by_row.setdefault((cell.model, cell.schedule, cell.recipe), []).append(cell)
     seeds = list(by_row.values())
-    labels = row_labels([group[0] for group in seeds])
-    return tuple(_row(group, label, outcomes, best) for group, label in zip(seeds, labels, strict=True))
+    labels = variants([group[0] for group in seeds])
+    return tuple(_row(group, variant, outcomes, scores) for group, variant in zip(seeds, labels, strict=True))
 
 
-def _row(cells: Sequence[Cell], label: str, outcomes: Mapping[str, Outcome], best: bool) -> Row:
+def _row(cells: Sequence[Cell], variant: str, outcomes: Mapping[str, Outcome], scores: _Scores) -> Row:
     """One row from the cells of its seeds, which are equal in everything else."""
     cell = cells[0]
     existing = [outcomes[seed.id] for seed in cells if seed.id in outcomes]
@@ -52,20 +108,28 @@ def _row(cells: Sequence[Cell], label: str, outcomes: Mapping[str, Outcome], bes
     notes = [note for seed in cells if seed.id in outcomes for note in run_notes(seed, outcomes[seed.id])]
     if cost and (cost_note := _cost_note(cost)):
         notes.insert(0, cost_note)
+    seconds = [outcome.total_s for outcome in complete if outcome.total_s is not None]
+    name = model_label(cell)
     return Row(
         model=cell.model,
-        label=label,
+        name=name,
+        variant=variant,
+        label=f"{name} ({variant})" if variant else name,
         stem=cell.recipe.stem,
         schedule=cell.schedule_name,
+        decay=str(cell.schedule),
+        recipe=recipe_values(cell.recipe),
+        recipe_text=describe_recipe(cell.recipe),
         state=_row_state([describe(outcomes.get(seed.id)) for seed in cells]),
         params=cost.params if cost else None,
         flops=cost.flops if cost else None,
         input_size=cell.recipe.input_size,
-        top1=_statistic(outcome.best_top1 if best else outcome.top1 for outcome in complete),
-        top5=None if best else _statistic(outcome.top5 for outcome in complete),
+        seconds=math.fsum(seconds) / len(seconds) if seconds else None,
+        top1=_statistic(map(scores.top1, complete)),
+        top5=_statistic(map(scores.top5, complete)),
         note="; ".join(dict.fromkeys(notes)),
         stale="; ".join(dict.fromkeys(outcome.stale for outcome in existing if outcome.stale)),
-        runs=tuple(_reference(seed, outcomes.get(seed.id)) for seed in cells),
+        runs=tuple(_reference(seed, outcomes.get(seed.id), scores) for seed in cells),
     )
 
 
@@ -78,17 +142,21 @@ def _is_percent(value: float | None) -> bool:
     return value is not None and math.isfinite(value) and 0 <= value <= MAX_PERCENT
 
 
+def _valid(value: float | None) -> float | None:
+    return value if _is_percent(value) else None
+
+
 def _statistic(values: Iterable[float | None]) -> Statistic | None:
     import numpy as np
 
-    numbers = [value for value in values if value is not None and _is_percent(value)]
+    numbers = [value for value in values if value is not None]
     if len(numbers) < 2:
         return Statistic(mean=float(numbers[0]), std=None, n=1) if numbers else None
     # the statistics module rounds the last bit differently, which the digits of JSON and CSV would show
     return Statistic(mean=float(np.mean(numbers)), std=float(np.std(numbers, ddof=1)), n=len(numbers))
 
 
-def _reference(cell: Cell, outcome: Outcome | None) -> RunReference:
+def _reference(cell: Cell, outcome: Outcome | None, scores: _Scores) -> RunReference:
     run = outcome or Outcome(cell_id=cell.id, state="missing")
     return RunReference(
         cell_id=cell.id,
@@ -97,8 +165,10 @@ def _reference(cell: Cell, outcome: Outcome | None) -> RunReference:
         state=run.state,
         commit=run.commit,
         device=run.device,
-        top1=run.top1 if _is_percent(run.top1) else None,
-        top5=run.top5 if _is_percent(run.top5) else None,
+        top1=scores.top1(run),
+        top5=scores.top5(run),
+        seconds=run.total_s,
+        mode=run.mode,
         stale=run.stale,
         threads=run.threads,
     )
@@ -130,8 +200,8 @@ def _cost_note(cost: Cost) -> str:
     notes = []
     if not cost.agrees:
         notes.append(
-            f"the counters disagree on convolutions and matrix products: fvcore {cost.conv_linear_macs / 1e6:.1f} M, "
-            f"torch {cost.torch_macs / 1e6:.1f} M"
+            "the counters disagree on convolutions and matrix products: "
+            f"fvcore {millions(cost.conv_linear_macs, 1)} M, torch {millions(cost.torch_macs, 1)} M"
         )
     if cost.uncounted:
         notes.append(f"not counted: {', '.join(cost.uncounted)}")

@@ -96,6 +96,8 @@ class RunContext:
     """Folder of the prepared data, by the same key."""
     context: Mapping[str, str] = field(default_factory=dict)
     """Tags that say who runs the cells; see :class:`bench.values.Attempt`."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What the runs in MLflow are called, by cell id."""
     modes: Mapping[str, Mode] = field(default_factory=dict)
     """Measured or kept modes, by cell id; the other cells get :func:`bench.scheduler.modes.default_mode`."""
     execution: Execution = field(default_factory=Execution)
@@ -225,6 +227,7 @@ def next_attempt(task: Task, slot: Slot, folder: CellFolder, context: RunContext
         deterministic=before.deterministic if before else context.execution.deterministic,
         keep_weights=context.keep_weights,
         context=context.context,
+        title=context.titles.get(task.cell.id, ""),
     )
 
 

@@ -31,19 +31,27 @@ def load_suite(path: str, *, overrides: Sequence[str] = (), past: bool = False) 
     file = Path(path)
     if file.is_dir():
         suites = sorted(str(suite) for suite in file.glob("*.yaml"))
-        hint = f"; it contains {', '.join(suites[:3])}" if suites else ""
+        hint = f"; it contains {', '.join(suites[:3])}: name some or all of them ({file / '*.yaml'})" if suites else ""
         raise SuiteError([f"{path}: is a folder, not a suite file{hint}"])
     try:
         source = file.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        siblings = [str(suite) for suite in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
-        close = nearest(path, siblings)
-        raise SuiteError([f"{path}: there is no such file" + (f" (did you mean {close}?)" if close else "")]) from None
+        raise SuiteError([f"{path}: there is no such file{_similar(file)}"]) from None
     except OSError as error:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise SuiteError([f"{path}: is not UTF-8 text (byte {error.start})"]) from error
     return parse_suite(source, path, overrides=overrides, past=past)
+
+
+def _similar(file: Path) -> str:
+    """The suite that may be meant by a file that does not exist: here, beside it or in ``suites/``."""
+    folders = dict.fromkeys([file.parent, Path("suites")])
+    files = [suite for folder in folders if folder.is_dir() for suite in sorted(folder.glob("*.y*ml"))]
+    exact = next((str(suite) for suite in files if suite.stem == file.stem), None)
+    names = {suite.name: str(suite) for suite in reversed(files)}
+    close = exact or names.get(nearest(file.name, names) or "")
+    return f" (did you mean {close}?)" if close else ""
 
 
 def parse_suite(source: str, path: str, *, overrides: Sequence[str] = (), past: bool = False) -> Suite:

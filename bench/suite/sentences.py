@@ -49,10 +49,16 @@ TYPES = {
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
-def valid_keys(path: Path) -> list[str]:
-    """The keys that the mapping at a path may hold."""
+def valid_keys(path: Path, chosen: str = "") -> list[str]:
+    """The keys that the mapping at a path may hold; ``chosen`` is its name or kind, if it is known."""
     words = [part for part in path if isinstance(part, str)]
     last = words[-1] if words else ""
+    if last == "optimizer" and chosen in OPTIMIZERS:
+        return ["name", *OPTIMIZERS[chosen].options]
+    if last == "augment" and chosen in AUGMENTATIONS:
+        return ["name", *AUGMENTATIONS[chosen].options]
+    if words[:1] == ["schedules"] and chosen in SCHEDULES:
+        return ["kind", *schedule_options(chosen)]
     if last in MAPPINGS and len(words) <= 3:
         return list(MAPPINGS[last].model_fields)
     if last == "optimizer":
@@ -69,7 +75,7 @@ def sentence(error: ErrorDetails, path: Path) -> str:
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "the file")
     if kind == "extra_forbidden":
-        keys = sorted(valid_keys(path[:-1]))
+        keys = sorted(_keys_beside(error, path))
         return f"unknown key {key!r} ({suggestion(key, keys, 'valid: ' + ', '.join(keys))})"
     if kind == "missing":
         return f"key {error['loc'][-1]!r} is missing" + (f" in {key!r}" if path else "")
@@ -79,7 +85,8 @@ def sentence(error: ErrorDetails, path: Path) -> str:
         return _unknown_word(key, kind, context, value)
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         limit, bound = next(iter(context.items()))
-        return f"{key} must be {LIMITS[limit]} {bound:g}, not {value!r}"
+        number = int(bound) if float(bound).is_integer() and abs(bound) >= 1e6 else f"{bound:g}"
+        return f"{key} must be {LIMITS[limit]} {number}, not {value!r}"
     if kind in ("too_short", "too_long"):
         return f"{key} must not be empty"
     if kind == "sentence":
@@ -88,6 +95,16 @@ def sentence(error: ErrorDetails, path: Path) -> str:
         return f"schedule must be a name; define {_shown(value)} under 'schedules:' and use its name"
     stem = kind.removesuffix("_type").removesuffix("_parsing")
     return f"{key} must be {TYPES.get(stem, stem.replace('_', ' '))}, not {_shown(value)}"
+
+
+def _keys_beside(error: ErrorDetails, path: Path) -> list[str]:
+    """The valid keys of the mapping that an unknown key stands in."""
+    steps, place = error["loc"], path[:-1]
+    # pydantic's way to the key leads through the name of the component, the file's does not
+    chosen = str(steps[-2]) if len(steps) > 1 else ""
+    if place[-1:] == (chosen,) and chosen in {*OPTIMIZERS, *AUGMENTATIONS, *SCHEDULES} and len(place) > 1:
+        place = place[:-1]
+    return valid_keys(place, chosen)
 
 
 def _unknown_word(key: str, kind: str, context: Mapping[str, object], value: object) -> str:

@@ -26,6 +26,8 @@ TAG_LIMIT = 7_500
 ACCEPTED_TAG = "bench.accepted"
 """The fingerprint under which a stale result was kept knowingly, as JSON."""
 
+_LINES_LEFT_OUT = "... {:,} more lines are left out here."
+
 OUTCOME_TAGS = (
     "bench.cell",
     "bench.superseded",
@@ -112,14 +114,17 @@ def is_orphan(tags: Mapping[str, str]) -> bool:
     return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(tags)
 
 
-def shorten(markdown: str, hint: str) -> str:
-    """Shorten a markdown text to the limit of a note: first drop its list of runs, then cut after a line.
+def shorten(markdown: str, hint: str, limit: int = NOTE_LIMIT) -> str:
+    """Shorten a markdown text to a number of characters: first drop its list of runs, then cut between two lines.
 
     The hint, appended to a text that was shortened, says where the complete one is.
     """
-    if len(markdown) <= NOTE_LIMIT:
+    if len(markdown) <= limit:
         return markdown
     markdown = re.sub(r"<details>.*?</details>\n?", "", markdown, flags=re.DOTALL)
-    if len(markdown) > NOTE_LIMIT:
-        markdown = markdown[:NOTE_LIMIT].rpartition("\n")[0]
-    return f"{markdown}\n\n{hint}\n"
+    end = f"\n\n{hint}\n"
+    if len(markdown) + len(end) <= limit:
+        return markdown + end
+    kept = markdown[: limit - len(end) - len(_LINES_LEFT_OUT)].rpartition("\n")[0]
+    left_out = markdown[len(kept) :].strip().count("\n") + 1
+    return f"{kept}\n\n{_LINES_LEFT_OUT.format(left_out)}{end}"

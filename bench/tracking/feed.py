@@ -88,6 +88,10 @@ class Feed:
             return "", None
         return state.get("run_id", ""), fold(self.cell.id, read_cell(self.folder))
 
+    def title(self) -> str:
+        """What the cell's run is called; empty if no request says it."""
+        return _title(self.folder.attempts())
+
     def resume(self, run_id: str, key: str) -> None:
         """Set the run, and continue after the events that it is noted to have.
 
@@ -135,6 +139,14 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _title(attempts: Sequence[AttemptFolder]) -> str:
+    for attempt in attempts:
+        with suppress(OSError, ValueError, AttributeError):  # as for the series
+            if title := json.loads(attempt.request.read_text()).get("title"):
+                return str(title)
+    return ""
 
 
 def _requested_series(attempts: Sequence[AttemptFolder]) -> tuple[str, int] | None:

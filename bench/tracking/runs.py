@@ -135,7 +135,9 @@ class Store(ExperimentStore):
         with self.translated("cannot be read"):
             return {run_id: tags.get("bench.state", "") for run_id, tags in self._tags(suite_name, ("bench.state",))}
 
-    def begin(self, cell: Cell, suite_name: str, series: str, created_ms: int, *, newest: bool = False) -> str:
+    def begin(
+        self, cell: Cell, suite_name: str, series: str, created_ms: int, *, newest: bool = False, title: str = ""
+    ) -> str:
         """Find or create the run of a series of attempts at a cell. Returns its id; empty if the run was deleted.
 
         The newest series of a cell is its result. Every other run of the same cell (of the attempts before a rerun, or
@@ -148,6 +150,7 @@ class Store(ExperimentStore):
             series: What distinguishes series, see :class:`bench.values.Attempt`.
             created_ms: Unix time in milliseconds at which the series began.
             newest: A run that is created now is the newest, whatever the clock said when the others began.
+            title: What a new run is called; by default the cell's own title.
 
         Raises:
             TrackingError: The store cannot be written, or the suite's experiment was deleted in it.
@@ -163,7 +166,8 @@ class Store(ExperimentStore):
                 created_ms = own.info.start_time
             elif newest:
                 created_ms = max([created_ms, *(run.info.start_time + 1 for run in others)])
-            run_id: str = own.info.run_id if own else self._create_run(cell, suite_name, series, created_ms)
+            name = title or cell.title
+            run_id: str = own.info.run_id if own else self._create_run(cell, suite_name, series, created_ms, name)
             if own is None or not own.data.params:  # who created it was killed before it described it
                 self._describe(run_id, cell)
             order = (created_ms, series)
@@ -174,9 +178,9 @@ class Store(ExperimentStore):
                 self.client.set_tag(run_id, "bench.superseded", "true")
             return run_id
 
-    def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int) -> str:
+    def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int, title: str) -> str:
         experiment, tags = self.experiment(suite_name), first_tags(cell, suite_name, series)
-        run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=cell.title)
+        run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=title)
         run_id: str = run.info.run_id
         return run_id
 
@@ -271,9 +275,10 @@ class Store(ExperimentStore):
                 run_id = self._suite_run(suite, experiment)
                 for name, text in files.items():
                     self.client.log_text(run_id, text, name)
-                note = shorten(markdown, f"(the complete table: artifact tables.md of run {run_id})")
-                self.set_tags(run_id, {"bench.suite_file": suite.path, "mlflow.note.content": note[:TAG_LIMIT]})
-                self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
+                hint = f"(the complete table: artifact tables.md of run {run_id})"
+                note = shorten(markdown, hint, TAG_LIMIT)
+                self.set_tags(run_id, {"bench.suite_file": suite.path, "mlflow.note.content": note})
+                self.client.set_experiment_tag(experiment, "mlflow.note.content", shorten(markdown, hint))
                 self.client.set_terminated(run_id, "FINISHED")
 
     def _suite_run(self, suite: Suite, experiment: str) -> str:

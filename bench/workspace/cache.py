@@ -1,10 +1,12 @@
 """Figures that were measured once and are kept in a JSON file: costs of nets in BENCH_HOME, speeds per machine.
 
-The files are caches: one that is missing or damaged is measured again. Several processes may add to one file.
+The files are caches: what is missing, damaged or could not be written is measured again, so that looking works in a
+folder that cannot be written. Several processes may add to one file.
 """
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bench.workspace.files import write_atomically
@@ -24,11 +26,8 @@ def read_cache(path: Path) -> Entries:
 
 
 def add_to_cache(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
-    """Add entries to a cache file, beside those that other processes added.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wait_for_lock(path.with_suffix(".lock")):
-        write_atomically(path, json.dumps({**read_cache(path), **entries}, sort_keys=True))
+    """Add entries to a cache file, beside those that other processes added. Does nothing if it cannot be written."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wait_for_lock(path.with_suffix(".lock")):
+            write_atomically(path, json.dumps({**read_cache(path), **entries}, sort_keys=True))

@@ -4,8 +4,6 @@ Called by the commands and by the loop of ``bench run``. The journals in these f
 store has them; nothing here talks to a store.
 """
 
-import csv
-import io
 import json
 import platform
 import time
@@ -16,7 +14,7 @@ from pathlib import Path
 
 from bench.codec import read_object
 from bench.values import Cell, Outcome, Suite, from_json, to_json
-from bench.workspace.events import Ended, EpochDone, Event, Started
+from bench.workspace.events import Ended, Event, Started
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Journal, fold, read_cell, read_from
 from bench.workspace.locks import is_held, try_lock
@@ -98,22 +96,6 @@ def recent_cells(home: Path) -> list[Cell]:
 def local_history(home: Path) -> list[tuple[Cell, Outcome]]:
     """The cells of any suite that ran last on this machine, with their outcomes."""
     return [(cell, fold(cell.id, read_cell(CellFolder.of(home, cell.id)))) for cell in recent_cells(home)]
-
-
-def curves(suite: Suite, home: Path) -> str:
-    """The metrics of every epoch of every cell that ran on this machine, as CSV with one row per epoch."""
-    stream = io.StringIO()
-    names = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("cell", "model", "dataset", "schedule", "seed", "epoch", *names))
-    for cell in suite.cells:
-        axes = (cell.id, cell.model, cell.dataset, cell.schedule_name, cell.seed)
-        epochs = {
-            event.epoch: event for event in read_cell(CellFolder.of(home, cell.id)) if isinstance(event, EpochDone)
-        }
-        for epoch, event in sorted(epochs.items()):
-            writer.writerow((*axes, epoch, *(event.metrics.get(name, "") for name in names)))
-    return stream.getvalue()
 
 
 def read_outcome(cell_id: str, folder: CellFolder) -> Outcome:

@@ -25,7 +25,7 @@ class FakeStore:
     def translated(self, _: str) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def begin(self, *_: object, newest: bool) -> str:
+    def begin(self, *_: object, newest: bool, title: str) -> str:
         return "run"
 
     def steps(self, *_: object) -> dict[str, set[int]]:

@@ -79,6 +79,17 @@ def change_times(journal: Path, change: Callable[[int, int], int]) -> None:
     journal.write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
+def test_a_run_is_called_what_the_scheduler_called_its_cell(
+    store: Store, suite: Suite, folder: CellFolder, forwarder: Forwarder
+) -> None:
+    request = {"series": "s", "created_ms": 1_000, "title": "net · digits · lr 0.05 · s0"}
+    folder.attempt(1).root.mkdir(parents=True)
+    folder.attempt(1).request.write_text(json.dumps(request))
+    write_complete(folder)
+    assert forwarder.drain(30) == []
+    assert only_run(store, suite).info.run_name == "net · digits · lr 0.05 · s0"
+
+
 def test_a_journal_becomes_one_finished_run_with_every_point(
     store: Store, suite: Suite, cell: Cell, folder: CellFolder, forwarder: Forwarder
 ) -> None:

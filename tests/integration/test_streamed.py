@@ -79,7 +79,7 @@ def test_a_suite_runs_on_a_miniature_tree_with_the_official_structure(project: P
     assert f"{name} is not complete in" in refused.stderr
     done = bench("run", suite, *small_imagenet, "--max-images-per-class", "12")
     assert done.returncode == 0, done.stderr
-    assert f"## {TITLES[name]}, at most 12 images a class" in done.stdout
+    assert f"## {TITLES[name]}, at most 12 images per class" in done.stdout
     (journal,) = (project / ".bench" / "cells").glob("*/attempt-1/journal.jsonl")
     events = {event.name: event for event in read_from(journal)[0]}
     counts = events["data"]

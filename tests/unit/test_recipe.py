@@ -28,10 +28,10 @@ class Execution:
 
 PROBE = """
 import json, sys
+from bench.catalog.labels import variants
 from bench.catalog.training import DEFAULT_RECIPE
 from bench.errors import SuiteError
 from bench.recipe import describe_recipe
-from bench.report.labels import row_labels
 from bench.suite import parse_suite
 from bench.suite.reference import reference, suite_schema
 from bench.tracking.encoding import params_of
@@ -53,7 +53,7 @@ print(json.dumps({
     "faults": faults,
     "param": params_of(changed)["dropout"],
     "words": [describe_recipe(plain.recipe), describe_recipe(changed.recipe)],
-    "labels": row_labels([plain, changed]),
+    "labels": variants([plain, changed]),
     "schema": schema,
     "reference": [line for line in reference().splitlines() if "`dropout`" in line],
     "old": from_json(Cell, sys.argv[1]).recipe.dropout,
@@ -99,7 +99,7 @@ class TestNewKey:
         assert seen["param"] == "0.5"
         assert "dropout" not in seen["words"][0]
         assert seen["words"][1].endswith(", fp32, last partial batch dropped, dropout 0.5")
-        assert seen["labels"] == ["resnet18 (dropout=0.0)", "resnet18 (dropout=0.5)"]
+        assert seen["labels"] == ["dropout 0.0", "dropout 0.5"]
         assert (seen["schema"]["default"], seen["schema"]["exclusiveMaximum"]) == (0.0, 1)
         assert seen["schema"]["description"].startswith("Probability of dropping")
         assert seen["reference"] == [

@@ -135,14 +135,14 @@ class TestPlainProgress:
 
 
 def test_ending_says_what_a_cell_gave_or_why_it_gave_nothing(cell: Cell) -> None:
-    assert ending(cell, complete(cell)) == f"done {cell.title}: top-1 81.25% in 3m20s"
+    assert ending(cell.title, complete(cell)) == f"done {cell.title}: top-1 81.25% in 3m20s"
     interrupted = Outcome(cell_id=cell.id, state="interrupted", reason="asked to stop")
-    assert ending(cell, interrupted) == f"interrupted {cell.title}: asked to stop"
+    assert ending(cell.title, interrupted) == f"interrupted {cell.title}: asked to stop"
 
 
 def test_retrying_says_how_a_cell_is_tried_again(cell: Cell) -> None:
     lost = Outcome(cell_id=cell.id, state="interrupted", kind="oom", reason="out of memory")
-    assert retrying(cell, lost) == f"again {cell.title}, alone on its device: out of memory"
+    assert retrying(cell.title, lost) == f"again {cell.title}, alone on its device: out of memory"
 
 
 @pytest.mark.parametrize("stream", ["file", "pipe"])

@@ -87,7 +87,7 @@ def test_dataset_problem_agrees_with_open_source() -> None:
 
 def test_dataset_title_names_the_limit() -> None:
     assert dataset_title("cifar10") == "CIFAR-10"
-    assert dataset_title("folder:data/flowers", 5) == "flowers, at most 5 images a class"
+    assert dataset_title("folder:data/flowers", 5) == "flowers, at most 5 images per class"
 
 
 def test_names_are_completed_and_described_for_editors() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from helpers.outcomes import COST, complete
 
-from bench.report.frame import METRIC_COLUMNS, curves_frame, results_frame
+from bench.report.curves import METRIC_COLUMNS, curves
+from bench.report.frame import curves_frame, results_frame
 from bench.values import Cell, Outcome, Suite
-from bench.workspace.cells import curves
 from bench.workspace.paths import CellFolder
 
 MakeCell = Callable[..., Cell]
@@ -45,6 +45,7 @@ class TestResultsFrame:
         (row,) = results_frame(make_suite(make_cell(batch_size=32, lr=0.2, augment=())), {}).to_dict("records")
         assert (row["batch_size"], row["optimizer"], row["lr"], row["augment"]) == (32, "sgd", 0.2, "none")
         assert (row["decay"], row["decay_eta_min"]) == ("cosine", 0.0)
+        assert (row["suite"], row["variant"]) == ("test", "")
 
 
 class TestCurvesFrame:
@@ -70,3 +71,7 @@ class TestCurvesFrame:
         assert list(frame["epoch"]) == [1, 2]
         assert list(frame["test/top1"]) == [0.1 + 0.2] * 2
         assert set(frame["cell"]) == {cell.id}
+        assert list(frame["seconds"]) == [1.0, 1.0]
+        assert set(frame["suite"]) == {"test"}
+        names = {"variant", "epochs", "lr", "batch_size", "augment", "precision", "device", "decay"}
+        assert names <= set(frame.columns)

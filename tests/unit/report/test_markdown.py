@@ -1,15 +1,17 @@
 """The markdown table: columns, numbers, and names that try to break it."""
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from helpers.outcomes import complete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.markdown import accuracy, escape, markdown, millions, recipes
+from bench.report.markdown import accuracy, escape, markdown
 from bench.report.model import Statistic
 from bench.report.table import build_tables
 from bench.values import Cell, Outcome, Suite
@@ -64,6 +66,7 @@ class TestMarkdown:
     ("value", "state", "text"),
     [
         (Statistic(mean=93.756, std=None, n=1), "", "93.76"),
+        (Statistic(mean=88.205, std=0.125, n=2), "", "88.21 ± 0.13 (n=2)"),
         (Statistic(mean=92.0, std=2.6457513, n=3), "", "92.00 ± 2.65 (n=3)"),
         (Statistic(mean=90.0, std=0.0, n=2), "1 of 3 missing", "90.00 ± 0.00 (n=2), 1 of 3 missing"),
         (None, "failed: oom", "failed: oom"),
@@ -72,14 +75,6 @@ class TestMarkdown:
 )
 def test_accuracy_shows_the_spread_and_what_is_missing(value: Statistic | None, state: str, text: str) -> None:
     assert accuracy(value, state) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "digits", "text"),
-    [(11_173_962, 3, "11.174"), (556_659_712, 1, "556.7"), (2_817_216, 1, "2.817"), (650, 1, "0.001"), (None, 1, "-")],
-)
-def test_millions_keeps_three_decimals_for_small_counts(count: int | None, digits: int, text: str) -> None:
-    assert millions(count, digits) == text
 
 
 class TestEscape:
@@ -95,9 +90,68 @@ class TestEscape:
         assert escape("shufflenet_v2_x0_5") == "shufflenet_v2_x0_5"
 
 
-def test_recipes_names_each_recipe_once(make_cell: MakeCell, make_suite: MakeSuite) -> None:
-    cells = [make_cell(epochs=1, augment=()), make_cell(epochs=1, augment=(), seed=1), make_cell(label_smoothing=0.1)]
-    one, smoothed = recipes(make_suite(*cells))
-    assert one.startswith("1 epoch, batch 64, sgd(")
-    assert "no augmentation" in one
-    assert smoothed.endswith("label smoothing 0.1")
+class TestLegend:
+    def lines(self, suite: Suite, start: str) -> list[str]:
+        return [line for line in rendered(suite, {}).splitlines() if line.startswith(start)]
+
+    def test_one_recipe_is_that_of_all_rows(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        (line,) = self.lines(make_suite(make_cell("vgg11", epochs=1, augment=()), make_cell(epochs=1)), "Recipe")
+        assert line.startswith("Recipe: 1 epoch, batch 64, sgd(")
+
+    def test_several_recipes_say_which_rows_they_are_of(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cells = [make_cell("vgg11", epochs=8), make_cell("alexnet", epochs=12), make_cell("vgg13", epochs=12)]
+        eight, twelve = self.lines(make_suite(*cells), "Recipe")
+        assert eight.startswith("Recipe of vgg11: 8 epochs, ")
+        assert twelve.startswith("Recipe of alexnet, vgg13: 12 epochs, ")
+
+    def test_a_data_set_stands_for_all_of_its_rows(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cells = [make_cell("vgg11"), make_cell("vgg11", "cifar10", epochs=9), make_cell("vgg13", "cifar10", epochs=7)]
+        first, *others = self.lines(make_suite(*cells), "Recipe")
+        assert first.startswith("Recipe of Digits: ")
+        starts = [line.partition(":")[0] for line in others]
+        assert starts == ["Recipe of vgg11 on CIFAR-10", "Recipe of vgg13 on CIFAR-10"]
+
+    def test_a_model_of_several_recipes_is_named_with_its_own(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        one, two = self.lines(make_suite(make_cell(lr=0.1), make_cell(lr=0.2)), "Recipe")
+        assert one.startswith("Recipe of shufflenet_v2_x0_5 (lr 0.1): ")
+        assert two.startswith("Recipe of shufflenet_v2_x0_5 (lr 0.2): ")
+
+    def test_schedules_are_spelled_out(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cell = make_cell()
+        (line,) = self.lines(make_suite(replace(cell, schedule_name="fast")), "Schedule")
+        assert line == f"Schedule fast: {cell.schedule}."
+
+    def test_devices_say_which_rows_they_are_of(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cells = [make_cell("vgg11"), make_cell("vgg13")]
+        outcomes = {cell.id: complete(cell, 90.0, device=f"GPU {cell.model}") for cell in cells}
+        text = rendered(make_suite(*cells), outcomes)
+        assert "Device of vgg11: GPU vgg11." in text
+        assert "Device of vgg13: GPU vgg13." in text
+
+
+def test_rows_of_several_recipes_have_a_column_of_what_differs(make_cell: MakeCell, make_suite: MakeSuite) -> None:
+    suite = make_suite(make_cell("vgg11", epochs=8), make_cell("alexnet", epochs=12, stem="standard"))
+    header, _, *rows = table_cells(rendered(suite, {}))
+    assert header[:2] == ["Model", "Recipe"]
+    assert [row[:2] for row in rows] == [["vgg11", "8 epochs"], ["alexnet (standard stem)", "12 epochs"]]
+
+
+def test_top5_of_few_classes_is_a_dash_with_the_reason(
+    make_cell: MakeCell, make_suite: MakeSuite, tmp_path: Path
+) -> None:
+    for split, name in itertools.product(("train", "val"), "ab"):
+        (tmp_path / split / name).mkdir(parents=True)
+        (tmp_path / split / name / "0.png").touch()
+    cell = make_cell(dataset=f"folder:{tmp_path}")
+    text = rendered(make_suite(cell), {cell.id: complete(cell, 90.0, top5=100.0)})
+    assert table_cells(text)[2][-2:] == ["90.00", "-"]
+    assert "Top-5 is left out for data sets of 5 classes or fewer" in text
+
+
+def test_nothing_from_a_run_becomes_html(make_cell: MakeCell, make_suite: MakeSuite) -> None:
+    cell = make_cell()
+    hostile = complete(cell, 90.0, commit="</details>", device="<script>", run_id="</a>|")
+    text = rendered(make_suite(cell), {cell.id: hostile})
+    assert text.count("</details>") == 1
+    assert "<script>" not in text
+    assert "</a>" not in text

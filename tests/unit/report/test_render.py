@@ -11,7 +11,7 @@ from helpers.outcomes import complete
 
 from bench.cli.report import report
 from bench.errors import UsageError
-from bench.report.render import FORMATS, Format, describe_formats, join, render
+from bench.report.render import FORMATS, Format, describe_formats, format_of_file, join, render
 from bench.report.table import build_tables
 from bench.values import Cell, Suite
 
@@ -38,6 +38,19 @@ class TestFormats:
     def test_an_unknown_format_is_refused_with_the_valid_names(self, make_suite: MakeSuite) -> None:
         with pytest.raises(UsageError, match="unknown format 'html'; valid formats: markdown, json, csv"):
             render((), "html", suite=make_suite())
+
+
+class TestFormatOfFile:
+    @pytest.mark.parametrize(
+        ("path", "format_"),
+        [("t.csv", "csv"), ("a.b/T.JSON", "json"), ("README.md", "markdown"), ("-", "markdown"), ("t.txt", "markdown")],
+    )
+    def test_goes_by_the_ending(self, path: str, format_: str) -> None:
+        assert format_of_file(path) == format_
+
+    def test_an_ending_that_no_format_has_is_refused(self) -> None:
+        with pytest.raises(UsageError, match=r"no format is known for .tex .*; choose one with --format markdown"):
+            format_of_file("t.tex")
 
 
 class TestRender:
@@ -70,6 +83,47 @@ class TestRender:
         (row,) = csv.DictReader(io.StringIO(text))
         assert (row["params"], row["top1_mean"], row["state"]) == ("11173962", "93.123456", "complete")
 
+    def test_csv_rows_of_other_recipes_differ_and_name_suite_cells_and_seeds(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cells = [make_cell(batch_size=64), make_cell(batch_size=128), make_cell(batch_size=128, seed=1)]
+        suite = make_suite(*cells)
+        outcomes = {cell.id: complete(cell, 90.0, total_s=2.0) for cell in cells}
+        one, two = csv.DictReader(io.StringIO(render(build_tables(suite, outcomes), "csv", suite=suite)))
+        assert [row["variant"] for row in (one, two)] == ["batch 64", "batch 128"]
+        assert (two["suite"], two["seeds"], two["cells"]) == ("test", "0 1", f"{cells[1].id} {cells[2].id}")
+        assert (one["epochs"], one["lr"], one["batch_size"], one["precision"]) == ("2", "0.05", "64", "fp32")
+        assert (one["device"], one["seconds"], one["augment"]) == ("a CPU", "2.0", "none")
+
+    @pytest.mark.parametrize(("best", "words"), [(True, "best epoch"), (False, "last epoch")])
+    def test_every_format_says_which_epoch_it_is_about(
+        self, make_cell: MakeCell, make_suite: MakeSuite, best: bool, words: str
+    ) -> None:
+        suite = make_suite(make_cell())
+        tables = build_tables(suite, {}, best=best)
+        (row,) = csv.DictReader(io.StringIO(render(tables, "csv", suite=suite, best=best)))
+        assert row["accuracy"] == words
+        assert json.loads(render(tables, "json", suite=suite, best=best))["accuracy"] == words
+        assert ("Best top-1" in render(tables, "markdown", suite=suite, best=best)) == best
+
+    @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+    def test_no_name_is_a_formula_of_a_spreadsheet(
+        self, make_cell: MakeCell, make_suite: MakeSuite, start: str
+    ) -> None:
+        suite = make_suite(make_cell(f"{start}cmd|' /C calc'!A0.py:f"))
+        (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suite=suite)))
+        assert row["model"].startswith(f"'{start}cmd")
+
+    @pytest.mark.parametrize("format_", FORMATS)
+    def test_no_format_holds_a_control_character(
+        self, make_cell: MakeCell, make_suite: MakeSuite, format_: str
+    ) -> None:
+        cell = make_cell("\x1b[2Jnet.py:f")
+        suite = make_suite(cell)
+        hostile = complete(cell, 90.0, device="\x1b]0;pwn\x07cpu", stale="\x1b[1Adata changed", commit="\x1b[2J")
+        text = render(build_tables(suite, {cell.id: hostile}), format_, suite=suite)
+        assert not set(text) & {chr(code) for code in (*range(9), *range(11, 32), 127)}
+
     def test_csv_leaves_numbers_that_do_not_exist_empty(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         suite = make_suite(make_cell())
         (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suite=suite)))
@@ -88,9 +142,10 @@ class TestJoin:
 
     def test_json_is_one_document_with_all_tables(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         document = json.loads(join(self.texts("json", make_cell, make_suite), "json"))
-        assert document["suite"] == "a"
+        assert (document["suite"], document["suites"]) == ("a", ["a", "b"])
+        assert [table["suite"] for table in document["tables"]] == ["a", "b"]
         assert [row["model"] for table in document["tables"] for row in table["rows"]] == ["vgg11", "alexnet"]
 
     def test_csv_has_one_header(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         rows = list(csv.DictReader(io.StringIO(join(self.texts("csv", make_cell, make_suite), "csv"))))
-        assert [row["model"] for row in rows] == ["vgg11", "alexnet"]
+        assert [(row["suite"], row["model"]) for row in rows] == [("a", "vgg11"), ("b", "alexnet")]

@@ -10,9 +10,9 @@ from helpers.outcomes import COST, complete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.table import build_tables, describe
+from bench.report.table import build_tables, describe, distinct_titles
 from bench.suite import parse_suite
-from bench.values import Cell, Outcome, Suite
+from bench.values import Cell, Cost, Outcome, Suite
 
 MakeCell = Callable[..., Cell]
 MakeSuite = Callable[..., Suite]
@@ -102,6 +102,51 @@ class TestBuildTables:
         assert (row.top5.mean, row.top5.n) == (99.0, 1)
         assert row.runs[1].top5 is None
 
+    def test_best_runs_give_the_mean_of_their_row(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cells = [make_cell(seed=seed) for seed in range(3)]
+        outcomes = {cell.id: complete(cell, 90.0, best_top1=91.0 + cell.seed) for cell in cells}
+        for best, mean in ((True, 92.0), (False, 90.0)):
+            ((row,),) = (table.rows for table in build_tables(make_suite(*cells), outcomes, best=best))
+            assert row.top1 is not None
+            assert row.top1.mean == statistics.fmean(run.top1 or 0 for run in row.runs) == mean
+
+    def test_a_run_that_diverged_has_no_best_epoch(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cell = make_cell()
+        outcomes = {cell.id: complete(cell, math.nan, best_top1=50.0)}
+        ((row,),) = (table.rows for table in build_tables(make_suite(cell), outcomes, best=True))
+        assert (row.state, row.top1) == ("diverged", None)
+
+    @pytest.mark.parametrize(("classes", "shown"), [(2, False), (5, False), (6, True), (None, True)])
+    def test_top5_of_a_folder_that_is_gone_goes_by_the_classes_that_its_runs_saw(
+        self, make_cell: MakeCell, make_suite: MakeSuite, classes: int | None, shown: bool
+    ) -> None:
+        cell = make_cell(dataset="folder:nowhere")
+        outcomes = {cell.id: complete(cell, 90.0, classes=classes)}
+        (table,) = build_tables(make_suite(cell), outcomes)
+        (row,) = table.rows
+        assert (table.num_classes, row.top5 is not None) == (classes, shown)
+
+    def test_a_row_has_its_recipe_and_the_mean_time_of_its_runs(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cells = [make_cell(seed=0, epochs=7), make_cell(seed=1, epochs=7)]
+        outcomes = {cell.id: complete(cell, 90.0, total_s=10.0 + cell.seed) for cell in cells}
+        (table,) = build_tables(make_suite(*cells), outcomes)
+        (row,) = table.rows
+        assert (table.suite, row.seconds, row.recipe["epochs"], row.recipe["lr"]) == ("test", 10.5, 7, 0.05)
+        assert [run.seconds for run in row.runs] == [10.0, 11.0]
+
+    def test_headings_of_one_report_are_different(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        one, two = (make_suite(make_cell(), name=name) for name in ("one", "two"))
+        folders = make_suite(make_cell(dataset="folder:a/five"), make_cell(dataset="folder:b/five"))
+        tables = distinct_titles([*build_tables(one, {}), *build_tables(two, {}), *build_tables(folders, {})])
+        assert [table.title for table in tables] == [
+            "Digits (one)",
+            "Digits (two)",
+            "five (folder:a/five)",
+            "five (folder:b/five)",
+        ]
+
     def test_disagreeing_counters_and_uncounted_operators_are_noted(
         self, make_cell: MakeCell, make_suite: MakeSuite
     ) -> None:
@@ -110,6 +155,14 @@ class TestBuildTables:
         ((row,),) = (table.rows for table in build_tables(make_suite(cell), {cell.id: complete(cell, 90.0, cost=cost)}))
         assert "the counters disagree" in row.note
         assert "not counted: aten::fft_fft2 x 1" in row.note
+
+    def test_counters_that_disagree_on_a_small_net_are_told_with_digits(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cell = make_cell()
+        cost = Cost(params=330, flops=1184, conv_linear_macs=320, torch_macs=12_600)
+        ((row,),) = (table.rows for table in build_tables(make_suite(cell), {cell.id: complete(cell, 90.0, cost=cost)}))
+        assert row.note.endswith("fvcore 0.000320 M, torch 0.0126 M")
 
     def test_what_changed_since_is_said_once_for_all_seeds(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         cells = [make_cell(seed=seed) for seed in range(3)]

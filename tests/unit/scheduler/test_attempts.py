@@ -7,6 +7,7 @@ from pathlib import Path
 
 from helpers.runs import badly, killed, silently, well
 
+from bench.catalog.labels import titles
 from bench.datasets.prepared import data_key
 from bench.scheduler.attempts import MAX_LOST_ATTEMPTS, earlier_mode, last_request
 from bench.scheduler.devices import Slot
@@ -29,6 +30,12 @@ def test_rerun_starts_complete_cells_from_the_beginning_and_keeps_the_old_attemp
     run([cell], launcher, rerun=True)
     assert launcher.started == [("a", 1)]
     assert len(list((project / ".bench" / "cells" / cell.id).glob("before-*/attempt-1/journal.jsonl"))) == 1
+
+
+def test_an_attempt_knows_what_its_run_is_called(run: Run, make_cell: Callable[..., Cell]) -> None:
+    launcher, cells = FakeLauncher(a=well), [make_cell("a", lr=0.1), make_cell("a", lr=0.2)]
+    run(cells, launcher, titles=titles(cells))
+    assert [attempt.title for attempt in launcher.attempts] == list(titles(cells).values())
 
 
 def test_exit_code_zero_without_a_result_is_not_complete(run: Run, make_cell: Callable[..., Cell]) -> None:

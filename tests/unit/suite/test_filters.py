@@ -21,6 +21,8 @@ from bench.suite.filters import filter_cells
         ("recipe.optimizer.lr=", "lr is empty; give it a value"),
         ("recipe.epochs=0", "epochs must be at least 1"),
         ("recipe.optimizer.lr=x", "lr must be a number"),
+        ("recipe.optimizer.beta=1", "unknown key 'beta' (valid: lr, momentum, name, nesterov, weight_decay)"),
+        ("recipe.augment=[{name: random_crop, x: 2}]", "unknown key 'x' (valid: name, padding)"),
         ("recipe.precision=fp16", "precision cannot be 'fp16'"),
         ("recipe.augment=[random_crop", "--set recipe.augment=[random_crop: not valid YAML"),
         ("recipe.augment=[random_corp]", "did you mean 'random_crop'?"),

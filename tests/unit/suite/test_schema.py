@@ -16,6 +16,30 @@ BAD = {
         HEAD + "recipe: {optimizer: {momentm: 1}}\n" + GRID,
         "f.yaml:2:22: unknown key 'momentm' (did you mean 'momentum'?)",
     ),
+    "an option of another schedule": (
+        HEAD + "schedules: {a: {kind: cosine, T_max: 10}}\n" + GRID,
+        "unknown key 'T_max' (valid: eta_min, kind, warmup_epochs, warmup_start)",
+    ),
+    "an option of another schedule, which has the name of its kind": (
+        HEAD + "schedules: {cosine: {kind: cosine, gamma: 10}}\n" + GRID,
+        "unknown key 'gamma' (valid: eta_min, kind, warmup_epochs, warmup_start)",
+    ),
+    "an option of another optimizer": (
+        HEAD + "recipe: {optimizer: {name: adamw, nesterov: true}}\n" + GRID,
+        "unknown key 'nesterov' (valid: betas, eps, lr, name, weight_decay)",
+    ),
+    "an option of another augmentation": (
+        HEAD + "recipe: {augment: [{name: horizontal_flip, padding: 4}]}\n" + GRID,
+        "unknown key 'padding' (valid: name, p)",
+    ),
+    "a seed that is too large": (
+        HEAD + GRID.replace("cosine}", "cosine, seed: 4294967296}"),
+        "seed must be below 4294967296, not 4294967296",
+    ),
+    "a tab as indentation": (
+        HEAD + "grid:\n\tmodel: resnet18\n",
+        "f.yaml:3:1: not valid YAML: tab character; indent with spaces",
+    ),
     "a misspelt axis": (
         HEAD + GRID.replace("dataset", "datset"),
         "f.yaml:2:25: unknown key 'datset' (did you mean 'dataset'?)",

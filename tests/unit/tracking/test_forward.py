@@ -41,7 +41,7 @@ class HangingStore(FakeStore):
         super().__init__()
         self.continued, self.begun = threading.Event(), 0
 
-    def begin(self, *_: object, newest: bool) -> str:
+    def begin(self, *_: object, newest: bool, title: str) -> str:
         self.begun += 1
         if self.begun > 1:
             self.continued.wait()
@@ -49,7 +49,7 @@ class HangingStore(FakeStore):
 
 
 class RefusingStore(FakeStore):
-    def begin(self, *_: object, newest: bool) -> str:
+    def begin(self, *_: object, newest: bool, title: str) -> str:
         raise TrackingError("it takes nothing")
 
 
