@@ -33,7 +33,7 @@ def suite(project: Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["run"], "name a suite file"),
+        (["run"], "missing suite file, e.g."),
         (["run", "nowhere.yaml"], "there is no such file"),
         (["run", "."], "is a folder, not a suite file"),
         (["run", "tiny.yaml", "--device", "cuda:99"], "--device"),

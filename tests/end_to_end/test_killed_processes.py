@@ -181,7 +181,7 @@ def test_runs_of_a_dead_scheduler_are_marked_lost_by_any_command(project: Path, 
     shutil.rmtree(project / ".bench", ignore_errors=True)
     shutil.move(project / "away", project / ".bench")
     status = bench("status")
-    assert "1 cells: 1 interrupted" in status.stdout
+    assert "1 cell: 1 interrupted" in status.stdout
     assert run(suite).returncode == 0
     (whole,) = runs(project)
     assert (whole["status"], whole["steps"]) == ("FINISHED", [1, 2, 3, 4, 5, 6, 7, 8])
