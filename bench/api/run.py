@@ -185,9 +185,8 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
     stale = [task.outcome.stale for task in plan.tasks if task.outcome.stale and not task.runs]
     if stale:
         reasons = "; ".join(dict.fromkeys(stale))
-        job.caller.note(
-            f"{counted(len(stale), 'stale result')} ({reasons}); --rerun-stale runs them again, --accept-stale keeps them"
-        )
+        advice = "--rerun-stale runs them again, --accept-stale keeps them"
+        job.caller.note(f"{counted(len(stale), 'stale result')} ({reasons}); {advice}")
     for problem in needs.problems:
         job.caller.note(f"warning: {problem}")
     return plan

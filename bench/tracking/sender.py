@@ -101,9 +101,7 @@ class Sender:
         if series is None:
             return False
         with hold_lock(feed.folder.tracking_lock):  # two processes would each create a run
-            run_id = self._store.begin(
-                feed.cell, self._suite_name, *series, newest=self._live, title=feed.title()
-            )
+            run_id = self._store.begin(feed.cell, self._suite_name, *series, newest=self._live, title=feed.title())
         if not run_id:
             feed.drop_events()  # somebody deleted the run in the store: it is not sent again
             return False
