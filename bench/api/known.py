@@ -6,11 +6,13 @@ that was moved since. A run that somebody deleted in the store is missing, altho
 
 import json
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.api.prepare import prepare_data
+from bench.errors import DataError
 from bench.values import Cell, Outcome
 
 if TYPE_CHECKING:
@@ -168,6 +170,7 @@ def current_digests(
     for key in dict.fromkeys(data_key(cell) for cell in done):
         prepared = data.get(key) or look(key, home)
         if not prepared and (source := open_source(key.dataset)).mutable and source.status(home).state == "ready":
-            prepared = prepare_data([key])[key]
+            with suppress(DataError):  # a broken image, or a disk that cannot be written, hides no result
+                prepared = prepare_data([key])[key]
         digests[key] = prepared.digest if prepared else ""
     return digests

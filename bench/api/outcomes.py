@@ -82,7 +82,7 @@ def find_store(tracking_uri: str | None = None) -> "Store | None":
     from bench.tracking import Store, resolve_uri, store_exists
 
     uri = resolve_uri(tracking_uri, Path.cwd())
-    return Store(uri) if store_exists(uri) else None
+    return Store(uri, reading=True) if store_exists(uri) else None
 
 
 def find_readable_store(tracking_uri: str | None, note: Callable[[str], None]) -> "Store | None":

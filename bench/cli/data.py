@@ -59,7 +59,7 @@ def get(names: Sequence[str], origin: str | None) -> None:
     """Download data sets and check them, or import a copy that you already have."""
     from bench.cli.downloads import show_downloads
     from bench.datasets.source import require
-    from bench.workspace.paths import data_home
+    from bench.workspace.paths import data_home, expand
 
     valid_names(names)
     if origin is None:
@@ -70,7 +70,7 @@ def get(names: Sequence[str], origin: str | None) -> None:
     elif "imagenet300" in names:
         report_image_list(names, origin)
     else:
-        report_import(names, Path(origin).expanduser().absolute())
+        report_import(names, expand(origin).absolute())
 
 
 def report_import(names: Sequence[str], path: Path) -> None:

@@ -27,6 +27,7 @@ from bench.datasets.published import BuiltInSource, Facts, Progress
 from bench.datasets.splits import ImageFiles, ImageRecord, SplitName
 from bench.datasets.status import Status
 from bench.errors import DataError
+from bench.workspace.paths import expand
 
 FOLDER_PREFIX = "folder:"
 
@@ -168,7 +169,7 @@ def open_source(name: str) -> Source:
         DataError: The name is unknown; the text has the nearest one.
     """
     if name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
-        return FolderSource(name, Path(name.removeprefix(FOLDER_PREFIX)).expanduser().absolute())
+        return FolderSource(name, expand(name.removeprefix(FOLDER_PREFIX)).absolute())
     if name not in DATASETS:
         raise DataError(_unknown(name))
     spec = DATASETS[name]

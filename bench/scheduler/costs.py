@@ -6,6 +6,7 @@ and, for a net of a file, the file's content.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from importlib import metadata
 from pathlib import Path
@@ -39,7 +40,8 @@ def measure_all(requests: Sequence[Measure], home: Path, *, ask: Ask | None = No
     answers = (ask or call_worker)(list(unknown.values()), threads=cpu_cores()) if unknown else []
     measured = dict(zip(unknown, answers, strict=True))
     if costs := {key: asdict(answer) for key, answer in measured.items() if isinstance(answer, Cost)}:
-        add_to_cache(path, costs)
+        with suppress(OSError):  # looking needs no writing: they are measured again the next time
+            add_to_cache(path, costs)
     return [measured[key] if key in measured else _cost(known[key]) for key in keys]
 
 

@@ -24,8 +24,8 @@ from bench.scheduler.devices import Slot
 from bench.values import Attempt, to_json
 from bench.workspace.files import write_atomically
 from bench.workspace.host import started
-from bench.workspace.paths import CellFolder
-from bench.workspace.spawn import enter
+from bench.workspace.paths import CellFolder, ensure_home
+from bench.workspace.spawn import enter, shorten_socket_paths
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
@@ -90,7 +90,9 @@ def prepare(models: Sequence[str] = ()) -> None:
     modules = [PRELOAD, *(["timm"] if any(model.startswith("timm/") for model in models) else [])]
     # a file called random.py in the current folder must not hide the library's; a checkout of bench is found there
     safe = {} if Path(__file__).parents[2] == Path.cwd() else {"PYTHONSAFEPATH": "1"}
+    ensure_home()
     with _variables_set({**SERVER_ENVIRONMENT, **safe}):
+        shorten_socket_paths()
         multiprocessing.set_forkserver_preload(modules)
         forkserver.ensure_running()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from bench.errors import TrackingError
 from bench.tracking.database import (
+    check_database,
     check_writable,
     create_tables,
     file_identity,
@@ -27,6 +28,7 @@ from bench.tracking.foreign_errors import describe_error
 from bench.tracking.reader import Reader, is_empty
 from bench.tracking.uri import is_server, redact, redact_text, sqlite_path
 from bench.workspace.locks import hold_lock
+from bench.workspace.paths import ensure_home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,16 +48,25 @@ class Connection:
     Args:
         uri: The store, absolute.
         direct: Read a sqlite database without MLflow where :class:`Reader` can; the answers are the same.
+        reading: It will only be read, so a database that cannot be written will do.
 
     Raises:
         TrackingError: The store cannot be used; the sentence says what to do.
     """
 
-    def __init__(self, uri: str, *, direct: bool = True) -> None:
+    def __init__(self, uri: str, *, direct: bool = True, reading: bool = False) -> None:
         self.uri = uri
         self._database = sqlite_path(uri)
+        self.read_only = False
+        """Whether nothing can be written; known of sqlite databases that are opened for reading."""
         if self._database is not None:
-            check_writable(self._database)
+            try:
+                check_writable(self._database)
+            except TrackingError:
+                if not reading:
+                    raise
+                check_database(self._database)
+                self.read_only = True
         elif is_server(uri):
             check_server(uri)
         self.reader = Reader(self._database) if self._database is not None and direct else None
@@ -103,6 +114,7 @@ class Connection:
         threading.Thread(target=open_client, name="store").start()
 
     def _open(self) -> "MlflowClient":
+        ensure_home()
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         # MLflow prints the address of every run that ends, with user name and password
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"

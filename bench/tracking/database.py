@@ -19,11 +19,11 @@ from bench.workspace.files import write_atomically
 from bench.workspace.paths import empty_store_file
 
 
-def check_writable(database: Path) -> None:
-    """Check that a database can be written, or created where there is none.
+def check_database(database: Path) -> None:
+    """Check that a path is that of a database, or that one can be there.
 
     Raises:
-        TrackingError: It cannot.
+        TrackingError: It is not.
     """
     if not database.parent.is_dir():
         raise TrackingError(
@@ -34,6 +34,15 @@ def check_writable(database: Path) -> None:
         raise TrackingError(f"the MLflow store {database} is a folder, not a database file")
     if database.exists() and database.stat().st_size and _first_bytes(database) != b"SQLite format 3\x00":
         raise TrackingError(f"the MLflow store {database} is not a sqlite database; name another with --tracking-uri")
+
+
+def check_writable(database: Path) -> None:
+    """Check that a database can be written, or created where there is none.
+
+    Raises:
+        TrackingError: It cannot.
+    """
+    check_database(database)
     for path in (database, database.parent):
         if path.exists() and not os.access(path, os.W_OK):
             raise _not_writable(database, f"{path} is read-only for this user")

@@ -30,8 +30,8 @@ PAGE = 1000
 class ExperimentStore(Connection):
     """A usable MLflow store and its experiments; see :class:`Connection` for the arguments."""
 
-    def __init__(self, uri: str, *, direct: bool = True) -> None:
-        super().__init__(uri, direct=direct)
+    def __init__(self, uri: str, *, direct: bool = True, reading: bool = False) -> None:
+        super().__init__(uri, direct=direct, reading=reading)
         self._experiments: dict[str, str] = {}
 
     def experiment(self, name: str) -> str:

@@ -214,12 +214,12 @@ class Store(ExperimentStore):
             self.client.set_tag(run_id, ACCEPTED_TAG, json.dumps(fingerprint, sort_keys=True))
 
     def mark_orphans_lost(self, suite_name: str) -> list[str]:
-        """End the runs of a suite whose process has died. Returns the ids of their cells.
+        """End the runs of a suite whose process has died, in a store that can be written. Returns their cells' ids.
 
         Raises:
             TrackingError: The store cannot be read or written.
         """
-        return self.retry_clashes(lambda: self._mark_orphans_lost(suite_name))
+        return [] if self.read_only else self.retry_clashes(lambda: self._mark_orphans_lost(suite_name))
 
     def _mark_orphans_lost(self, suite_name: str) -> list[str]:
         lost: list[str] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from bench.errors import TrackingError
+from bench.workspace.paths import expand
 
 SQLITE = "sqlite:///"
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -57,7 +58,7 @@ def _resolve_sqlite(named: str, folder: Path) -> str:
 
 def _not_a_store(named: str) -> str:
     """What a URI without the scheme of a store is, and what to write."""
-    path = Path(os.path.expanduser(named.removeprefix("file://")))  # noqa: PTH111 - Path's raises without a home
+    path = expand(named.removeprefix("file://"))
     if named.startswith("databricks"):
         return "one of Databricks, which bench does not write to; use sqlite:///mlflow.db or the address of a server"
     if path.suffix in DATABASE_SUFFIXES or path.is_file():

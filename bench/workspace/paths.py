@@ -13,7 +13,7 @@ def bench_home() -> Path:
 def data_home() -> Path:
     """Folder of data sets: BENCH_DATA, else ``bench/data`` in the user's cache folder. Absolute."""
     if named := os.environ.get("BENCH_DATA"):
-        return Path(named).expanduser().absolute()
+        return expand(named).absolute()
     return _cache_home() / "data"
 
 
@@ -33,7 +33,23 @@ def speeds_file() -> Path:
 
 
 def _cache_home() -> Path:
+    """The user's cache folder."""
+    ensure_home()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "bench"
+
+
+def ensure_home() -> None:
+    """Make BENCH_HOME the home of a user without one, as in many containers: MLflow and torch ask for it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(bench_home())
+        os.environ.setdefault("LOGNAME", "unknown")  # torch's compiler names its folder after the user
+
+
+def expand(path: str) -> Path:
+    """A path with its ``~`` replaced; as it is for a user without a home, where :meth:`Path.expanduser` raises."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def cell_names(home: Path) -> frozenset[str]:

@@ -5,8 +5,40 @@ so that a worker process never imports :mod:`bench.scheduler` and the scheduler 
 """
 
 import os
+import tempfile
 from collections.abc import Mapping
+from multiprocessing import util
 from pkgutil import resolve_name
+
+from bench.errors import UsageError
+
+MAX_SOCKET_FOLDER = 68
+"""Longest folder of temporary files in bytes: a socket's path has at most 103 (macOS), and multiprocessing adds 33."""
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+
+
+def shorten_socket_paths() -> None:
+    """Have multiprocessing keep the sockets of this process elsewhere if the folder of temporary files is too deep.
+
+    Raises:
+        UsageError: No other folder can be used.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= MAX_SOCKET_FOLDER:
+        return
+    before = tempfile.tempdir
+    try:
+        for tempfile.tempdir in SHORT_FOLDERS:
+            try:
+                util.get_temp_dir()  # the first call decides for the life of the process, and removes the folder then
+            except OSError:
+                continue
+            return
+    finally:
+        tempfile.tempdir = before
+    raise UsageError(
+        f"the folder of temporary files has too long a path for a socket, {tempfile.gettempdir()}; "
+        "set TMPDIR to a shorter one"
+    )
 
 
 def enter(target: str, log: str, environment: Mapping[str, str], *arguments: object) -> None:

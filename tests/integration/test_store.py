@@ -380,3 +380,25 @@ def test_bench_and_mlflow_use_one_database_in_a_folder_of_any_name(
     assert MlflowClient(tracking_uri=uri).get_experiment(number).name == "tiny"
     assert list(folder.rglob("note.txt"))
     assert MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id)
+
+
+def test_a_store_that_cannot_be_written_is_read_and_refused_only_to_a_writer(
+    project: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = resolve_uri(None, project)
+    Store(uri).experiment(suite.name)
+    before = (project / "mlflow.db").read_bytes()
+
+    def refuse(database: Path) -> None:  # root passes every check of permissions
+        raise TrackingError(f"{database} cannot be written")
+
+    monkeypatch.setattr("bench.tracking.client.check_writable", refuse)
+    reading = Store(uri, reading=True)
+    assert (reading.read_only, reading.outcomes(suite.name), reading.suites()) == (True, {}, [])
+    assert reading.mark_orphans_lost(suite.name) == []
+    with pytest.raises(TrackingError, match="cannot be written"):
+        Store(uri)
+    (project / "mlflow.db").write_text("no database")
+    with pytest.raises(TrackingError, match="is not a sqlite database"):
+        Store(uri, reading=True)
+    (project / "mlflow.db").write_bytes(before)

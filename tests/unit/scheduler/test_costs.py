@@ -38,6 +38,10 @@ class TestMeasureAll:
         assert measure_all([net("b"), net("a", 64)], tmp_path, ask=worker) == [COST] * 2
         assert worker.asked == [net("a"), net("b"), net("a", 64)]
 
+    def test_a_folder_that_cannot_be_written_keeps_nobody_from_looking(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        assert measure_all([net("a")], tmp_path / "file", ask=FakeWorker()) == [COST]
+
     def test_a_failure_is_reported_and_tried_again(self, tmp_path: Path) -> None:
         worker = FakeWorker()
         for _ in range(2):
