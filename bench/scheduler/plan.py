@@ -20,7 +20,7 @@ def merge_outcomes(stored: Mapping[str, Outcome], local: Mapping[str, Outcome]) 
     """
     merged = dict(stored)
     for cell_id, outcome in local.items():
-        if outcome.state == "missing" or (cell_id in stored and stored[cell_id].state == "complete"):
+        if cell_id in stored and (outcome.state == "missing" or stored[cell_id].state == "complete"):
             continue
         merged[cell_id] = outcome
     return merged

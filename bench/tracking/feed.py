@@ -153,8 +153,8 @@ def _requested_series(attempts: Sequence[AttemptFolder]) -> tuple[str, int] | No
     for attempt in attempts:
         try:
             request = json.loads(attempt.request.read_text())
-            return request["series"], request["created_ms"]
-        except (OSError, ValueError, KeyError):
+            return str(request["series"]), int(request["created_ms"])
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # its scheduler died before the request was complete
     return None
 

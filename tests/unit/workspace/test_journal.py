@@ -1,5 +1,6 @@
 """The journal: appended, torn and folded."""
 
+import json
 import os
 import resource
 import signal
@@ -8,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.values import Cost, Outcome
 from bench.workspace.events import (
@@ -195,3 +198,23 @@ def test_fold_of_an_epoch_without_its_metrics_has_no_number() -> None:
     bare = EpochDone(epoch=3, metrics={"train/loss": 0.1}, epoch_s=1.0, images_per_s=1.0)
     outcome = fold("c", [start(1), epoch(1, 50.0), bare, Ended(state="complete")])
     assert (outcome.state, outcome.top1, outcome.best_top1) == ("complete", None, 50.0)
+
+
+values = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([1]) | st.just({"test/top1": "x"})
+)
+keys = ("attempt", "epochs", "epochs_done", "epoch", "metrics", "epoch_s", "images_per_s", "state", "params", "digest")
+lines = st.fixed_dictionaries(
+    {"event": st.sampled_from(["start", "resumed", "data", "cost", "epoch", "diverged", "artifact", "summary", "end"])},
+    optional={
+        key: values | st.just(1) | st.just("complete") for key in (*keys, "path", "name", "fingerprint", "time_ms")
+    },
+).map(json.dumps)
+
+
+@given(st.lists(lines | st.text().map(lambda text: text.replace("\n", " "))))
+def test_fold_survives_every_journal(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    path = tmp_path_factory.mktemp("cell") / "journal.jsonl"
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8", errors="surrogatepass")
+    outcome = fold("c", read_from(path)[0])
+    assert outcome.top1 is None or isinstance(outcome.top1, int | float)
