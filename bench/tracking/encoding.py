@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from bench.codec import read_known, read_object
-from bench.recipe import recipe_params
+from bench.recipe import describe_recipe, recipe_params
 from bench.tracking.uri import redact_text
-from bench.values import Cell, Outcome
+from bench.values import Cell, Outcome, Suite
 from bench.workspace.cells import GONE
 from bench.workspace.host import LEASE_S, LEASE_TAG, PROCESS_TAGS, is_gone, process_tags
 
@@ -28,6 +28,9 @@ ACCEPTED_TAG = "bench.accepted"
 
 _LINES_LEFT_OUT = "... {:,} more lines are left out here."
 
+SUPERSEDED = {"bench.superseded": "true", "bench.state": "superseded"}
+"""The tags of a run that a newer one has replaced. Readers trust the first; the UI's view hides them by the second."""
+
 OUTCOME_TAGS = (
     "bench.cell",
     "bench.superseded",
@@ -40,6 +43,19 @@ OUTCOME_TAGS = (
 
 ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
 """The tags that :func:`is_orphan` reads."""
+
+
+def describe_cell(cell: Cell) -> str:
+    """The description of a cell's run: what was trained on what, and how."""
+    return (
+        f"{cell.model} on {cell.dataset}, schedule {cell.schedule_name}, seed {cell.seed}.\n\n"
+        f"{describe_recipe(cell.recipe)}.\n\nCell `{cell.id}`: `bench show {cell.id}` says what is known of it."
+    )
+
+
+def describe_suite(suite: Suite) -> str:
+    """The description of a suite's experiment, before its table."""
+    return f"{suite.description or f'Suite {suite.name}'}. Made by `bench run {suite.path}`: one run per cell."
 
 
 def params_of(cell: Cell) -> dict[str, str]:
@@ -70,14 +86,16 @@ def first_tags(cell: Cell, suite_name: str, series: str) -> dict[str, str]:
 
 def outcome_tags(outcome: Outcome) -> dict[str, str]:
     """The tags of an outcome, without ``bench.state``, which is written after them."""
-    return {
+    tags = {
         "bench.outcome": outcome_tag(outcome),
         "bench.attempt": str(outcome.attempts),
         "bench.device": outcome.device,
         "bench.execution": outcome.mode,
-        "bench.failure": outcome.kind,
-        "bench.reason": redact_text(outcome.reason)[:1000],
     }
+    # a later attempt overwrites what an earlier one has written; before there is a reason, an empty one is noise
+    if outcome.reason or outcome.kind or outcome.attempts > 1:
+        tags |= {"bench.failure": outcome.kind, "bench.reason": redact_text(outcome.reason)[:1000]}
+    return tags
 
 
 def outcome_tag(outcome: Outcome) -> str:

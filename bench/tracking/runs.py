@@ -17,7 +17,10 @@ from bench.tracking.encoding import (
     ACCEPTED_TAG,
     ORPHAN_TAGS,
     OUTCOME_TAGS,
+    SUPERSEDED,
     TAG_LIMIT,
+    describe_cell,
+    describe_suite,
     first_tags,
     is_orphan,
     lost_tags,
@@ -175,7 +178,7 @@ class Store(ExperimentStore):
                 if _order(run) < order:
                     self._supersede(run)
             if any(_order(run) > order for run in others):
-                self.client.set_tag(run_id, "bench.superseded", "true")
+                self.set_tags(run_id, SUPERSEDED)
             return run_id
 
     def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int, title: str) -> str:
@@ -189,12 +192,13 @@ class Store(ExperimentStore):
         from mlflow.entities import Param
 
         self.client.log_dict(run_id, asdict(cell), "cell.json")
+        self.set_tags(run_id, {"mlflow.note.content": describe_cell(cell)})
         self.client.log_batch(run_id, params=[Param(key, value) for key, value in params_of(cell).items()])
 
     def _supersede(self, run: "Run") -> None:
         """Label a run as replaced by a newer series, and end it."""
-        if "bench.superseded" not in run.data.tags:
-            self.client.set_tag(run.info.run_id, "bench.superseded", "true")
+        if not SUPERSEDED.items() <= run.data.tags.items():
+            self.set_tags(run.info.run_id, SUPERSEDED)
         if run.info.status == "RUNNING":
             self.client.set_terminated(run.info.run_id, "KILLED")
 
@@ -276,9 +280,10 @@ class Store(ExperimentStore):
                 for name, text in files.items():
                     self.client.log_text(run_id, text, name)
                 hint = f"(the complete table: artifact tables.md of run {run_id})"
-                note = shorten(markdown, hint, TAG_LIMIT)
+                described = f"{describe_suite(suite)}\n\n{markdown}"
+                note = shorten(described, hint, TAG_LIMIT)
                 self.set_tags(run_id, {"bench.suite_file": suite.path, "mlflow.note.content": note})
-                self.client.set_experiment_tag(experiment, "mlflow.note.content", shorten(markdown, hint))
+                self.client.set_experiment_tag(experiment, "mlflow.note.content", shorten(described, hint))
                 self.client.set_terminated(run_id, "FINISHED")
 
     def _suite_run(self, suite: Suite, experiment: str) -> str:

@@ -92,7 +92,9 @@ class Sender:
         if self._ended is None:
             self._ended = self._store.ended_runs(self._suite_name)
         run_id, outcome = feed.sent_outcome(self._key)
-        return outcome is not None and outcome.state in STATUS and self._ended.get(run_id) == outcome.state
+        if outcome is None or outcome.state not in STATUS:
+            return False
+        return self._ended.get(run_id) in (outcome.state, "superseded")
 
     def _begin(self, feed: Feed) -> bool:
         """Find or create the run, and learn what it has. False while the journal is empty, and for a run that was

@@ -6,25 +6,40 @@ import socket
 import subprocess
 import sys
 import time
+import webbrowser
 
 from bench.errors import TrackingError, UsageError
+from bench.tracking.runs import Store
 from bench.tracking.uri import is_server, redact
+from bench.tracking.view import address_of, experiment_to_show
 
 START_S = 120.0
 """How long the server may take to start."""
 
 
-def serve_ui(uri: str, *, port: int = 5000, host: str = "127.0.0.1") -> int:
+def serve_ui(
+    uri: str, *, suite: str | None = None, port: int = 5000, host: str = "127.0.0.1", browse: bool = False
+) -> int:
     """Serve the UI until Ctrl-C or SIGTERM; its address is printed on standard error once it answers.
 
+    Args:
+        uri: The store.
+        suite: The suite whose runs the address leads to; None: the one that was written last.
+        port: Where to listen.
+        host: Address to listen at.
+        browse: Open the page in a browser too.
+
     Raises:
-        UsageError: The port cannot be used.
-        TrackingError: The server does not start.
+        UsageError: The port cannot be used, or the suite has no runs in the store.
+        TrackingError: The store cannot be read, or the server does not start.
     """
+    if not is_server(uri):
+        check_port(host, port)
+    experiment = experiment_to_show(Store(uri), suite)
     if is_server(uri):
-        print(f"the store is a server and has its own UI: {redact(uri)}", file=sys.stderr)
+        address = address_of(redact(uri), experiment) if experiment else redact(uri)
+        print(f"the store is a server and has its own UI: {address}", file=sys.stderr)
         return 0
-    check_port(host, port)
     options = ["--workers=1", f"--host={host}", f"--port={port}"]
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", *options],
@@ -40,7 +55,7 @@ def serve_ui(uri: str, *, port: int = 5000, host: str = "127.0.0.1") -> int:
     )
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return wait_for(server, f"http://{host}:{port}")
+        return wait_for(server, f"http://{host}:{port}", experiment, browse=browse)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -69,8 +84,10 @@ def check_port(host: str, port: int) -> None:
             raise UsageError(f"{host}:{port} cannot be used ({error.strerror}); try bench ui --port {other}") from error
 
 
-def wait_for(server: "subprocess.Popen[bytes]", address: str) -> int:
-    """Wait until the server answers, print its address, and wait for its end.
+def wait_for(
+    server: "subprocess.Popen[bytes]", address: str, experiment: str | None = None, *, browse: bool = False
+) -> int:
+    """Wait until the server answers, print where it shows an experiment (and open that), and wait for its end.
 
     Raises:
         TrackingError: It ended before it answered, or did not answer in time.
@@ -81,7 +98,10 @@ def wait_for(server: "subprocess.Popen[bytes]", address: str) -> int:
     while server.poll() is None and time.monotonic() < deadline:
         try:
             if requests.get(f"{address}/health", timeout=2).ok:
-                print(f"MLflow UI: {address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+                page = address_of(address, experiment) if experiment else address
+                print(f"MLflow UI: {page} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+                if browse:
+                    webbrowser.open(page)
                 print("through a tunnel or from another host: mlflow server --allowed-hosts HOST", file=sys.stderr)
                 server.communicate()
                 return 0

@@ -28,7 +28,7 @@ def test_a_result_of_an_edited_net_is_stale_and_rerun_only_when_asked(project: P
     assert "--rerun-stale" in quiet.stderr
     assert run(suite, "--rerun-stale").returncode == 0
     old, new = sorted(runs(project), key=lambda each: each["id"] != before["id"])
-    assert (old["tags"]["bench.superseded"], old["tags"]["bench.state"]) == ("true", "complete"), "kept and labelled"
+    assert (old["tags"]["bench.superseded"], old["tags"]["bench.state"]) == ("true", "superseded"), "kept and labelled"
     assert "bench.superseded" not in new["tags"]
     assert "stale" not in bench("report", suite).stdout
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench.errors import TrackingError, UsageError
-from bench.tracking.ui import check_port, end_server, serve_ui, wait_for
+from bench.tracking.ui import check_port, end_server, wait_for
 
 
 def test_check_port_names_a_free_one_when_the_port_is_taken() -> None:
@@ -36,8 +36,3 @@ def test_end_server_ends_its_workers_too() -> None:
     ) as server:
         end_server(server)
         assert server.wait(timeout=10) < 0
-
-
-def test_serve_ui_leaves_a_server_to_its_own_ui(capsys: pytest.CaptureFixture[str]) -> None:
-    assert serve_ui("http://me:secret@host") == 0
-    assert capsys.readouterr().err == "the store is a server and has its own UI: http://***@host\n"

@@ -1,0 +1,82 @@
+"""What the MLflow UI shows first of a suite: its training runs, with accuracy and cost as columns.
+
+MLflow keeps a view that people share as a tag of the experiment and opens it by its key in the address. ``bench ui``
+writes the same tag. Without it the address still opens the training runs, with MLflow's own columns.
+"""
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bench.errors import TrackingError, UsageError
+from bench.tracking.runs import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+
+VIEW_KEY = "bench"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
+NAME = "attributes.`Run Name`"
+COLUMNS = (
+    "metrics.`test/top1`",
+    "metrics.`test/top5`",
+    "metrics.`train/loss`",
+    "metrics.`cost/params_m`",
+    "metrics.`cost/flops_m`",
+    "metrics.`time/total_s`",
+    "params.`dataset`",
+    "params.`schedule`",
+    "params.`lr`",
+    "params.`epochs`",
+    "params.`seed`",
+)
+"""As MLflow's UI writes them."""
+
+
+def view_state() -> str:
+    """The content of the tag: best accuracy first, without runs that a rerun has replaced."""
+    state = {
+        "selectedColumns": COLUMNS,
+        "columnOrder": [NAME, *COLUMNS],
+        "columnWidths": {NAME: 340},
+        "orderByKey": COLUMNS[0],
+        "orderByAsc": False,
+        "searchFilter": "tags.`bench.state` != 'superseded'",
+    }
+    return json.dumps(state)
+
+
+def address_of(server: str, experiment_id: str) -> str:
+    """Where the UI of a server shows the training runs of an experiment."""
+    page = f"experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={VIEW_KEY}"
+    return f"{server.rstrip('/')}/#/{page}"
+
+
+def experiment_to_show(store: Store, suite: str | None) -> str | None:
+    """The id of a suite's experiment, by default of the one that was written last; None if there is none.
+
+    Raises:
+        UsageError: The suite has no runs in the store.
+        TrackingError: The store cannot be read.
+    """
+    with store.translated("cannot be read"):
+        found = store.client.search_experiments(
+            filter_string="tags.`bench.suite` LIKE '%'", order_by=["last_update_time DESC"]
+        )
+    names = {each.tags["bench.suite"]: each for each in reversed(found)}
+    if suite is not None and suite not in names:
+        there = f"; there are: {', '.join(sorted(names))}" if names else ""
+        raise UsageError(f"the suite {suite!r} has no runs in the store{there}")
+    chosen = found[0] if suite is None and found else names.get(suite or "")
+    if chosen is None:
+        return None
+    _keep_view(store, chosen)
+    experiment_id: str = chosen.experiment_id
+    return experiment_id
+
+
+def _keep_view(store: Store, experiment: "Experiment") -> None:
+    """Write the view into the experiment; a store that is read-only does without."""
+    if experiment.tags.get(VIEW_TAG) != view_state():
+        with suppress(TrackingError), store.translated("cannot be written"):
+            store.client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, view_state())

@@ -1,0 +1,79 @@
+"""What the MLflow UI shows first, with a client that answers as MLflow's does."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+
+from bench.errors import TrackingError, UsageError
+from bench.tracking.runs import Store
+from bench.tracking.view import VIEW_TAG, address_of, experiment_to_show, view_state
+
+
+@dataclass
+class FakeExperiment:
+    experiment_id: str
+    tags: dict[str, str]
+
+
+@dataclass
+class FakeStore:
+    """A store whose client it is itself."""
+
+    experiments: list[FakeExperiment]
+    read_only: bool = False
+    written: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def client(self) -> "FakeStore":
+        return self
+
+    @contextmanager
+    def translated(self, what: str) -> Iterator[None]:
+        yield
+
+    def search_experiments(self, **_: object) -> list[FakeExperiment]:
+        return self.experiments
+
+    def set_experiment_tag(self, experiment_id: str, key: str, value: str) -> None:
+        if self.read_only:
+            raise TrackingError("read-only")
+        self.written.append((experiment_id, key, value))
+
+
+def store_of(names: Mapping[str, str], **options: bool) -> FakeStore:
+    return FakeStore([FakeExperiment(key, {"bench.suite": name}) for key, name in names.items()], **options)
+
+
+def shown(store: FakeStore, suite: str | None = None) -> str | None:
+    return experiment_to_show(cast("Store", store), suite)
+
+
+def test_experiment_to_show_is_that_of_the_suite_or_the_one_written_last() -> None:
+    store = store_of({"2": "new", "1": "old"})
+    assert shown(store) == "2"
+    assert shown(store, "old") == "1"
+    assert store.written == [("2", VIEW_TAG, view_state()), ("1", VIEW_TAG, view_state())]
+    assert shown(store_of({})) is None
+    with pytest.raises(UsageError, match="'other' has no runs in the store; there are: new, old"):
+        shown(store, "other")
+
+
+def test_a_read_only_store_is_shown_without_a_view() -> None:
+    assert shown(store_of({"1": "suite"}, read_only=True)) == "1"
+
+
+def test_a_view_that_is_there_is_not_written_again() -> None:
+    store = store_of({"1": "suite"})
+    store.experiments[0].tags[VIEW_TAG] = view_state()
+    assert shown(store) == "1"
+    assert not store.written
+
+
+def test_the_address_leads_to_the_training_runs() -> None:
+    address = address_of("http://127.0.0.1:5000/", "7")
+    assert address.startswith("http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&")
+    assert json.loads(view_state())["selectedColumns"][:2] == ["metrics.`test/top1`", "metrics.`test/top5`"]
