@@ -171,8 +171,8 @@ class LiveProgress(RunProgress):
 
     def _total(self, layout: Layout) -> Text:
         """The line of the whole run; its time left stands below those of the cells."""
-        left = self.left_s()
-        at_the_end = "" if left is None else duration(left)
+        left, unknown = self.left()
+        at_the_end = "" if not left else f"{'>' if unknown else ''}{duration(left)}"
         failed = f", {self.failed} failed" if self.failed else ""
         so_far = duration(self.clock() - self.began)
         room = layout.total - len(at_the_end) - GAP

@@ -6,7 +6,7 @@ The displays observe a run (:class:`bench.scheduler.attempts.RunObserver`); they
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -78,14 +78,15 @@ class RunProgress:
         self.total = len(self.plan.to_run)
         self.began = self.clock()
         self.work = relative_work(self.plan)
-        self.estimated = all(task.estimate_s is not None for task in self.plan.to_run)
-        """Whether the work is in seconds."""
-        self.waiting = dict(self.work)
-        """Work of the cells that have not begun, by cell id."""
+        self.estimates = {task.cell.id: task.estimate_s for task in self.plan.to_run}
+        self.waiting = {task.cell.id: task.cell for task in self.plan.to_run}
+        """Cells that have not begun, by id."""
+        self.done_work = 0.0
+        """Work of the cells that ended."""
+        self.measured: dict[str, tuple[float, float]] = {}
+        """By model, the work of the cells that are complete, and the seconds that they took."""
         self.slots: set[str] = set()
         """Names of the slots that were seen."""
-        self.done_work = self.spent_s = 0.0
-        """Work of the cells that ended, and the seconds that they took."""
 
     def started(self, cell: Cell, slot: Slot, attempt: int) -> None:  # noqa: ARG002 - the plain display shows it
         """A cell was placed."""
@@ -100,7 +101,7 @@ class RunProgress:
     def retried(self, cell: Cell, outcome: Outcome) -> None:  # noqa: ARG002 - the displays show it
         """An attempt was lost."""
         self.cells.pop(cell.id, None)
-        self.waiting[cell.id] = self.work[cell.id]
+        self.waiting[cell.id] = cell
 
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """A cell ended."""
@@ -109,38 +110,43 @@ class RunProgress:
         self.failed += outcome.state == "failed"
         self.done_work += self.work[cell.id]
         if ran and outcome.state == "complete":
-            self.spent_s += self.clock() - ran.started
+            work, seconds = self.measured.get(cell.model, (0.0, 0.0))
+            self.measured[cell.model] = work + self.work[cell.id], seconds + self.clock() - ran.started
 
     def share_done(self) -> float:
         """Share of the run's work that is done, with the running cells in part, 0 to 1."""
         partly = sum(self.work[each.cell.id] * each.done for each in self.cells.values())
         return min(1.0, (self.done_work + partly) / (sum(self.work.values()) or 1.0))
 
-    def left_s(self) -> float | None:
-        """Seconds until the run is done: each cell by its work, at the speed so far, on the slots in use.
+    def left(self) -> tuple[float, int]:
+        """Seconds until the run is done, on the slots in use, and how many cells are not in it.
 
-        None while nothing is done and the plan has no estimates.
+        A cell counts with its own pace, else with that of its net in this run, else with the plan's estimate. One that
+        has none of these is left out: other nets tell nothing of its speed.
         """
         now = self.clock()
-        pace = self._pace(now)
-        if pace is None:
-            return None
-        running = [each.left_s(now) for each in self.cells.values()]
-        begun = [
-            self.work[each.cell.id] * pace if left is None else left
-            for each, left in zip(self.cells.values(), running, strict=True)
-        ]
-        return makespan((work * pace for work in self.waiting.values()), max(1, len(self.slots)), busy_s=begun)
+        paces = self._paces(now)
+        running = [each.left_s(now) or self._expected_s(each.cell, paces) for each in self.cells.values()]
+        waiting = [self._expected_s(cell, paces) for cell in self.waiting.values()]
+        unknown = sum(seconds is None for seconds in (*running, *waiting))
+        begun, later = ([seconds for seconds in each if seconds is not None] for each in (running, waiting))
+        return makespan(later, max(1, len(self.slots), len(begun)), busy_s=begun), unknown
 
-    def _pace(self, now: float) -> float | None:
-        """Seconds per unit of work, of all that this run has done; None before it has done any."""
-        partly = [
-            (self.work[each.cell.id] * each.done, now - each.started) for each in self.cells.values() if each.done
-        ]
-        work = sum(done for done, _ in partly) + (self.done_work if self.spent_s else 0.0)
-        if not work:
-            return 1.0 if self.estimated else None
-        return (sum(seconds for _, seconds in partly) + self.spent_s) / work
+    def _expected_s(self, cell: Cell, paces: Mapping[str, float]) -> float | None:
+        """How long a cell takes from its start."""
+        if cell.model in paces:
+            return self.work[cell.id] * paces[cell.model]
+        return self.estimates.get(cell.id)
+
+    def _paces(self, now: float) -> dict[str, float]:
+        """Seconds per unit of work in this run, by model; the cells that are complete count, else those that run."""
+        measured = dict(self.measured)
+        for each in self.cells.values():
+            if each.done and each.cell.model not in self.measured:
+                work, seconds = measured.get(each.cell.model, (0.0, 0.0))
+                this = self.work[each.cell.id] * each.done, now - each.started
+                measured[each.cell.model] = work + this[0], seconds + this[1]
+        return {model: seconds / work for model, (work, seconds) in measured.items() if work}
 
 
 def wall_time() -> str:

@@ -1,14 +1,16 @@
 """Estimate how long cells take, from cells that ran before on this machine. Starts nothing, measures nothing."""
 
 import heapq
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from bench.datasets.prepared import data_key
 from bench.datasets.source import dataset_problem, open_source
 from bench.values import Cell, Cost, Outcome, Plan, Task
+
+SIMILAR = 1.5
+"""Largest ratio of the FLOPs per image of two data sets from one of which the time on the other is estimated."""
 
 
 def with_estimates(plan: Plan, seconds: Mapping[str, float]) -> Plan:
@@ -62,54 +64,68 @@ def _multiply_adds(task: Task) -> float | None:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast a cell ran."""
+
+    epoch_s: float
+    start_s: float
+    """Seconds besides its epochs: data, kernels that are chosen, files that are written."""
+    flops: int
+    """Of its net, per image; 0: not measured."""
+    images: int | None
+    """Training images per epoch; None for a folder, which has not been counted."""
+
+
+@dataclass(frozen=True)
 class SpeedHistory:
     """How fast cells ran before."""
 
-    epoch_s: Mapping[tuple[object, ...], float]
-    """Seconds per epoch, by everything that decides it."""
-    rates: Mapping[tuple[str, int], Sequence[float]]
-    """Forward multiply-adds per second of training of every cell that ran, by model and FLOPs per image."""
-    nearest: dict[tuple[str, int], float] = field(default_factory=dict)
-    """Cache of :meth:`_rate`."""
+    equal: Mapping[tuple[object, ...], Pace]
+    """By everything that decides the speed."""
+    alike: Mapping[tuple[object, ...], Sequence[Pace]]
+    """By the same without the data set: the net, its stem, the batch and the precision."""
 
     @classmethod
     def of(cls, ran: Iterable[tuple[Cell, Outcome]]) -> "SpeedHistory":
-        """Collect the speeds of cells that ran."""
-        epochs: dict[tuple[object, ...], float] = {}
-        rates: dict[tuple[str, int], list[float]] = {}
+        """Collect the speeds of cells that ran; of equal ones the last counts."""
+        equal: dict[tuple[object, ...], Pace] = {}
+        alike: dict[tuple[object, ...], list[Pace]] = {}
         for cell, outcome in ran:
             if outcome.epoch_s:
-                epochs[_workload(cell)] = outcome.epoch_s
-            if outcome.images_per_s and outcome.cost:
-                flops = outcome.cost.flops
-                rates.setdefault((cell.model, flops), []).append(outcome.images_per_s * flops)
-        return cls(epochs, rates)
+                flops = outcome.cost.flops if outcome.cost else 0
+                pace = Pace(outcome.epoch_s, _start_s(outcome), flops, _train_images(cell))
+                equal[_workload(cell)] = pace
+                alike.setdefault(_net(cell), []).append(pace)
+        return cls(equal, alike)
 
     def estimate(self, cell: Cell, cost: Cost | None, epochs_done: int) -> float | None:
         """Seconds for the epochs that are left; None if nothing comparable ran before.
 
-        The same workload is scaled by its epochs. Otherwise the most similar net that ran, the same one or the one with
-        the nearest FLOPs, is scaled by FLOPs, which is rough: small layers reach a smaller share of a machine's speed.
+        The same workload is scaled by its epochs. The same net on another data set is scaled by its images where both
+        take about as much work per image. Another net tells nothing: of two nets with equal FLOPs, one may take ten
+        times as long.
         """
         left = max(0, cell.recipe.epochs - epochs_done)
-        if (known := self.epoch_s.get(_workload(cell))) is not None:
-            return round(left * known, 1)
+        if left == 0:
+            return 0.0
+        if (pace := self.equal.get(_workload(cell))) is not None:
+            return round(pace.start_s + left * pace.epoch_s, 1)
         images = _train_images(cell)
-        if not self.rates or cost is None or images is None:
+        if cost is None or not images:
             return None
-        return round(left * images * cost.flops / self._rate(cell.model, cost.flops), 1)
+        similar = [
+            pace.start_s + left * pace.epoch_s * images / pace.images
+            for pace in self.alike.get(_net(cell), ())
+            if pace.images and pace.flops and 1 / SIMILAR <= cost.flops / pace.flops <= SIMILAR
+        ]
+        return round(statistics.median(similar), 1) if similar else None
 
-    def _rate(self, model: str, flops: int) -> float:
-        """Multiply-adds per second of the most similar net, the median of its runs."""
 
-        def distance(ran: tuple[str, int]) -> tuple[bool, float]:
-            return ran[0] != model, abs(math.log(ran[1] / flops))
-
-        if (model, flops) not in self.nearest:
-            smallest = min(distance(ran) for ran in self.rates)
-            similar = [rate for ran, rates in self.rates.items() if distance(ran) == smallest for rate in rates]
-            self.nearest[model, flops] = statistics.median(similar)
-        return self.nearest[model, flops]
+def _start_s(outcome: Outcome) -> float:
+    """Seconds that a cell took besides its epochs; 0 where attempts that were cut off hide it."""
+    if outcome.total_s is None or not outcome.epoch_s or outcome.attempts > 1:
+        return 0.0
+    return max(0.0, outcome.total_s - outcome.epochs_done * outcome.epoch_s)
 
 
 def _train_images(cell: Cell) -> int | None:
@@ -121,8 +137,12 @@ def _train_images(cell: Cell) -> int | None:
 
 
 def _workload(cell: Cell) -> tuple[object, ...]:
+    return (*_net(cell), *data_key(cell))
+
+
+def _net(cell: Cell) -> tuple[object, ...]:
     recipe = cell.recipe
-    return (cell.model, *data_key(cell), recipe.stem, recipe.batch_size, recipe.precision)
+    return (cell.model, recipe.stem, recipe.batch_size, recipe.precision)
 
 
 def duration(seconds: float) -> str:
