@@ -152,6 +152,8 @@ class Suite:
     """The file's text."""
     cells: tuple[Cell, ...]
     execution: Execution = field(default_factory=Execution)
+    overrides: tuple[str, ...] = ()
+    """The ``recipe.KEY=VALUE`` strings that changed every cell."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,23 +1,36 @@
 """The tables of suites from their runs."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.api.known import known_outcomes
 
 if TYPE_CHECKING:
+    from bench.api.options import Note
     from bench.report.model import Table
     from bench.tracking import Store
     from bench.values import Suite
 
 
-def render_suites(suites: "Sequence[Suite]", store: "Store | None", format_: str, best: bool) -> tuple[str, int]:
-    """The tables of suites as one text, and how many of their cells have no result."""
+def render_suites(
+    suites: "Sequence[Suite]",
+    store: "Store | None",
+    format_: str,
+    best: bool,
+    note: "Note" = lambda _: None,
+) -> tuple[str, int]:
+    """The tables of suites as one text, and how many of their cells have no result.
+
+    A suite that ran on this machine only with ``--set`` is shown as it ran; ``note`` takes a sentence that says so.
+    """
     from bench.report.render import join, render
     from bench.report.table import build_tables, distinct_titles
 
     tables: list[Table] = []
     missing = 0
+    suites = [as_it_ran(suite, store, note) for suite in suites]
     for suite in suites:
         outcomes = known_outcomes(store, suite).outcomes
         missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
@@ -28,3 +41,27 @@ def render_suites(suites: "Sequence[Suite]", store: "Store | None", format_: str
         for suite in suites
     ]
     return join(texts, format_), missing
+
+
+def as_it_ran(suite: "Suite", store: "Store | None", note: "Note") -> "Suite":
+    """The suite; where none of its cells ever started, the cells with the same axes that it ran with ``--set`` here."""
+    from bench.workspace.cells import kept_suites
+    from bench.workspace.paths import bench_home
+
+    last = next((kept for kept in kept_suites(bench_home()) if kept.name == suite.name and kept.overrides), None)
+    if last is None or suite.overrides or _started(suite, store):
+        return suite
+    axes = {(cell.model, cell.dataset, cell.schedule_name, cell.seed) for cell in suite.cells}
+    cells = tuple(c for c in last.cells if (c.model, c.dataset, c.schedule_name, c.seed) in axes)
+    ran = replace(last, cells=cells)
+    if not _started(ran, store):
+        return suite
+    options = " ".join(f"--set {shlex.quote(each)}" for each in last.overrides)
+    note(f"{suite.name}: nothing ran yet as the file says; these are the results of: bench run {suite.path} {options}")
+    return ran
+
+
+def _started(suite: "Suite", store: "Store | None") -> bool:
+    """Whether anything is known of a cell of a suite."""
+    outcomes = known_outcomes(store, suite).outcomes
+    return any(cell.id in outcomes and outcomes[cell.id].state != "missing" for cell in suite.cells)

@@ -50,7 +50,7 @@ def report(
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), past=True)
     store = find_store(tracking_uri)
     chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
-    text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best)
+    text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note)
     write_output(text, output)
     if strict and missing:
         raise BenchError(f"{counted(missing, 'cell')} without a result; bench plan says why")

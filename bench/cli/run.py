@@ -1,5 +1,6 @@
 """``bench run``: from suite files to cells to tables."""
 
+import shlex
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -128,8 +129,14 @@ def run(
     try:
         for result in run_suites(suites, options, caller, faults):
             print_table(result.render("json" if as_json else default_format(runs=runs)))
-            note(f"table again: bench report {result.suite.path}")
-            note("browse:      bench ui" if result.store else "into MLflow: bench sync")
+            words = [
+                "bench",
+                "report",
+                result.suite.path,
+                *(w for each in result.suite.overrides for w in ("--set", each)),
+            ]
+            note(f"table again: {shlex.join(words)}")
+            note(f"browse:      bench ui {result.suite.name}" if result.store else "into MLflow: bench sync")
             results.append(result)
     except BenchError:
         for problem in problems_of(results):  # of suites that ended before

@@ -74,4 +74,5 @@ def parse_suite(source: str, path: str, *, overrides: Sequence[str] = (), past: 
         source=source,
         cells=tuple(cells),
         execution=Execution(**mapping.execution.given()),
+        overrides=tuple(overrides),
     )

@@ -1,0 +1,58 @@
+"""The tables of suites, from folders as runs leave them."""
+
+from pathlib import Path
+
+import pytest
+from helpers.cells import suite_text
+
+from bench.api.reports import as_it_ran, render_suites
+from bench.suite import load_suite
+from bench.values import Suite, to_json
+from bench.workspace.cells import keep_suite
+from bench.workspace.events import Ended, EpochDone, Started
+from bench.workspace.journal import Journal
+from bench.workspace.paths import CellFolder, bench_home
+
+
+def train(suite: Suite, top1: float) -> None:
+    """Leave what a run of a suite leaves."""
+    keep_suite(suite, bench_home())
+    for cell in suite.cells:
+        folder = CellFolder.of(bench_home(), cell.id)
+        metrics = {"train/loss": 1.0, "train/lr": 0.1, "test/loss": 1.0, "test/top1": top1, "test/top5": 99.0}
+        with Journal(folder.attempt(1).journal) as journal:
+            journal.write(Started(attempt=1, epochs=1, device="cpu"))
+            journal.write(EpochDone(epoch=1, metrics=metrics, epoch_s=1.0, images_per_s=1.0))
+            journal.write(Ended(state="complete"))
+        folder.cell.write_text(to_json(cell))
+        folder.result.write_text("{}")
+
+
+@pytest.fixture
+def file(project: Path) -> str:
+    (project / "two.yaml").write_text(suite_text(["resnet18", "vgg11"], name="two"))
+    return "two.yaml"
+
+
+def test_a_suite_that_ran_only_with_set_is_shown_as_it_ran(file: str) -> None:
+    train(load_suite(file, overrides=["recipe.epochs=1"]), 12.5)
+    notes: list[str] = []
+    text, missing = render_suites([load_suite(file)], None, "markdown", False, notes.append)
+    assert (text.count("12.50"), missing) == (2, 0)
+    assert notes == [
+        "two: nothing ran yet as the file says; these are the results of: bench run two.yaml --set recipe.epochs=1"
+    ]
+    short = load_suite(file)
+    short = Suite(**{**vars(short), "cells": short.cells[:1]})
+    assert len(as_it_ran(short, None, notes.append).cells) == 1, "a filter holds"
+
+
+def test_a_suite_that_ran_as_its_file_says_is_shown_so(file: str) -> None:
+    plain = load_suite(file)
+    train(plain, 50.0)
+    train(load_suite(file, overrides=["recipe.epochs=1"]), 12.5)
+    assert as_it_ran(plain, None, lambda _: None) == plain
+
+
+def test_a_suite_that_never_ran_is_missing(file: str) -> None:
+    assert render_suites([load_suite(file)], None, "markdown", False)[1] == 2
