@@ -84,4 +84,4 @@ def _tune(job: Job, plan: Plan, needs: Needs, default: "list[Slot]") -> "Allocat
         max_concurrency=len(default) if on_cpu else min(MAX_ON_A_GPU, -(-len(cells) // len(whole))),
         concurrency=1 if job.whole.execution.timed else job.options.slots_per_device,
     )
-    return tuning.tune(request, note=job.caller.note)
+    return tuning.tune(request, note=job.caller.note, phase=job.caller.phase)

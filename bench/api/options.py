@@ -126,6 +126,8 @@ class Caller:
     stop: StopRequest = field(default_factory=StopRequest)
     on_download: "Callable[[], AbstractContextManager[Progress | None]]" = nullcontext
     """Makes what shows the progress of downloads."""
+    phase: Note = lambda _: None
+    """Takes what is done now, before any cell runs: it holds until the next one, or until ``display`` opens."""
 
 
 def check_options(suites: Sequence[Suite], options: RunOptions) -> Machine:

@@ -68,6 +68,7 @@ def run_suites(
     first = True
     for number, (whole, suite) in enumerate(chosen):
         result = None
+        caller.phase(f"{whole.name}: looking at the data and the results of {counted(len(suite.cells), 'cell')}")
         with faults.of(whole.path):
             known = (
                 early[0] if early and first and number == 0 else known_now(store, suite, early[number:], caller.note)
@@ -161,10 +162,14 @@ def prepare(job: Job, waiting: Suite) -> Needs:
     if job.store:
         with nullcontext() if job.first else suppress(TrackingError):  # the forwarder reports it at the end
             job.store.open_soon()
+    keys = dict.fromkeys(data_key(cell) for cell in waiting.cells)
+    nets = len({(cell.model, cell.recipe.stem, cell.recipe.input_size) for cell in waiting.cells})
+    work = f"preparing {counted(len(keys), 'data set')} and measuring {counted(nets, 'net')}"
+    job.caller.phase(f"{waiting.name}: {work}; what was done before is kept")
     with ThreadPoolExecutor() as pool:
         measuring = pool.submit(measure_costs, waiting)
         try:
-            data = prepare_data(dict.fromkeys(data_key(cell) for cell in waiting.cells))
+            data = prepare_data(keys)
             costs, problems = measuring.result()
         except BaseException:
             end_workers()  # or the pool would wait for an answer that nothing will use

@@ -89,6 +89,7 @@ def run(
     from bench.api.run import run_suites
     from bench.api.several import SuiteFaults
     from bench.cli.downloads import show_downloads
+    from bench.cli.phases import Phases
     from bench.scheduler.attempts import HANG_S
     from bench.scheduler.loop import StopRequest
 
@@ -115,30 +116,28 @@ def run(
         print_plans(report_plans(chosen, store, select=options.select, max_cells=max_cells), as_json=as_json)
         faults.raise_all()
         return
-    stop = StopRequest()
+    stop, phases = StopRequest(), Phases()
 
     @contextmanager
     def display(plan: "Plan") -> "Iterator[RunObserver]":
         from bench.cli.progress import make_progress
 
+        phases.end()
         with make_progress(plan) as observer, signals_to(stop):
             yield observer
 
     results: list[RunResult] = []
-    caller = Caller(display=display, note=note, stop=stop, on_download=show_downloads)
+    caller = Caller(display=display, note=note, stop=stop, on_download=show_downloads, phase=phases)
     try:
         for result in run_suites(suites, options, caller, faults):
+            phases.end()
             print_table(result.render("json" if as_json else default_format(runs=runs)))
-            words = [
-                "bench",
-                "report",
-                result.suite.path,
-                *(w for each in result.suite.overrides for w in ("--set", each)),
-            ]
-            note(f"table again: {shlex.join(words)}")
+            changes = [word for each in result.suite.overrides for word in ("--set", each)]
+            note(f"table again: {shlex.join(['bench', 'report', result.suite.path, *changes])}")
             note(f"browse:      bench ui {result.suite.name}" if result.store else "into MLflow: bench sync")
             results.append(result)
     except BenchError:
+        phases.end()
         for problem in problems_of(results):  # of suites that ended before
             note(f"error: {problem}")
         raise

@@ -3,6 +3,7 @@
 Called once per run, before cells start. :mod:`bench.scheduler.modes` decides, :mod:`bench.scheduler.speeds` measures.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,11 @@ from bench.scheduler.calls import call_workers_together
 from bench.scheduler.devices import GPU_USABLE, Slot, gpu_memory_mb
 from bench.scheduler.modes import MIN_COMPILE_S, Allocation, Measurement, allocate, candidates, fits, levels
 from bench.scheduler.speeds import Ask, SpeedCache, workload
+from bench.text import counted
 from bench.values import Cell, Execution, Mode
+
+MAX_TRIALS_S = 600.0
+"""Seconds after which no further trial begins: on a machine that is busy or slow, trials may take minutes each."""
 
 MIN_IMAGES = 100_000
 """Images that a cell must train on, over all its epochs, before speeds are measured for it: measuring takes a few
@@ -64,13 +69,18 @@ class PlannedTrial:
 
 
 def tune(
-    request: TuningRequest, *, note: Callable[[str], None] = lambda _: None, ask: Ask = call_workers_together
+    request: TuningRequest,
+    *,
+    note: Callable[[str], None] = lambda _: None,
+    phase: Callable[[str], None] = lambda _: None,
+    ask: Ask = call_workers_together,
 ) -> Allocation | None:
     """Choose the concurrency and the modes, from speeds that are measured now or were before.
 
     Args:
         request: What will run, and where.
         note: Called with a sentence before measuring.
+        phase: Called before each trial with what is measured, how far that is and how long it may take.
         ask: What runs the trials; by default worker processes.
 
     Returns None if there is too little to train to make measuring worth its time.
@@ -82,15 +92,16 @@ def tune(
     trials = trials_for(request, groups)
     if missing := sum(not speeds.has(trial.cell, trial.classes, trial.mode, trial.concurrency) for trial in trials):
         note(
-            f"measuring how {len(groups)} nets run fastest on this machine ({missing} short trials, kept for next time)"
+            f"measuring how {counted(len(groups), 'net')} run fastest on this machine "
+            f"({counted(missing, 'short trial')}, at most {MAX_TRIALS_S / 60:.0f} minutes; kept for next time)"
         )
-    measured = run_trials(request, trials, speeds)
+    measured = run_trials(request, trials, speeds, phase)
     work = {cell.id: (request.images[cell.id], measured[group]) for group, cells in groups.items() for cell in cells}
     allocation = allocate(work, choices=request.levels, devices=request.devices)
     if allocation is None or request.execution.compile != "auto":
         return allocation
     for group, cells in groups.items():
-        if speed := try_compile(request, allocation, cells, speeds, note):
+        if speed := try_compile(request, allocation, cells, speeds, phase):
             measured[group].append(speed)
     return allocate(work, choices=[allocation.concurrency], devices=request.devices)
 
@@ -132,11 +143,15 @@ def trials_for(request: TuningRequest, groups: Mapping[str, Sequence[Cell]]) -> 
 
 
 def run_trials(
-    request: TuningRequest, trials: Sequence[PlannedTrial], speeds: SpeedCache
+    request: TuningRequest, trials: Sequence[PlannedTrial], speeds: SpeedCache, phase: Callable[[str], None]
 ) -> dict[str, list[Measurement]]:
-    """Measure, by group; on a GPU only what fits into its memory, as the same mode alone tells."""
+    """Measure, by group; on a GPU only what fits into its memory, as the same mode alone tells.
+
+    After :data:`MAX_TRIALS_S` nothing new is measured; what was not compared keeps the default.
+    """
     measured: dict[str, list[Measurement]] = {trial.group: [] for trial in trials}
-    for trial in trials:
+    began = time.monotonic()
+    for number, trial in enumerate(trials, start=1):
         if request.slot.device == "cuda":
             alone = [
                 speed
@@ -146,6 +161,10 @@ def run_trials(
             total_mb = gpu_memory_mb(request.slot.visible)
             if alone and not fits(trial.concurrency, alone[0].peak_mb, total_mb):
                 continue
+        if not speeds.has(trial.cell, trial.classes, trial.mode, trial.concurrency):
+            if time.monotonic() - began > MAX_TRIALS_S:
+                continue
+            phase(f"trial {number} of {len(trials)}: {trial.cell.model}, {trial.concurrency} at a time, {trial.mode}")
         if speed := speeds.get_or_measure(trial.cell, trial.classes, trial.mode, trial.concurrency):
             measured[trial.group].append(speed)
     return measured
@@ -156,15 +175,15 @@ def try_compile(
     allocation: Allocation,
     cells: Sequence[Cell],
     speeds: SpeedCache,
-    note: Callable[[str], None],
+    phase: Callable[[str], None],
 ) -> Measurement | None:
     """The speed of the longest cell of a group when it is compiled; None where it is too short to try, or fails."""
     longest = max(cells, key=lambda cell: request.images[cell.id])
     if allocation.seconds[longest.id] < MIN_COMPILE_S:
         return None
-    note(f"trying torch.compile on {longest.model}")
     mode = replace(allocation.modes[longest.id], compiled=True)
     cell = _with_batch_of_the_set(longest, request.train_images[longest.id])
+    phase(f"trying torch.compile on {longest.model}, which takes a minute or two")
     return speeds.get_or_measure(cell, request.classes[longest.id], mode, allocation.concurrency)
 
 

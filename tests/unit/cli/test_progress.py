@@ -77,19 +77,19 @@ class TestRunProgress:
         clock.now += 30
         progress.event(cell, FIRST)
         assert progress.share_done() == pytest.approx(0.25)
-        assert progress.left() == (pytest.approx(90.0), 0), "a quarter of the run took 30 s"
+        assert progress.left() == pytest.approx((90.0, 0)), "a quarter of the run took 30 s"
 
     def test_left_s_weighs_the_waiting_cells_by_their_work(self, plan: Plan) -> None:
         first, second = plan.tasks
         plan = replace(plan, tasks=(replace(first, estimate_s=10.0), replace(second, estimate_s=90.0)))
         clock = Clock()
         progress = RunProgress(plan, clock)
-        assert progress.left() == (pytest.approx(100.0), 0), "the estimates themselves, before anything has run"
+        assert progress.left() == pytest.approx((100.0, 0)), "the estimates themselves, before anything has run"
         progress.started(first.cell, SLOT, 1)
         clock.now += 20
         progress.finished(first.cell, complete(first.cell))
         assert progress.share_done() == pytest.approx(0.1)
-        assert progress.left() == (pytest.approx(180.0), 0), "a tenth of the work took 20 s"
+        assert progress.left() == pytest.approx((180.0, 0)), "a tenth of the work took 20 s"
 
     def test_left_s_is_that_of_the_last_slot_to_end(self, plan: Plan) -> None:
         clock = Clock()
@@ -98,7 +98,7 @@ class TestRunProgress:
             progress.started(cell, replace(SLOT, name=name), 1)
             progress.event(cell, HALF)
         clock.now += 10
-        assert progress.left() == (pytest.approx(30.0), 0), "both at once"
+        assert progress.left() == pytest.approx((30.0, 0)), "both at once"
 
     def test_left_leaves_out_cells_of_nets_that_have_not_run(
         self, make_cell: Callable[..., Cell], make_suite: Callable[..., Suite]
@@ -109,7 +109,7 @@ class TestRunProgress:
         progress.started(first, SLOT, 1)
         clock.now += 20
         progress.finished(first, complete(first))
-        assert progress.left() == (pytest.approx(20.0), 1), "the other seed, and not the other net"
+        assert progress.left() == pytest.approx((20.0, 1)), "the other seed, and not the other net"
 
     def test_finished_counts_complete_and_failed_cells_apart(self, plan: Plan) -> None:
         progress = RunProgress(plan, Clock())

@@ -181,7 +181,7 @@ def test_compiling_is_tried_and_taken_where_a_cell_is_long_enough_to_earn_it_bac
     said: list[str] = []
     cell = make_cell()
     request = request_of([cell], tmp_path / "speeds.json", images=images, max_concurrency=1)
-    found = tune(request, note=said.append, ask=workers)
+    found = tune(request, phase=said.append, ask=workers)
     assert found is not None
     assert found.modes[cell.id].compiled == compiled
     assert any("torch.compile" in sentence for sentence in said) == compiled
@@ -212,3 +212,17 @@ def test_to_share_a_device_is_refused_where_speed_is_measured(project: Path) -> 
     result = CliRunner().invoke(cli, ["run", "timed.yaml", "--device", "cpu", "--slots-per-device", "2"])
     assert result.exit_code == 2
     assert "timed: true" in result.output
+
+
+def test_no_trial_begins_after_its_bound(
+    make_cell: Callable[..., Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "MAX_TRIALS_S", -1.0)
+    asked: list[Trial] = []
+
+    def workers(trial: Trial, **_: object) -> list[TrialSpeed | Failure]:
+        asked.append(trial)
+        return []
+
+    assert tune(request_of([make_cell()], tmp_path / "speeds.json", images=200_000), ask=workers) is None
+    assert not asked

@@ -44,8 +44,8 @@ class FakeStore:
         self.written.append((experiment_id, key, value))
 
 
-def store_of(names: Mapping[str, str], **options: bool) -> FakeStore:
-    return FakeStore([FakeExperiment(key, {"bench.suite": name}) for key, name in names.items()], **options)
+def store_of(names: Mapping[str, str], *, read_only: bool = False) -> FakeStore:
+    return FakeStore([FakeExperiment(key, {"bench.suite": name}) for key, name in names.items()], read_only)
 
 
 def shown(store: FakeStore, suite: str | None = None) -> str | None:
