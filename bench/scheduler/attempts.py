@@ -299,9 +299,7 @@ def classify_exit(
         reason = f"it showed no sign of life for {hang_s:g} s and was killed (log: {log})"
         return replace(lost, kind="timeout", reason=reason)
     if shutting_down:
-        reason = (
-            f"interrupted; it was killed before it could save and will resume from its last checkpoint (log: {log})"
-        )
+        reason = f"it was killed before it could save and will resume from its last checkpoint (log: {log})"
         return replace(lost, state="interrupted", kind="", reason=reason)
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code} and no result"
     return replace(lost, reason=f"its worker {how} (log: {log})")

@@ -150,7 +150,7 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stop: Callable
     try:
         run_training(attempt, journal, stop=stop)
     except InterruptedTrainingError:
-        journal.write(Ended(state="interrupted", reason="interrupted; it will resume from the last checkpoint"))
+        journal.write(Ended(state="interrupted", reason="it will resume from the last checkpoint"))
         return EXIT_INTERRUPTED
     return 0
 

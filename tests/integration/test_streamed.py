@@ -1,5 +1,6 @@
 """Whole cells and suites on streamed data: small trees with the official structure, of real photos."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_one_folder_is_packed_and_streamed_in_one_suite(project: Path) -> None:
     )
     done = bench("run", "photos.yaml", "--device", "cpu", "--offline")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("random_resized_crop(") == 2, "a row of the table and the row of its run"
+    assert re.search(r"^\| shufflenet_v2_x0_5 \| random_resized_crop", done.stdout, re.MULTILINE), "a row of the table"
     assert len(list((project / "data" / "indexed").glob("folder-photos-*/card.json"))) == 1
     assert len(list((project / "data" / "packed").glob("folder-photos-32-*/card.json"))) == 1
     events = [read_from(path)[0] for path in (project / ".bench" / "cells").glob("*/attempt-1/journal.jsonl")]

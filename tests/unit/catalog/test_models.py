@@ -10,6 +10,7 @@ from bench.catalog.models import (
     SMALL_INPUT,
     default_stem,
     file_problem,
+    matching_models,
     model_problem,
     model_stems,
     timm_names,
@@ -55,6 +56,14 @@ def test_default_stem_is_small_for_small_inputs_if_the_net_has_it() -> None:
     assert (default_stem("resnet18", SMALL_INPUT), default_stem("resnet18", SMALL_INPUT + 1)) == ("small", "standard")
     assert default_stem("swin_t", 32) == "standard"
     assert default_stem("resnext29_32x4d", 224) == "small"
+
+
+def test_names_of_timm_come_first_and_match_without_their_prefix() -> None:
+    pytest.importorskip("timm")
+    names = matching_models("vit_b*", timm=True)
+    assert names[0].startswith("timm/vit_b")
+    assert names[-1] == "vit_b_32"
+    assert matching_models("vit_b*") == ["vit_b_16", "vit_b_32"]
 
 
 def test_model_stems_of_timm_and_of_files_is_the_standard_one() -> None:
