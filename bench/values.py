@@ -1,7 +1,8 @@
 """The values that flow through bench, one way: Suite -> Cell -> Plan -> Attempt -> Outcome -> Table.
 
 All are frozen and keyword-only. This module is imported by both process kinds and imports nothing but the standard
-library, so that a worker runs where pydantic and mlflow are not installed.
+library, so that a worker runs where pydantic and mlflow are not installed. It is longer than other files because it
+documents every field.
 """
 
 import hashlib
@@ -162,19 +163,39 @@ class Cost:
 
     params: int
     """Trainable parameters, with the head for this data set."""
-    flops: int
-    """``fvcore.nn.FlopCountAnalysis(...).total()``."""
-    conv_linear_macs: int
+    flops: int | None
+    """``fvcore.nn.FlopCountAnalysis(...).total()``; None if the net cannot be traced, see ``unmeasured``."""
+    conv_linear_macs: int | None
     """The part of ``flops`` in convolutions and matrix products; comparable with published figures."""
-    torch_macs: int
-    """``torch.utils.flop_counter.FlopCounterMode`` / 2 of the same forward pass."""
+    torch_macs: int | None
+    """``torch.utils.flop_counter.FlopCounterMode`` / 2 of the same forward pass; None if that counter fails."""
     uncounted: tuple[str, ...] = ()
     """Operators that compute and that fvcore skipped, sorted, as ``name x count``."""
+    unmeasured: str = ""
+    """Why ``flops`` is None, in a sentence."""
 
     @property
     def agrees(self) -> bool:
-        """Whether the two counters agree on convolutions and matrix products to 0.1%."""
+        """Whether the two counters agree on convolutions and matrix products to 0.1%, as far as both could count."""
+        if self.conv_linear_macs is None or self.torch_macs is None:
+            return True
         return abs(self.conv_linear_macs - self.torch_macs) <= 0.001 * self.torch_macs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a worker could not answer a request; of a net: why it cannot be trained."""
+
+    error: str
+    """One sentence."""
+    kind: FailureKind = "error"
+    traceback: str = ""
+    """What the worker knew: a traceback, or the end of its log."""
+    file: str = ""
+    """Where that is kept."""
+
+    def __str__(self) -> str:
+        return f"{self.error} (traceback: {self.file})" if self.file else self.error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +209,8 @@ class Task:
     cost: Cost | None
     estimate_s: float | None
     """Seconds on one slot for the epochs still to do; None where nothing comparable has been measured."""
+    failure: Failure | None = None
+    """Why its net could not be built or measured: its attempt fails with this, without a try."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +252,8 @@ class Attempt:
     """Unix time at which the series began."""
     cost: Cost | None = None
     """What the net was measured to cost; None lets the worker measure it."""
+    failure: Failure | None = None
+    """Why the attempt fails before it begins, see :class:`Task`."""
     deterministic: bool = False
     """See :class:`Execution`."""
     keep_weights: Literal["last", "none"] = "last"

@@ -38,7 +38,7 @@ def plan(suite: "Suite", *, tracking_uri: str | None = None) -> "Plan":
     from bench.api.outcomes import find_store
     from bench.api.plans import plan_suite
 
-    return plan_suite(suite, find_store(tracking_uri))[0]
+    return plan_suite(suite, find_store(tracking_uri))
 
 
 def run(suite: "Suite", *, observer: "RunObserver | None" = None, **options: object) -> "RunResult":

@@ -24,7 +24,8 @@ def import_copy(names: Sequence[str], path: Path) -> Mapping[str, Any]:
     from bench.datasets.formats import FORMATS
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
-    from bench.workspace.requests import Failure, Import
+    from bench.values import Failure
+    from bench.workspace.requests import Import
 
     if len(names) > 1:
         raise UsageError(f"--from imports one data set at a time; name one of {', '.join(names)}")
@@ -57,7 +58,8 @@ def inspect_contents(names: Sequence[str]) -> "dict[str, Card]":
     """The content of data sets by name, from a worker: see :func:`bench.worker.data.contents.inspect`; or ``error``."""
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
-    from bench.workspace.requests import Failure, Inspect
+    from bench.values import Failure
+    from bench.workspace.requests import Inspect
 
     if not names:
         return {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.api.known import Known
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from bench.datasets.prepared import Prepared
     from bench.scheduler.devices import Slot
     from bench.tracking import Store
-    from bench.values import Cost, DataKey
+    from bench.values import Cost, DataKey, Failure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,8 @@ class Needs(NamedTuple):
     data: "Mapping[DataKey, Prepared]"
     costs: "Mapping[str, Cost]"
     """By cell id."""
-    problems: Sequence[str] = ()
-    """Why nets could not be measured."""
+    failures: "Mapping[str, Failure]" = MappingProxyType({})
+    """By cell id, why nets could not be built or measured."""
 
 
 class Sent(NamedTuple):

@@ -64,13 +64,14 @@ def _tune(job: Job, plan: Plan, needs: Needs, default: "list[Slot]") -> "Allocat
     from bench.scheduler import tuning
     from bench.scheduler.modes import MAX_ON_A_GPU
 
-    cells = [task.cell for task in plan.to_run]
+    cells = [task.cell for task in plan.to_run if not task.failure]  # what cannot be built is not timed either
     train_images = {cell.id: needs.data[data_key(cell)].train_images for cell in cells}
     images = {
         task.cell.id: max(0, task.cell.recipe.epochs - task.outcome.epochs_done) * train_images[task.cell.id]
         for task in plan.to_run
+        if not task.failure
     }
-    whole = job.machine.slots(per_device=1, cells=len(cells))
+    whole = job.machine.slots(per_device=1, cells=len(plan.to_run))
     on_cpu = whole[0].device == "cpu"
     request = tuning.TuningRequest(
         cells=cells,
@@ -81,7 +82,7 @@ def _tune(job: Job, plan: Plan, needs: Needs, default: "list[Slot]") -> "Allocat
         devices=len(whole),
         execution=job.whole.execution,
         cache=speeds_file(),
-        max_concurrency=len(default) if on_cpu else min(MAX_ON_A_GPU, -(-len(cells) // len(whole))),
+        max_concurrency=len(default) if on_cpu else min(MAX_ON_A_GPU, -(-len(plan.to_run) // len(whole))),
         concurrency=1 if job.whole.execution.timed else job.options.slots_per_device,
     )
     return tuning.tune(request, note=job.caller.note, phase=job.caller.phase)

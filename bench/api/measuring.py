@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from bench.values import Cost, Stem
+    from bench.values import Cost, Failure, Stem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,14 @@ class Measured:
     """Height and width in pixels."""
     num_classes: int
     cost: "Cost"
+
+
+class MeasuredNets(NamedTuple):
+    """The nets that could be measured, and why the others could not."""
+
+    measured: list[Measured]
+    failures: "dict[str, Failure]"
+    """By name."""
 
 
 def measure_models(
@@ -37,22 +45,45 @@ def measure_models(
         DataError: A folder data set is missing.
         ModelError: A net cannot be built or measured; every such net is named.
     """
+    found = try_models(names, dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
+    if found.failures:
+        raise ModelError("\n".join(map(str, found.failures.values())))
+    return found.measured
+
+
+def try_models(
+    names: Sequence[str],
+    *,
+    dataset: str | None = None,
+    input_size: int | None = None,
+    num_classes: int | None = None,
+    stem: "Stem | None" = None,
+) -> MeasuredNets:
+    """As :func:`measure_models`; a net that cannot be built or measured costs no other its figures.
+
+    Raises:
+        UsageError: A net or the data set is unknown, a net has no such stem, or two arguments contradict each other.
+        DataError: A folder data set is missing.
+    """
     from bench.scheduler.costs import measure_all
+    from bench.values import Failure
     from bench.workspace.paths import bench_home
-    from bench.workspace.requests import Failure, Measure
+    from bench.workspace.requests import Measure
 
     size, classes = _shape(dataset, input_size, num_classes)
     requests = [
         Measure(model=name, stem=_stem(name, stem, size), input_size=size, num_classes=classes) for name in names
     ]
-    answers = measure_all(requests, bench_home())
-    if errors := [answer.error for answer in answers if isinstance(answer, Failure)]:
-        raise ModelError("\n".join(errors))
-    return [
-        Measured(model=request.model, stem=request.stem, input_size=size, num_classes=classes, cost=answer)
-        for request, answer in zip(requests, answers, strict=True)
-        if not isinstance(answer, Failure)
-    ]
+    found = MeasuredNets([], {})
+    for request, answer in zip(requests, measure_all(requests, bench_home()), strict=True):
+        if isinstance(answer, Failure):
+            found.failures[request.model] = answer
+        else:
+            measured = Measured(
+                model=request.model, stem=request.stem, input_size=size, num_classes=classes, cost=answer
+            )
+            found.measured.append(measured)
+    return found
 
 
 def _shape(dataset: str | None, input_size: int | None, num_classes: int | None) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Plans of suites, for people and programs: what ``bench run`` would do, without doing it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,8 +46,8 @@ class PlanReport:
 
 def plan_suite(
     suite: "Suite", store: "Store | None", *, select: "Selection" = "missing", max_cells: int | None = None
-) -> tuple[Plan, dict[str, str]]:
-    """The plan of a suite with costs and estimates, and by cell id why a net could not be measured.
+) -> Plan:
+    """The plan of a suite with costs and estimates.
 
     Raises:
         UsageError: An augmentation does not fit its data set.
@@ -55,10 +55,11 @@ def plan_suite(
     from bench.scheduler.plan import make_plan
 
     check_augmentations(suite)
-    costs, problems = measure_costs(suite)
+    costs, failures = measure_costs(suite)
     outcomes = known_outcomes(store, suite).outcomes
-    plan = make_plan(suite, outcomes, costs, history=past_cells(), select=select, max_cells=max_cells)
-    return plan, problems
+    return make_plan(
+        suite, outcomes, costs, failures=failures, history=past_cells(), select=select, max_cells=max_cells
+    )
 
 
 def report_plans(
@@ -72,21 +73,21 @@ def report_plans(
     entries: list[Entry] = []
     estimates: list[float | None] = []
     for suite in suites:
-        plan, problems = plan_suite(suite, store, select=select, max_cells=max_cells)
-        entries += plan_entries(plan, problems)
+        plan = plan_suite(suite, store, select=select, max_cells=max_cells)
+        entries += plan_entries(plan)
         estimates += [task.estimate_s for task in plan.tasks if task.runs]
     return PlanReport(entries=entries, estimates_s=estimates)
 
 
-def plan_entries(plan: Plan, problems: Mapping[str, str]) -> list[Entry]:
-    """The tasks of a plan as its JSON and table show them. ``problems`` says by cell id why a net was not measured."""
+def plan_entries(plan: Plan) -> list[Entry]:
+    """The tasks of a plan as its JSON and table show them."""
     from bench.catalog.labels import variants
 
     labels = variants([task.cell for task in plan.tasks], shown=("stem",))
-    return [_entry(plan.suite.name, task, variant, problems) for task, variant in zip(plan.tasks, labels, strict=True)]
+    return [_entry(plan.suite.name, task, variant) for task, variant in zip(plan.tasks, labels, strict=True)]
 
 
-def _entry(suite: str, task: Task, variant: str, problems: Mapping[str, str]) -> Entry:
+def _entry(suite: str, task: Task, variant: str) -> Entry:
     from bench.catalog.labels import model_label
 
     cell, outcome = task.cell, task.outcome
@@ -103,7 +104,9 @@ def _entry(suite: str, task: Task, variant: str, problems: Mapping[str, str]) ->
         "seed": cell.seed,
         "threads": outcome.threads,
         "state": outcome.state,
-        "reason": f"stale: {outcome.stale}" if outcome.stale else outcome.reason or problems.get(cell.id, ""),
+        "reason": f"stale: {outcome.stale}"
+        if outcome.stale
+        else (str(task.failure) if task.failure and outcome.state != "complete" else outcome.reason),
         "params": task.cost.params if task.cost else None,
         "flops": task.cost.flops if task.cost else None,
         "suite": suite,

@@ -8,7 +8,7 @@ from bench.errors import DataError, UsageError
 if TYPE_CHECKING:
     from bench.datasets.prepared import Prepared
     from bench.datasets.published import Progress
-    from bench.values import Cell, Cost, DataKey, Outcome, Suite
+    from bench.values import Cell, Cost, DataKey, Failure, Outcome, Suite
 
 
 def fetch_data(suite: "Suite", *, download: bool, on_progress: "Progress | None" = None) -> None:
@@ -62,8 +62,9 @@ def prepare_data(keys: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
     from bench.datasets.prepared import look
     from bench.scheduler.calls import call_worker
     from bench.scheduler.devices import cpu_cores
+    from bench.values import Failure
     from bench.workspace.paths import data_home
-    from bench.workspace.requests import Failure, Prepare
+    from bench.workspace.requests import Prepare
 
     home = data_home()
     prepared = {key: look(key, home) for key in keys}
@@ -79,12 +80,15 @@ def prepare_data(keys: "Iterable[DataKey]") -> "dict[DataKey, Prepared]":
     return {key: known for key, known in prepared.items() if known is not None}
 
 
-def measure_costs(suite: "Suite") -> "tuple[dict[str, Cost], dict[str, str]]":
-    """Params and FLOPs of a suite's nets by cell id, and by cell id the reasons for those that cannot be measured."""
+def measure_costs(suite: "Suite", limit_s: float | None = None) -> "tuple[dict[str, Cost], dict[str, Failure]]":
+    """Params and FLOPs of a suite's nets by cell id, and by cell id why a net cannot be measured.
+
+    A net that takes longer than ``limit_s`` seconds counts as hanging; None: :attr:`Measure.limit_s`.
+    """
     from bench.scheduler.costs import costs_of
     from bench.workspace.paths import bench_home
 
-    return costs_of(suite.cells, _classes_of, bench_home())
+    return costs_of(suite.cells, _classes_of, bench_home(), limit_s=limit_s)
 
 
 def past_cells() -> "list[tuple[Cell, Outcome]]":

@@ -46,5 +46,5 @@ def publish(
         "curves.csv": curves(here or suite, home),
     }
     if plan:
-        files["plan.json"] = json.dumps(plan_entries(plan, {}), indent=1)
+        files["plan.json"] = json.dumps(plan_entries(plan), indent=1)
     store.publish(suite, markdown=markdown, files=files)

@@ -34,6 +34,7 @@ from bench.text import counted
 from bench.values import Outcome, Plan, Suite
 from bench.workspace.cells import result_marks
 from bench.workspace.paths import CellFolder, bench_home, data_home
+from bench.workspace.requests import Measure
 
 if TYPE_CHECKING:
     from bench.scheduler.devices import Slot
@@ -167,14 +168,14 @@ def prepare(job: Job, waiting: Suite) -> Needs:
     work = f"preparing {counted(len(keys), 'data set')} and measuring {counted(nets, 'net')}"
     job.caller.phase(f"{waiting.name}: {work}; what was done before is kept")
     with ThreadPoolExecutor() as pool:
-        measuring = pool.submit(measure_costs, waiting)
+        measuring = pool.submit(measure_costs, waiting, min(job.options.hang_s, Measure.limit_s or job.options.hang_s))
         try:
             data = prepare_data(keys)
-            costs, problems = measuring.result()
+            costs, failures = measuring.result()
         except BaseException:
             end_workers()  # or the pool would wait for an answer that nothing will use
             raise
-    return Needs(data, costs, list(dict.fromkeys(problems.values())))
+    return Needs(data, costs, failures)
 
 
 def plan_suite(job: Job, needs: Needs) -> Plan:
@@ -183,6 +184,7 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
         job.suite,
         job.known.outcomes,
         needs.costs,
+        failures=needs.failures,
         history=past_cells() if needs.data else (),
         select=job.options.select,
         max_cells=job.options.max_cells,
@@ -192,7 +194,7 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
         reasons = "; ".join(dict.fromkeys(stale))
         advice = "--rerun-stale runs them again, --accept-stale keeps them"
         job.caller.note(f"{counted(len(stale), 'stale result')} ({reasons}); {advice}")
-    for problem in needs.problems:
+    for problem in dict.fromkeys(map(str, needs.failures.values())):
         job.caller.note(f"warning: {problem}")
     return plan
 

@@ -12,10 +12,15 @@ from functools import cache
 from pathlib import Path
 
 from bench.catalog.options import nearest
+from bench.model_names import split_model
 from bench.values import Stem
 
 SMALL_INPUT = 64
 """Largest input, in pixels, for which nets get their small stem by default."""
+
+
+AUXILIARY = frozenset({"googlenet", "inception_v3"})
+"""torchvision nets with extra training heads, which are omitted: the table compares single classifiers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +92,12 @@ def timm_names() -> tuple[str, ...]:
     return tuple(sorted(name for file in files for name in pattern.findall(file.read_text(encoding="utf-8"))))
 
 
-def model_problem(name: str) -> str | None:
-    """Why a model name cannot be used, as a sentence, or None."""
+def model_problem(model: str) -> str | None:
+    """Why a model name, with its arguments if it has any, cannot be used, as a sentence, or None."""
+    try:
+        name, _ = split_model(model)
+    except ValueError as error:
+        return str(error)
     if name in MODELS:
         return None
     if name.startswith("timm/"):

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bench.catalog.models import matching_models
+from bench.catalog.models import AUXILIARY, matching_models
 from bench.cli.options import complete_datasets, complete_models, json_option
 from bench.cli.output import columns, print_json, say
-from bench.errors import UsageError
+from bench.errors import ModelError, UsageError
 from bench.text import millions
 
 if TYPE_CHECKING:
     from bench.api.measuring import Measured
-    from bench.values import Cost, Stem
+    from bench.values import Stem
 
 
 @click.command()
@@ -35,27 +35,17 @@ def measure(
 
     Without --dataset the input is 224 pixels with 1000 classes.
     """
-    from bench.api.measuring import measure_models
+    from bench.api.measuring import try_models
 
-    nets = measure_models(expand(names), dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
+    names = expand(names)
+    nets, failures = try_models(names, dataset=dataset, input_size=input_size, num_classes=num_classes, stem=stem)
     if as_json:
-        print_json({"models": [entry(net) for net in nets]})
-        return
-    rows = [
-        (
-            net.model,
-            net.stem,
-            f"{net.input_size}x{net.input_size}",
-            net.num_classes,
-            millions(net.cost.params),
-            millions(net.cost.flops),
-            millions(net.cost.conv_linear_macs),
-            remark(net.cost),
-        )
-        for net in nets
-    ]
-    headers = ("model", "stem", "input", "classes", "params(M)", "flops(M)", "conv+linear(M)", "")
-    say(columns(headers, rows))
+        errors = [{"model": name, "error": failure.error} for name, failure in failures.items()]
+        print_json({"models": [entry(net) for net in nets], "errors": errors})
+    elif nets:
+        say(columns(HEADERS, [row(net) for net in nets]))
+    if failures:  # after what could be measured, which no other net's fault may hide
+        raise ModelError("\n".join(map(str, failures.values())))
 
 
 def expand(names: Sequence[str]) -> list[str]:
@@ -78,6 +68,16 @@ def is_glob(name: str) -> bool:
     return any(mark in name for mark in "*?[") and ".py:" not in name and "(" not in name
 
 
+HEADERS = ("model", "stem", "input", "classes", "params(M)", "flops(M)", "conv+linear(M)", "")
+
+
+def row(net: "Measured") -> tuple[object, ...]:
+    """A net as a row of the table."""
+    size = f"{net.input_size}x{net.input_size}"
+    counts = (net.cost.params, net.cost.flops, net.cost.conv_linear_macs)
+    return (net.model, net.stem, size, net.num_classes, *map(millions, counts), remark(net))
+
+
 def entry(net: "Measured") -> dict[str, object]:
     """A net as ``measure --json`` shows it."""
     return {
@@ -88,13 +88,18 @@ def entry(net: "Measured") -> dict[str, object]:
         "params": net.cost.params,
         "flops": net.cost.flops,
         "conv_linear_macs": net.cost.conv_linear_macs,
+        "torch_macs": net.cost.torch_macs,
         "uncounted": list(net.cost.uncounted),
+        "remark": remark(net),
     }
 
 
-def remark(cost: "Cost") -> str:
+def remark(net: "Measured") -> str:
     """What a reader must know about a measurement."""
-    remarks = []
+    cost = net.cost
+    remarks = [cost.unmeasured] if cost.unmeasured else []
+    if net.model in AUXILIARY:
+        remarks.append("without its auxiliary heads")
     if not cost.agrees:
         remarks.append(f"torch's counter gives {millions(cost.torch_macs)} M conv+linear")
     if cost.uncounted:

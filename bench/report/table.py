@@ -198,6 +198,8 @@ def describe(outcome: Outcome | None) -> str:
 
 def _cost_note(cost: Cost) -> str:
     notes = []
+    if cost.unmeasured:
+        notes.append(cost.unmeasured)
     if not cost.agrees:
         notes.append(
             "the counters disagree on convolutions and matrix products: "

@@ -224,6 +224,7 @@ def next_attempt(task: Task, slot: Slot, folder: CellFolder, context: RunContext
         series=before.series if before else uuid.uuid4().hex[:16],
         created_ms=before.created_ms if before else begin_of_series(folder),
         cost=task.cost,
+        failure=task.failure,
         deterministic=before.deterministic if before else context.execution.deterministic,
         keep_weights=context.keep_weights,
         context=context.context,

@@ -58,7 +58,7 @@ def relative_work(plan: Plan) -> dict[str, float]:
 def _multiply_adds(task: Task) -> float | None:
     """Forward multiply-adds of what is left of a cell; None if its net or its data set was not measured."""
     images = _train_images(task.cell)
-    if task.cost is None or images is None:
+    if task.cost is None or task.cost.flops is None or images is None:
         return None
     return float(task.cost.flops) * images * max(1, task.cell.recipe.epochs - task.outcome.epochs_done)
 
@@ -92,7 +92,7 @@ class SpeedHistory:
         alike: dict[tuple[object, ...], list[Pace]] = {}
         for cell, outcome in ran:
             if outcome.epoch_s:
-                flops = outcome.cost.flops if outcome.cost else 0
+                flops = (outcome.cost.flops or 0) if outcome.cost else 0
                 pace = Pace(outcome.epoch_s, _start_s(outcome), flops, _train_images(cell))
                 equal[_workload(cell)] = pace
                 alike.setdefault(_net(cell), []).append(pace)
@@ -111,7 +111,7 @@ class SpeedHistory:
         if (pace := self.equal.get(_workload(cell))) is not None:
             return round(pace.start_s + left * pace.epoch_s, 1)
         images = _train_images(cell)
-        if cost is None or not images:
+        if cost is None or cost.flops is None or not images:
             return None
         similar = [
             pace.start_s + left * pace.epoch_s * images / pace.images

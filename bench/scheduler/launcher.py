@@ -165,8 +165,18 @@ def worker_environment(*, visible: str, threads: int) -> dict[str, str]:
     }
 
 
+_interrupted: list[bool] = []
+"""One entry per call of :func:`end_workers`."""
+
+
+def interruptions() -> int:
+    """How often :func:`end_workers` was called: tells a worker that died by itself from one that was ended."""
+    return len(_interrupted)
+
+
 def end_workers() -> None:
     """Kill all workers of this process: for a command that is interrupted while it waits for answers."""
+    _interrupted.append(True)
     for process in multiprocessing.active_children():
         LocalHandle(process).kill()
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bench.datasets.prepared import data_key
 from bench.scheduler.estimates import SpeedHistory
-from bench.values import Cell, Cost, DataKey, Outcome, Plan, Suite, Task, protocol_version
+from bench.values import Cell, Cost, DataKey, Failure, Outcome, Plan, Suite, Task, protocol_version
 from bench.workspace.fingerprint import changes, fingerprint
 
 Selection = Literal["missing", "all", "failed", "stale"]
@@ -31,6 +31,7 @@ def make_plan(
     outcomes: Mapping[str, Outcome],
     costs: Mapping[str, Cost],
     *,
+    failures: Mapping[str, Failure] | None = None,
     history: Iterable[tuple[Cell, Outcome]] = (),
     select: Selection = "missing",
     max_cells: int | None = None,
@@ -41,6 +42,7 @@ def make_plan(
         suite: What to run.
         outcomes: By cell id; a cell that is not in it is missing.
         costs: Params and FLOPs by cell id, where known.
+        failures: By cell id, why nets could not be built or measured.
         history: Cells of other suites that ran on this machine, for estimates.
         select: Which cells run: those without a result (``missing``, the default), all of them (``all``), those that
             failed (``failed``), or those without a result and those whose result is stale (``stale``).
@@ -55,8 +57,16 @@ def make_plan(
         cost = costs.get(cell.id) or outcome.cost
         runs = cell.id in running
         done = 0 if outcome.state == "complete" else outcome.epochs_done
+        failure = (failures or {}).get(cell.id)
         tasks.append(
-            Task(cell=cell, outcome=outcome, runs=runs, cost=cost, estimate_s=speeds.estimate(cell, cost, done))
+            Task(
+                cell=cell,
+                outcome=outcome,
+                runs=runs,
+                cost=cost,
+                estimate_s=0.0 if failure else speeds.estimate(cell, cost, done),
+                failure=failure,
+            )
         )
     return Plan(suite=suite, tasks=tuple(tasks))
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from bench.scheduler.calls import call_workers_together
 from bench.scheduler.devices import Slot, device_name
 from bench.scheduler.modes import Measurement
-from bench.values import Cell, Mode, from_dict
+from bench.values import Cell, Failure, Mode, from_dict
 from bench.workspace.cache import add_to_cache, read_cache
 from bench.workspace.fingerprint import model_digest
-from bench.workspace.requests import Failure, Trial, TrialSpeed
+from bench.workspace.requests import Trial, TrialSpeed
 
 STEP_FORMAT = 2
 """Raised whenever the same mode computes a step in another way than before, so that its speed is measured again."""

@@ -87,7 +87,7 @@ ModelName = Annotated[
     AfterValidator(_check_model),
     _name_schema(
         MODELS,
-        {"^timm/.": "a model of timm", r"\.py:\w+$": "FILE.py:FUNCTION, a function that returns a net"},
+        {"^timm/.": "a model of timm", r"\.py:\w+(\(.*\))?$": "FILE.py:FUNCTION, a function that returns a net"},
     ),
 ]
 DatasetName = Annotated[

@@ -117,7 +117,7 @@ class Resolver:
                         self.document.fault(where, f"{name}: {problem}")
                     cells += [
                         Cell(
-                            model=model.name,
+                            model=model.full_name,
                             dataset=dataset,
                             schedule=schedule,
                             schedule_name=name,

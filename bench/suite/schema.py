@@ -8,10 +8,12 @@ recipe key, schedule, optimizer or augmentation is accepted without a change her
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_origin, get_type_hints
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, create_model
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 
-from bench.catalog.models import model_stems
+from bench.catalog.models import MODELS, model_problem, model_stems
+from bench.catalog.options import suggestion
 from bench.catalog.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, schedule_options
+from bench.model_names import join_model, split_model
 from bench.recipe import Component, Execution, Key, Recipe, Stem, keys_of
 from bench.suite.fields import Hint, Strict, bounded, component, documented, option_fields, refuse, value_type
 from bench.suite.names import DatasetName, ModelName, Names, ScheduleName, Seed, SuiteName
@@ -109,24 +111,49 @@ else:
     ExecutionMapping = _model_of(Execution, _ExecutionBase)
 
 
+Argument = bool | int | float | str | None
+"""A value that a suite may give to a net's function."""
+
+
 class ModelMapping(Strict):
-    """A model with the stem it is built with."""
+    """A model with the stem it is built with, and the arguments of its function.
+
+    Every key besides `name` and `stem` is an argument of the function of a file, or of timm's: `{name: nets.py:net,
+    width: 2}` is the net of `net(num_classes=..., width=2)`. Arguments are part of the model's name and make another
+    cell.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Argument | list[Argument]]
 
     name: ModelName = Field(description="Name of the model; `bench models` lists them.")
     stem: Stem | None = Field(None, description="The stem of this model, whatever the recipe says.")
 
+    @property
+    def full_name(self) -> str:
+        """The name with its arguments, as cells, labels and tables have it."""
+        name, arguments = split_model(self.name)
+        return join_model(name, {**arguments, **self.__pydantic_extra__})
 
-def _has_stem(model: ModelMapping) -> ModelMapping:
+
+def _is_whole(model: ModelMapping, info: ValidationInfo) -> ModelMapping:
     stems = model_stems(model.name)
     if model.stem and model.stem not in stems:
         refuse(f"{model.name} has no {model.stem} stem, only {', '.join(stems)}")
+    if model.__pydantic_extra__:
+        if model.name in MODELS:
+            key = next(iter(model.__pydantic_extra__))
+            hint = suggestion(key, ("name", "stem"), "only functions of files and timm's nets take arguments")
+            refuse(f"{model.name} takes no argument {key!r} ({hint})")
+        if not (info.context or Names()).past:
+            refuse(model_problem(model.full_name))
     return model
 
 
 ModelEntry = Annotated[
     ModelMapping,
     BeforeValidator(_name_as_mapping, json_schema_input_type=ModelName | ModelMapping),
-    AfterValidator(_has_stem),
+    AfterValidator(_is_whole),
 ]
 SOME = Field(min_length=1)
 
@@ -141,7 +168,7 @@ class GridMapping(Strict):
         list[ModelEntry],
         SOME,
         BeforeValidator(_as_list, json_schema_input_type=Annotated[list[ModelEntry], SOME] | ModelEntry),
-    ] = Field(description="Models by name, or as `{name: NAME, stem: STEM}`.")
+    ] = Field(description="Models by name, or as `{name: NAME, stem: STEM, ARGUMENT: VALUE}`.")
     dataset: Annotated[
         list[DatasetName],
         SOME,
@@ -161,7 +188,7 @@ class GridMapping(Strict):
 class CellMapping(Strict):
     """A single cell besides the grids."""
 
-    model: ModelEntry = Field(description="A model by name, or as `{name: NAME, stem: STEM}`.")
+    model: ModelEntry = Field(description="A model by name, or as `{name: NAME, stem: STEM, ARGUMENT: VALUE}`.")
     dataset: DatasetName = Field(description="A data set by name, or `folder:PATH`.")
     schedule: ScheduleName = Field(description="A name defined under `schedules`, or a kind that needs no option.")
     seed: Seed = Field(0, description="The seed.")

@@ -11,13 +11,15 @@ from itertools import product
 from pathlib import Path
 
 from bench.datasets.source import FOLDER_PREFIX
+from bench.model_names import base_name
 from bench.values import Cell
 
 
 def plain_model(name: str) -> str:
     """The name of a model, with the path of a file in its plain spelling."""
-    file, colon, function = name.rpartition(":")
-    return f"{plain_path(file)}:{function}" if colon and file.endswith(".py") else name
+    base = base_name(name)
+    file, colon, function = base.rpartition(":")
+    return f"{plain_path(file)}:{function}{name[len(base) :]}" if colon and file.endswith(".py") else name
 
 
 def plain_dataset(name: str) -> str:
@@ -43,10 +45,11 @@ def plain_path(path: str) -> str:
 
 def other_ids(cell: Cell) -> Iterator[str]:
     """The ids under which older versions knew a cell, by the spellings of its paths that were in use."""
-    file, colon, function = cell.model.rpartition(":")
+    base = base_name(cell.model)
+    file, colon, function = base.rpartition(":")
     models = [cell.model]
     if colon and file.endswith(".py"):
-        models = [f"{path}:{function}" for path in _spellings(file)]
+        models = [f"{path}:{function}{cell.model[len(base) :]}" for path in _spellings(file)]
     folder = cell.dataset.removeprefix(FOLDER_PREFIX)
     datasets = [cell.dataset]
     if folder != cell.dataset:

@@ -32,9 +32,13 @@ def points_of(event: Event) -> list[Point]:
             metrics = event.metrics
         case CostMeasured(cost=cost):
             metrics = {
-                "cost/params_m": cost.params / 1e6,
-                "cost/flops_m": cost.flops / 1e6,
-                "cost/conv_linear_m": cost.conv_linear_macs / 1e6,
+                key: figure / 1e6
+                for key, figure in (
+                    ("cost/params_m", cost.params),
+                    ("cost/flops_m", cost.flops),
+                    ("cost/conv_linear_m", cost.conv_linear_macs),
+                )
+                if figure is not None
             }
     return [
         Point(key, value if math.isfinite(value) else math.nan, event.time_ms, step) for key, value in metrics.items()

@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from bench.values import Mode
 from bench.worker.data.dataset import EpochBatches, TestingBatches, test_batches
+from bench.worker.models.scores import main_scores
 from bench.worker.settling import settled
 from bench.worker.state import Training
 from bench.worker.step import Record, Work, memory_format, record_graph
@@ -103,7 +104,7 @@ class Evaluator:
         # never the compiled net: eval mode and another batch size would each be compiled once more
         normalised = self._batches.normalise(images).contiguous(memory_format=memory_format(self._mode))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._mode.precision == "bf16"):
-            scores: Tensor = self._net(normalised)
+            scores = main_scores(self._net(normalised))
         return scores.float()  # bf16 has 8 bits of precision: softmax and ties of top-5 want more
 
 

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterator
 
 from bench.errors import BenchError, DivergedError
-from bench.values import FailureKind
+from bench.values import Failure, FailureKind
 from bench.workspace.files import write_atomically
 from bench.workspace.paths import AttemptFolder
 
@@ -13,10 +13,26 @@ OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_AL
 """Messages of CUDA and its libraries when they, and not torch's allocator, run out of memory."""
 
 
+class KnownFailureError(BenchError):
+    """What a net was found to fail with before its attempt began."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+def describe(error: BaseException) -> Failure:
+    """An error as the answer to a request, with the traceback of what caused it."""
+    kind, reason = classify(error)
+    return Failure(error=reason, kind=kind, traceback="".join(traceback.format_exception(error)))
+
+
 def classify(error: BaseException) -> tuple[FailureKind, str]:
     """The kind of a failure and a sentence for it."""
     import torch
 
+    if isinstance(error, KnownFailureError):
+        return error.failure.kind, str(error)
     for cause in causes(error):
         reported = isinstance(cause, RuntimeError) and any(words in str(cause) for words in OUT_OF_MEMORY)
         if reported or isinstance(cause, torch.OutOfMemoryError | MemoryError):
@@ -41,8 +57,8 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:300]
 
 
-def write_traceback(paths: AttemptFolder) -> None:
-    """Write the current traceback to the worker's log and to its own file."""
-    text = traceback.format_exc()
+def write_traceback(paths: AttemptFolder, text: str = "") -> None:
+    """Write a traceback to the worker's log and to its own file; by default that of the current error."""
+    text = text or traceback.format_exc()
     sys.stderr.write(text)
     write_atomically(paths.traceback, text)

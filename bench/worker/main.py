@@ -9,6 +9,7 @@ A training worker exits with 0 (complete), 1 (failed), 3 (its folder cannot be w
 else is in the journal.
 """
 
+import faulthandler
 import json
 import multiprocessing
 import os
@@ -20,18 +21,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import DISK_ERRORS, BenchError, InterruptedTrainingError
-from bench.values import Attempt, Cost, DataKey, from_json
-from bench.worker.failures import classify, write_traceback
+from bench.values import Attempt, Cost, DataKey, Failure, from_json
+from bench.worker.failures import KnownFailureError, classify, describe, write_traceback
 from bench.workspace.events import ArtifactWritten, Ended, Started
 from bench.workspace.files import write_atomically
 from bench.workspace.journal import Journal
 from bench.workspace.locks import wait_for_lock
 from bench.workspace.paths import CellFolder
 from bench.workspace.requests import (
-    Failure,
     Import,
     Imported,
     Inspect,
@@ -66,13 +66,37 @@ def main() -> int:
 def run_process(request: str) -> None:
     """A worker process of the launcher: train the attempt of a request file and exit."""
     _follow_scheduler()
-    sys.exit(run(Path(request)))
+    faulthandler.enable(all_threads=False)
+    _leave(run(Path(request)))
 
 
-def answer_process(command: str, content: bytes, sender: Connection, barrier: "Barrier | None") -> None:
-    """A worker process of the scheduler's calls: answer requests through a pipe."""
+def answer_process(
+    command: str, content: bytes, sender: Connection, barrier: "Barrier | None", limit_s: float | None
+) -> None:
+    """A worker process of the scheduler's calls: answer requests through a pipe, each as soon as it is known.
+
+    A crash, or a request that takes longer than ``limit_s`` seconds, ends the process with the lines of its code in
+    the log.
+    """
     _follow_scheduler()
-    sender.send_bytes(encode_all(answer(decode_requests(command, content), barrier)))
+    faulthandler.enable(all_threads=False)
+    for request in decode_requests(command, content):
+        if limit_s is not None:
+            # a thread of its own that needs no interpreter lock, so that no code of a net can hold it up
+            faulthandler.dump_traceback_later(limit_s, exit=True)
+        [answered] = answer([request], barrier)
+        faulthandler.cancel_dump_traceback_later()
+        sender.send_bytes(encode_all([answered]))
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, and wait for no thread that a net has started."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _follow_scheduler() -> None:
@@ -122,7 +146,7 @@ def attempt_once(attempt: Attempt, folder: CellFolder, journal: Journal, stop: C
             raise
         paths = folder.attempt(attempt.number)
         kind, reason = classify(error)
-        write_traceback(paths)
+        write_traceback(paths, attempt.failure.traceback if attempt.failure else "")
         journal.write(ArtifactWritten(path=f"{paths.root.name}/{paths.traceback.name}"))
         journal.write(Ended(state="failed", kind=kind, reason=f"{reason} (traceback: {paths.traceback})"))
         return EXIT_FAILED
@@ -147,6 +171,8 @@ def train(attempt: Attempt, folder: CellFolder, journal: Journal, stop: Callable
             environment=environment,
         )
     )
+    if attempt.failure:  # its net was tried already, and may have taken its process with it
+        raise KnownFailureError(attempt.failure)
     try:
         run_training(attempt, journal, stop=stop)
     except InterruptedTrainingError:
@@ -177,7 +203,7 @@ def answer(requests: Sequence[Request[Any]], barrier: "Barrier | None" = None) -
         try:
             answers.append(handlers[type(request)](request))
         except BenchError as error:
-            answers.append(Failure(error=str(error)))
+            answers.append(describe(error))
     return answers
 
 

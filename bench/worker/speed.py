@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from bench.catalog.training import AUGMENTATIONS
-from bench.values import Mode
+from bench.values import Failure, Mode
 from bench.worker import models
 from bench.worker.data.batches import StepInputs, TestBatches, TrainBatches
 from bench.worker.data.pack import PackedDataset
@@ -23,7 +23,7 @@ from bench.worker.optim import build_optimizer
 from bench.worker.results import peak_mb
 from bench.worker.state import prepare_device
 from bench.worker.step import Step, make_step, memory_format
-from bench.workspace.requests import Failure, Trial, TrialSpeed
+from bench.workspace.requests import Trial, TrialSpeed
 
 WINDOW_S = 0.5
 """Minimum measured time, in seconds."""
@@ -108,7 +108,7 @@ def build_trial(request: Trial) -> RunningTrial:
     cell, mode, recipe = request.cell, request.mode, request.cell.recipe
     device = prepare_device(mode, request.device, deterministic=request.deterministic)
     torch.manual_seed(0)
-    net = models.build(cell.model, stem=recipe.stem, num_classes=request.num_classes)
+    net = models.build(cell.model, stem=recipe.stem, num_classes=request.num_classes, input_size=recipe.input_size)
     net = models.place(net, device, memory_format(mode)).train()
     images = max(recipe.batch_size, TEST_BATCH) if device.type == "cuda" else recipe.batch_size
     data = random_dataset(images=images, size=recipe.input_size, classes=request.num_classes)

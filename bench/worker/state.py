@@ -16,7 +16,7 @@ from bench.worker import checkpoint, models
 from bench.worker.data.dataset import Dataset
 from bench.worker.measure import measure, trainable
 from bench.worker.optim import build_optimizer
-from bench.worker.seeds import step_seed
+from bench.worker.seeds import host_state, seed_host, set_host_state, step_seed
 from bench.worker.step import memory_format
 from bench.workspace.events import CostMeasured, DataLoaded, Resumed
 from bench.workspace.fingerprint import fingerprint
@@ -126,7 +126,10 @@ def build(
     cell = attempt.cell
     # built on the CPU and then moved, so that one seed gives the same initial weights on every device
     torch.manual_seed(step_seed(cell.seed, 0, 0))
-    net = models.build(cell.model, stem=cell.recipe.stem, num_classes=data.num_classes)
+    seed_host(cell.seed, 0)
+    net = models.build(
+        cell.model, stem=cell.recipe.stem, num_classes=data.num_classes, input_size=cell.recipe.input_size
+    )
     # before the optimizer is made: it refers to the parameters on the device
     net = models.place(net, device, memory_format(attempt.mode))
     return Training(
@@ -147,10 +150,13 @@ def resume(training: Training) -> None:
     state = checkpoint.load(training.folder, training.fingerprint)
     if state is None:
         return
-    # no generator state is restored: every random number is a function of (seed, epoch, step)
+    # no state of torch's generators is restored: every number of theirs is a function of (seed, epoch, step)
     training.net.load_state_dict(state["net"])
     training.optimizer.load_state_dict(state["optimizer"])
     training.epochs_done, training.steps_done = state["epochs_done"], state["steps_done"]
+    seed_host(training.cell.seed, training.epochs_done + 1)
+    if host := state.get("host"):  # checkpoints of older versions have none
+        set_host_state(host)
     training.losses = state["losses"].to(training.device)
     training.began -= state["elapsed_s"]  # the total time counts the attempts before
     training.journal.write(Resumed(epochs_done=training.epochs_done, steps_done=training.steps_done))
@@ -173,6 +179,7 @@ def save(training: Training) -> None:
             "losses": training.losses.cpu(),  # the epoch's mean needs the steps before the interruption too
             "elapsed_s": began - training.began,
             "fingerprint": training.fingerprint,
+            "host": host_state(),
         },
     )
     cost_s = time.monotonic() - began

@@ -23,6 +23,7 @@ from bench.errors import ModelError
 from bench.values import Mode
 from bench.worker.compat import make_update
 from bench.worker.data.batches import Batch, StepInputs
+from bench.worker.models.scores import main_scores
 
 WARM_UP = 3
 """How often work is done before it is recorded: cuDNN chooses its kernels, and the optimizer makes its state."""
@@ -54,7 +55,7 @@ class Step:
         self.net, self.optimizer, self.mode, self.device = net, optimizer, mode, device
         self._assemble, self._label_smoothing = assemble, label_smoothing
         # the net itself stays what is tested and saved: a compiled module has other names in its state_dict
-        self._forward: Callable[[Tensor], Tensor] = compiled(net) if mode.compiled else net
+        self._forward: Callable[[Tensor], object] = compiled(net) if mode.compiled else net
         self._memory_format, self._batch_size = memory_format(mode), batch_size
         self._update = make_update(optimizer)
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -82,7 +83,7 @@ class Step:
         # scaler: bf16 has the exponent range of fp32, so small gradients do not underflow
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mode.precision == "bf16"):
             # weights and images in one layout, or each convolution would convert its input
-            scores = self._net_for(images)(images.contiguous(memory_format=self._memory_format))  # (N, K)
+            scores = main_scores(self._net_for(images)(images.contiguous(memory_format=self._memory_format)))  # (N, K)
             loss = F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)  # (), mean over the batch
         # None and not zero: backward then stores gradients instead of adding them to zeros. By hand, because
         # optimizer.zero_grad also goes through hooks and a profiler mark
@@ -94,7 +95,7 @@ class Step:
         # detached, or the epoch's tensor of losses would keep the graph of each step alive
         return loss.detach()
 
-    def _net_for(self, images: Tensor) -> Callable[[Tensor], Tensor]:
+    def _net_for(self, images: Tensor) -> Callable[[Tensor], object]:
         """The net as it is computed: a smaller batch would have it compiled once more, for all sizes."""
         return self.net if self._batch_size and len(images) < self._batch_size else self._forward
 

@@ -28,7 +28,7 @@ from bench.worker.data.dataset import EpochBatches, load, train_batches
 from bench.worker.data.stream import nonstandard_images
 from bench.worker.evaluate import Evaluator, make_evaluator
 from bench.worker.optim import learning_rates
-from bench.worker.seeds import step_seed
+from bench.worker.seeds import seed_host, step_seed
 from bench.worker.state import EpochTiming, Training
 from bench.worker.step import Step, make_step
 from bench.workspace.events import Diverged, EpochDone, NonstandardImages, Progress
@@ -152,6 +152,7 @@ def train_epoch(training: Training, batches: EpochBatches, step: Step, rates: Se
     if first == 0:  # a resumed epoch keeps the losses of its checkpoint
         # on the device: a loss that is copied to the host waits for its step, and the GPU would run dry
         training.losses = torch.zeros(steps, device=device)
+        seed_host(seed, epoch + 1)
     if rates:
         step.set_rate(rates[0])
     queue = QueueLimiter(device)

@@ -16,6 +16,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.model_names import base_name
 from bench.workspace.reach import Reached
 
 UNREADABLE = (OSError, SyntaxError, ValueError, RecursionError, MemoryError)
@@ -34,7 +35,7 @@ class NetSource:
 
 def split_model(model: str) -> tuple[Path, str] | None:
     """File and function of a ``path/to/file.py:function`` model; None for a named model."""
-    file, colon, function = model.rpartition(":")
+    file, colon, function = base_name(model).rpartition(":")
     return (Path(file), function) if colon and file.endswith(".py") else None
 
 

@@ -27,6 +27,11 @@ def costs_file(home: Path) -> Path:
     return home / "costs.json"
 
 
+def net_traceback(home: Path, name: str) -> Path:
+    """The traceback of a net that could not be measured, below a BENCH_HOME; overwritten by the next try."""
+    return home / "failures" / f"{name}.txt"
+
+
 def speeds_file() -> Path:
     """Measured speeds of nets on this machine, in the user's cache folder."""
     return _cache_home() / "speeds.json"

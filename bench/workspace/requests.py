@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from bench.values import Cell, Cost, Mode, Stem, from_dict
+from bench.values import Cell, Cost, Failure, Mode, Stem, from_dict
 
 AnswerT = TypeVar("AnswerT")
 
@@ -31,14 +31,8 @@ class Request(Generic[AnswerT]):
     command: ClassVar[str]
     answer: ClassVar[type[Any]]
     """The class of its answer, the argument of ``Request[...]``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """The answer to a request that failed."""
-
-    error: str
-    """One sentence."""
+    limit_s: ClassVar[float | None] = None
+    """How long one may take, in seconds, before its worker is ended; None for work whose length depends on the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +41,7 @@ class Measure(Request[Cost]):
 
     command = "measure"
     answer = Cost
+    limit_s = 300.0
 
     model: str
     stem: Stem
@@ -136,6 +131,7 @@ class Trial(Request[TrialSpeed]):
 
     command = "trial"
     answer = TrialSpeed
+    limit_s = 900.0
 
     cell: Cell
     num_classes: int

@@ -38,7 +38,7 @@ def updater(model: str, optimizer: str, steps: int) -> Callable[[str], float]:
     updates = {}
     for switch in "10":
         os.environ["BENCH_COMPAT"] = switch
-        net = models.build(model, stem="small", num_classes=10).to(memory_format=torch.channels_last)
+        net = models.build(model, stem="small", num_classes=10, input_size=32).to(memory_format=torch.channels_last)
         choice = with_defaults(optimizer, {"lr": 1e-9}, OPTIMIZERS[optimizer].options)
         made = build_optimizer(net.parameters(), choice)
         for parameter in net.parameters():

@@ -65,7 +65,7 @@ def cell_rate(training: state.Training, batches: TrainBatches, step: Step, epoch
 
 def bare_rate(model: str, classes: int, steps: int) -> float:
     """Images per second of the bare loop."""
-    net = models.build(model, stem="standard", num_classes=classes)
+    net = models.build(model, stem="standard", num_classes=classes, input_size=32)
     net = models.place(net, torch.device("cpu"), torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True, fused=True)
     images = torch.randn(128, 3, 32, 32).contiguous(memory_format=torch.channels_last)

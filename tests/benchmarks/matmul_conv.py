@@ -73,7 +73,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), batch {BATCH}, channels_last, fp32")
     print(f"{'net':<22}{'as built':>12}{'products':>12}{'ratio':>8}")
     for model, steps in NETS:
-        built, placed = (models.build(model, stem="standard", num_classes=10) for _ in range(2))
+        built, placed = (models.build(model, stem="standard", num_classes=10, input_size=32) for _ in range(2))
         sides = (
             stepper(built.to(memory_format=LAYOUT)),
             stepper(models.place(placed, torch.device("cpu"), LAYOUT)),

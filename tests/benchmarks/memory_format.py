@@ -43,7 +43,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s), batch {BATCH}, 32x32")
     print(f"{'net':<22}{'fp32 images/s':>14}{'channels_last':>15}{'bf16':>8}{'both':>8}")
     for name, stem in NETS:
-        net = models.build(name, stem=stem, num_classes=10)  # type: ignore[arg-type]
+        net = models.build(name, stem=stem, num_classes=10, input_size=32)  # type: ignore[arg-type]
         speeds: list[list[float]] = [[] for _ in SIDES]
         for _ in range(REPEATS):
             for side, (form, bf16) in enumerate(SIDES):

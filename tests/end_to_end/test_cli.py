@@ -161,7 +161,9 @@ def test_measure_prints_exact_counts_as_json(project: Path) -> None:
             "params": 11_173_962,
             "flops": 556_659_712,
             "conv_linear_macs": 555_422_720,
+            "torch_macs": 555_422_720,
             "uncounted": [],
+            "remark": "",
         }
     ]
 

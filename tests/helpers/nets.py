@@ -23,14 +23,14 @@ class Failing(nn.Module):
         self.layer = nn.Linear(3 * 8 * 8, num_classes)
 
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             raise RuntimeError("the net fails on purpose")
         return self.layer(images.flatten(1))
 
 
 class Killed(Failing):
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             import os
             os._exit(0)
         return self.layer(images.flatten(1))
@@ -38,7 +38,7 @@ class Killed(Failing):
 
 class Slow(Failing):
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             import time
             time.sleep(0.2)
         return self.layer(images.flatten(1))
@@ -53,7 +53,7 @@ class Napping(nn.Module):
         self.layers = dropping(num_classes)
 
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             import time
             time.sleep(self.nap)
         return self.layers(images)
@@ -65,7 +65,7 @@ def napping_too(num_classes):
 
 class Crashing(Failing):
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             import ctypes
             ctypes.string_at(0)
         return self.layer(images.flatten(1))
@@ -75,7 +75,7 @@ class Greedy(Failing):
     """Out of memory as often as the file ``out-of-memory`` has letters."""
 
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             import pathlib
             left = pathlib.Path("out-of-memory")
             if text := left.read_text():
@@ -88,7 +88,7 @@ class Hanging(Failing):
     """Waits for ever, with a child that does not listen to SIGTERM."""
 
     def forward(self, images):
-        if self.training:
+        if self.training and len(images) > 2:
             import subprocess, sys, time
             script = "import signal as s, time; s.signal(s.SIGTERM, s.SIG_IGN); time.sleep(1000)  # grandchild"
             subprocess.Popen([sys.executable, "-c", script])

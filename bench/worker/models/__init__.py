@@ -6,49 +6,61 @@ images, made by surgery on torchvision's classes so that initialisation and bloc
 Called by :mod:`bench.worker.train`, ``speed`` and ``measure``. Never loads pretrained weights.
 """
 
+import sys
 import warnings
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
-from bench.catalog.models import MODELS, model_problem
+from bench.catalog.models import AUXILIARY, MODELS, model_problem
 from bench.errors import ModelError
+from bench.model_names import file_of, split_model
 from bench.values import Stem
 from bench.worker.models.matmul_conv import use_matmul_convs
+from bench.worker.models.own_code import as_program, own_code, run_once
 from bench.worker.models.source import load_function
 
-AUXILIARY = {"googlenet", "inception_v3"}
-"""torchvision nets with extra training heads, which are omitted: the table compares single classifiers."""
+TORCHVISION_SIZE = 224
+"""The image size that torchvision's nets of one size are built for by default, in pixels."""
 
 
-def build(model: str, *, stem: Stem, num_classes: int) -> nn.Module:
-    """Build a net with fresh weights from torch's global random generator.
+def build(model: str, *, stem: Stem, num_classes: int, input_size: int) -> nn.Module:
+    """Build a net with fresh weights from the global random generators.
+
+    A net of a file is run once, without changing the generators' states of other nets, so that layers that get their
+    shapes from the first images have them before an optimizer sees the parameters.
 
     Args:
-        model: A name of :data:`bench.catalog.models.MODELS`, ``timm/NAME`` or ``path/to/file.py:function``.
+        model: A name of :data:`bench.catalog.models.MODELS`, ``timm/NAME`` or ``path/to/file.py:function``, the last
+            two with arguments or without.
         stem: ``small`` for the net for 32-pixel images, ``standard`` for the net as its authors built it.
         num_classes: Outputs of the head.
+        input_size: Height and width of the images in pixels, for nets that are built for one size.
 
     Raises:
         ModelError: There is no such net, it has no such stem, or its own code failed.
     """
     if problem := model_problem(model):
         raise ModelError(problem)
-    if model.startswith("timm/"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # timm uses torch.jit.script, which torch deprecates
-            import timm
-
-        net = timm.create_model(model.removeprefix("timm/"), pretrained=False, num_classes=num_classes)
-    elif model in MODELS:
-        net = _from_catalog(model, stem, num_classes)
-    else:
-        net = _from_file(model, num_classes)
+    name, arguments = split_model(model)
+    with own_code(model, "built"):
+        if name.startswith("timm/"):
+            net = _from_timm(name.removeprefix("timm/"), num_classes, input_size, arguments)
+        elif name in MODELS:
+            net = _from_catalog(name, stem, num_classes, input_size)
+        else:
+            net = _from_file(model, name, num_classes, arguments)
     if not isinstance(net, nn.Module):
         raise ModelError(f"{model} returned {type(net).__name__}, not a torch.nn.Module")
+    # bench compiles by itself where that is faster; a compiled net has other names in its state_dict
+    net = cast(nn.Module, getattr(net, "_orig_mod", net))
+    if file_of(model):
+        with torch.no_grad():
+            run_once(model, net.eval(), input_size)
+        net.train()
     return net
 
 
@@ -60,22 +72,35 @@ def place(net: nn.Module, device: torch.device, memory_format: torch.memory_form
     return placed
 
 
-def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
+def _from_timm(name: str, num_classes: int, input_size: int, arguments: dict[str, object]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # timm uses torch.jit.script, which torch deprecates
+        import timm
+
+    published = timm.models.get_pretrained_cfg(name, allow_unregistered=True)
+    if published and published.fixed_input_size and published.input_size[-1] != input_size:
+        arguments = {"img_size": input_size, **arguments}
+    return timm.create_model(name, pretrained=False, num_classes=num_classes, **arguments)
+
+
+def _from_catalog(model: str, stem: Stem, num_classes: int, input_size: int) -> Any:
     target = getattr(MODELS[model], stem)
     if target is None:
         raise ModelError(f"{model} has no {stem} stem")
     function = resolve_name(target)
     if target.startswith(f"{__name__}."):  # one function builds a whole family, by name
         return function(model, num_classes)
-    extra = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
+    extra: dict[str, object] = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
+    if input_size != TORCHVISION_SIZE and model.startswith("vit_"):
+        extra["image_size"] = input_size
+    elif input_size != TORCHVISION_SIZE and model.startswith("maxvit_"):
+        extra["input_size"] = (input_size, input_size)
     return function(num_classes=num_classes, **extra)
 
 
-def _from_file(model: str, num_classes: int) -> Any:
-    file, _, name = model.rpartition(":")
-    try:
-        return load_function(Path(file), name)(num_classes=num_classes)
-    except ModelError:
-        raise
-    except Exception as error:  # arbitrary code may raise anything
-        raise ModelError(f"{model} could not be built: {type(error).__name__}: {error}") from error
+def _from_file(model: str, path: str, num_classes: int, arguments: dict[str, object]) -> Any:
+    file, _, name = path.rpartition(":")
+    sys.argv = as_program(model)
+    with own_code(model, "imported"):
+        function = load_function(Path(file), name)
+    return function(num_classes=num_classes, **arguments)

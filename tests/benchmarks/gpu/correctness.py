@@ -108,7 +108,7 @@ def side(
 
     device, size = torch.device(setup.device), 8 if setup.dry else 32
     torch.manual_seed(0)
-    net = models.build(model, stem="small", num_classes=10)
+    net = models.build(model, stem="small", num_classes=10, input_size=size)
     net = net.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     augment = tuple(with_defaults(name, {}, spec.options) for name, spec in AUGMENTATIONS.items() if not spec.of_files)
     data = random_dataset(images=256, size=size, classes=10)

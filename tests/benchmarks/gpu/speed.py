@@ -13,14 +13,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from bench.values import Cell
+from bench.values import Cell, Failure
 from bench.worker import train
 from bench.worker.data.batches import TrainBatches
 from bench.worker.data.pack import pack
 from bench.worker.speed import measure
 from bench.workspace.events import EpochDone
 from bench.workspace.journal import read_cell
-from bench.workspace.requests import Failure, Trial, TrialSpeed
+from bench.workspace.requests import Trial, TrialSpeed
 from benchmarks.gpu.cells import Worker, ended_well, in_training, make_cell, make_mode, top1, trial_request, wait
 from benchmarks.gpu.setup import Finding, Setup
 

@@ -59,7 +59,7 @@ def test_a_plan_shows_in_which_recipe_cells_differ(
     make_cell: MakeCell, make_suite: Callable[..., Suite], capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = make_suite(make_cell(lr=0.05), make_cell(lr=0.5))
-    entries = plan_entries(make_plan(suite, {}, {}), {})
+    entries = plan_entries(make_plan(suite, {}, {}))
     print_plans(PlanReport(entries=entries, estimates_s=[None, None]), as_json=False)
     header, one, two, *_ = capsys.readouterr().out.splitlines()
     assert "recipe" in header.split()
@@ -71,7 +71,7 @@ def test_a_plan_shows_in_which_recipe_cells_differ(
 def test_a_plan_of_one_recipe_and_suite_has_neither_column(
     make_cell: MakeCell, make_suite: Callable[..., Suite], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entries = plan_entries(make_plan(make_suite(make_cell()), {}, {}), {})
+    entries = plan_entries(make_plan(make_suite(make_cell()), {}, {}))
     print_plans(PlanReport(entries=entries, estimates_s=[None]), as_json=False)
     header, _, _, total = capsys.readouterr().out.splitlines()
     assert not {"recipe", "suite"} & set(header.split())
@@ -82,5 +82,5 @@ def test_a_net_that_runs_with_its_imagenet_stem_is_marked_in_the_plan(
     make_cell: MakeCell, make_suite: Callable[..., Suite]
 ) -> None:
     cells = [make_cell("squeezenet1_0", stem="standard"), make_cell("resnet18", stem="standard", input_size=224)]
-    entries = plan_entries(make_plan(make_suite(*cells), {}, {}), {})
+    entries = plan_entries(make_plan(make_suite(*cells), {}, {}))
     assert [entry["name"] for entry in entries] == ["squeezenet1_0 (standard stem)", "resnet18"]

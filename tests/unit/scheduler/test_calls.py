@@ -10,8 +10,42 @@ from helpers.cells import MakeCell
 
 from bench.errors import BenchError
 from bench.scheduler.calls import call_worker, call_workers_together
-from bench.values import Cost, Mode
-from bench.workspace.requests import Failure, Measure, Request, Trial
+from bench.values import Cost, Failure, Mode
+from bench.workspace.requests import Measure, Request, Trial
+
+GOOD = """
+from torch import nn
+
+def net(num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, num_classes))
+"""
+BAD = """
+import ctypes, os, signal, sys, threading, time
+from torch import nn
+
+def good(num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, num_classes))
+
+def exits(num_classes):
+    os._exit(9)
+
+def crashes(num_classes):
+    ctypes.string_at(0)
+
+def killed(num_classes):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def leaves(num_classes):
+    sys.exit("done")
+
+def threads(num_classes):
+    threading.Thread(target=time.sleep, args=(10**6,)).start()
+    os.chdir("/")
+    return good(num_classes)
+
+def hangs(num_classes):
+    time.sleep(10**6)
+"""
 
 
 def measure_of(model: str) -> Measure:
@@ -36,11 +70,32 @@ class TestCallWorker:
         assert call_worker([], threads=1) == []
 
     def test_a_request_that_fails_costs_no_other_its_answer(self, project: Path) -> None:
-        (project / "nets.py").write_text("import torch\ndef net(num_classes): return torch.nn.Flatten()\n")
+        (project / "nets.py").write_text(GOOD)
         broken, whole = call_worker([measure_of("nets.py:absent"), measure_of("nets.py:net")], threads=1)
         assert isinstance(broken, Failure)
         assert "absent" in broken.error
         assert isinstance(whole, Cost)
+
+    def test_a_net_that_takes_its_process_with_it_costs_no_other_its_answer(self, project: Path) -> None:
+        (project / "bad.py").write_text(BAD)
+        names = ["exits", "good", "crashes", "killed", "threads", "leaves"]
+        answers = call_worker([measure_of(f"bad.py:{name}") for name in names], threads=1)
+        assert [type(answer) for answer in answers] == [Failure, Cost, Failure, Failure, Cost, Failure]
+        failures = {name: answer for name, answer in zip(names, answers, strict=True) if isinstance(answer, Failure)}
+        assert "bad.py:exits ended its process" in failures["exits"].error
+        assert "exit code 9" in failures["exits"].error
+        assert "signal 11 (SIGSEGV) (bad.py, line 12)" in failures["crashes"].error
+        assert "memory ran out" in failures["killed"].error
+        assert "called sys.exit('done') (bad.py, line 18)" in failures["leaves"].error
+        assert [failure.kind for failure in failures.values()] == ["lost", "lost", "lost", "error"]
+        assert "bad.py" in failures["leaves"].traceback
+
+    def test_a_net_that_hangs_is_ended_in_its_time_and_its_line_is_named(self, project: Path) -> None:
+        (project / "bad.py").write_text(BAD)
+        [answer] = call_worker([measure_of("bad.py:hangs")], threads=1, limit_s=5)
+        assert isinstance(answer, Failure)
+        assert answer.kind == "timeout"
+        assert "not built and measured within 5 s, so it hangs (bad.py, line 26)" in answer.error
 
     def test_what_a_worker_dies_of_is_reported_in_a_sentence(self) -> None:
         class Nonsense(Request[Cost]):

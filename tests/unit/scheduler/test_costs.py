@@ -8,9 +8,9 @@ import pytest
 from helpers.cells import MakeCell
 
 from bench.scheduler.costs import costs_of, measure_all
-from bench.values import Cost
+from bench.values import Cost, Failure
 from bench.workspace.paths import costs_file
-from bench.workspace.requests import Failure, Measure
+from bench.workspace.requests import Measure
 
 COST = Cost(params=10, flops=20, conv_linear_macs=20, torch_macs=20, uncounted=("sin x 1",))
 
@@ -21,8 +21,9 @@ class FakeWorker:
     def __init__(self) -> None:
         self.asked: list[Measure] = []
 
-    def __call__(self, requests: list[Measure], *, threads: int) -> list[Cost | Failure]:
+    def __call__(self, requests: list[Measure], *, threads: int, limit_s: float | None) -> list[Cost | Failure]:
         assert threads > 0
+        assert limit_s is None
         self.asked += requests
         return [Failure(error="it broke") if request.model == "broken" else COST for request in requests]
 
@@ -89,7 +90,7 @@ class TestCostsOf:
         cells = [make_cell("a", seed=0), make_cell("a", seed=1), make_cell("broken")]
         found, errors = costs_of(cells, lambda _: 10, tmp_path, ask=worker)
         assert found == {cells[0].id: COST, cells[1].id: COST}
-        assert errors == {cells[2].id: "it broke"}
+        assert errors == {cells[2].id: Failure(error="it broke")}
         assert len(worker.asked) == 2
 
     def test_nets_of_a_data_set_that_is_not_here_are_left_out(self, tmp_path: Path, make_cell: MakeCell) -> None:

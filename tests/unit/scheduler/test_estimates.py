@@ -35,7 +35,7 @@ def test_an_estimate_scales_the_same_net_by_the_images_of_another_data_set(
     known = {done.id: Outcome(cell_id=done.id, state="complete", epoch_s=50.0, cost=COST)}
     plan = make_plan(make_suite(done, other), known, {other.id: COST})
     assert plan.tasks[1].estimate_s == 120.0
-    large = replace(COST, flops=COST.flops * 4)
+    large = replace(COST, flops=(COST.flops or 0) * 4)
     assert make_plan(make_suite(done, other), known, {other.id: large}).tasks[1].estimate_s is None
 
 

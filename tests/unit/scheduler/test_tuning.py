@@ -15,8 +15,8 @@ from bench.scheduler import speeds, tuning
 from bench.scheduler.devices import GPU_USABLE, Slot
 from bench.scheduler.modes import Allocation
 from bench.scheduler.tuning import TuningRequest, is_large, tune
-from bench.values import Cell, Execution
-from bench.workspace.requests import Failure, Trial, TrialSpeed
+from bench.values import Cell, Execution, Failure
+from bench.workspace.requests import Trial, TrialSpeed
 
 CPU = Slot(name="cpu 0", device="cpu", visible="", threads=2)
 GPU = Slot(name="gpu 0", device="cuda", visible="0", threads=4)

@@ -214,3 +214,18 @@ def test_ten_thousand_cells_are_read_in_seconds() -> None:
     began = time.process_time()
     assert len(parse({**GOOD, "grid": grid}).cells) == 10_000
     assert time.process_time() - began < 3.0
+
+
+class TestArgumentsOfNets:
+    def test_they_are_part_of_the_models_name_sorted_and_make_another_cell(self) -> None:
+        models = ["timm/resnet10t", "{name: timm/resnet10t}", "{name: timm/resnet10t, drop_rate: 0.5, act_layer: silu}"]
+        plain, mapping, given = (parse(HEAD + GRID.replace("resnet18", model)).cells[0] for model in models)
+        assert plain == mapping
+        assert given.model == "timm/resnet10t(act_layer='silu', drop_rate=0.5)"
+        assert given.id != plain.id
+
+    def test_a_name_with_arguments_may_be_written_as_it_is_shown(self) -> None:
+        shown = "timm/resnet10t(drop_rate=0.5, act_layer='silu')"
+        [cell] = parse({**GOOD, "grid": {**GOOD["grid"], "model": shown, "schedule": "cosine", "seed": 0}}).cells
+        assert cell.model == "timm/resnet10t(act_layer='silu', drop_rate=0.5)"
+        assert cell.recipe.stem == "standard"

@@ -57,6 +57,18 @@ BAD = {
         "f.yaml:2:15: unknown timm model 'resnet18x'",
     ),
     "a model file that is not there": (HEAD + GRID.replace("resnet18", "nets.py:net"), "f.yaml:2:15: model file"),
+    "an argument of a net that takes none": (
+        HEAD + GRID.replace("resnet18", "{name: resnet18, width: 2}"),
+        "f.yaml:2:15: resnet18 takes no argument 'width' (only functions of files and timm's nets take arguments)",
+    ),
+    "a misspelt key of a model": (
+        HEAD + GRID.replace("resnet18", "{name: resnet18, stm: small}"),
+        "resnet18 takes no argument 'stm' (did you mean 'stem'?)",
+    ),
+    "an argument that bench decides": (
+        HEAD + GRID.replace("resnet18", "{name: timm/resnet10t, pretrained: true}"),
+        "pretrained is decided by bench",
+    ),
     "an unknown data set": (
         HEAD + GRID.replace("cifar10", "cifar11"),
         "f.yaml:2:34: unknown data set 'cifar11' (did you mean 'cifar10'?)",

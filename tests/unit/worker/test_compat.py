@@ -37,7 +37,7 @@ from bench.worker.step import make_step
 choice = with_defaults("{optimizer}", {{"lr": 0.1}}, OPTIMIZERS["{optimizer}"].options)
 cosine = with_defaults("cosine", {{}}, {{**SCHEDULES["cosine"].options, **WARMUP}})
 optim.learning_rates(cosine, lr=0.1, epochs=3, steps=2)
-net = models.build("resnet18", stem="small", num_classes=10)
+net = models.build("resnet18", stem="small", num_classes=10, input_size=32)
 optimizer = optim.build_optimizer(net.parameters(), choice)
 batch = torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64)
 step = make_step(

@@ -25,20 +25,20 @@ def net(num_classes):
 
 class TestMeasure:
     def test_an_input_that_is_too_small_is_a_sentence(self) -> None:
-        with pytest.raises(ModelError, match="vgg11 with the small stem cannot take 8x8 images"):
-            measure("vgg11", stem="small", input_size=8, num_classes=10)
+        with pytest.raises(ModelError, match=r"alexnet could not be run on 8x8 .*; another input_size may work"):
+            measure("alexnet", stem="standard", input_size=8, num_classes=10)
 
     @pytest.mark.filterwarnings("ignore::FutureWarning")
     def test_fused_attention_is_counted(self) -> None:
         cost = measure("timm/vit_small_patch16_224", stem="standard", input_size=224, num_classes=1000)
-        assert cost.flops / 1e9 == pytest.approx(4.61, abs=0.01)
+        assert (cost.flops or 0) / 1e9 == pytest.approx(4.61, abs=0.01)
         assert cost.agrees
 
     def test_a_batch_normalisation_is_part_of_flops_but_not_of_conv_and_linear(self) -> None:
         plain = measure("vgg11", stem="small", input_size=32, num_classes=10)
         normalised = measure("vgg11_bn", stem="small", input_size=32, num_classes=10)
         assert plain.conv_linear_macs == normalised.conv_linear_macs
-        assert normalised.flops > plain.flops
+        assert (normalised.flops or 0) > (plain.flops or 0)
 
     def test_an_operator_that_neither_counter_knows_is_listed(self) -> None:
         class Fourier(torch.nn.Module):

@@ -2,18 +2,21 @@
 
 import json
 import math
+import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from bench.errors import DivergedError, InterruptedTrainingError
 from bench.values import Attempt, Cell, Mode
-from bench.worker import train
+from bench.worker import state, train
 from bench.worker.data.batches import StepInputs, TestBatches, TrainBatches
 from bench.worker.evaluate import Evaluator
 from bench.worker.speed import random_dataset
@@ -121,6 +124,28 @@ class TestTrainEpoch:
             training.steps_done = 2
             train_epoch(training, batches, noting, [0.1, 0.2, 0.3, 0.4])
         assert noting.rates == [0.1, 0.2, 0.3, 0.4, 0.3, 0.4]
+
+    def test_a_resumed_attempt_repeats_what_a_net_draws_from_python_and_numpy(
+        self, make_cell: MakeCell, tmp_path: Path
+    ) -> None:
+        def draw(_: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            return (inputs[0] * (random.random() + np.random.rand()),)
+
+        weights = []
+        for name, endings in (("whole", [False] * 9), ("parts", [False, True])):
+            (tmp_path / name).mkdir()
+            asked = iter(endings)
+            while True:
+                random.seed()  # as in a new process
+                stop = partial(next, asked, False)
+                with in_training(make_cell(), tmp_path / name, stop=stop) as (parts, batches, step):
+                    parts.net.register_forward_pre_hook(draw)
+                    state.resume(parts)
+                    with suppress(InterruptedTrainingError):
+                        train_epoch(parts, batches, step)
+                        break
+            weights.append(list(parts.net.parameters()))
+        assert all(map(torch.equal, *weights))
 
 
 class TestTrainAndTest:

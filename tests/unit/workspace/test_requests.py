@@ -9,14 +9,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import bench.workspace.requests
-from bench.workspace.requests import (
-    REQUESTS,
-    Failure,
-    Request,
-    decode_answers,
-    decode_requests,
-    encode_all,
-)
+from bench.values import Failure
+from bench.workspace.requests import REQUESTS, Request, decode_answers, decode_requests, encode_all
 
 CARD = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=2)
 FIELDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {"import": {"card": CARD}, "inspect": {"contents": CARD}}

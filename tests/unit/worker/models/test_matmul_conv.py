@@ -140,7 +140,7 @@ def test_use_matmul_convs_leaves_other_convolutions_alone() -> None:
 @pytest.mark.parametrize("model", ["resnet18", "shufflenet_v2_x0_5", "efficientnet_b0", "timm/resnet10t"])
 def test_place_keeps_names_weights_and_scores_of_a_net_on_a_cpu(model: str) -> None:
     torch.manual_seed(0)
-    net = models.build(model, stem="standard", num_classes=10).eval()
+    net = models.build(model, stem="standard", num_classes=10, input_size=32).eval()
     images = torch.randn(4, 3, 32, 32)
     names, scores = list(net.state_dict()), net(images)
     placed = models.place(net, CPU, torch.channels_last)
