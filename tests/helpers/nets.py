@@ -63,6 +63,25 @@ def napping_too(num_classes):
     return Napping(num_classes, nap=0.021)
 
 
+class Gated(nn.Module):
+    """Trains an epoch only when the file ``gate`` in the current folder holds its number or a greater one."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.layers = dropping(num_classes)
+        self.epoch, self.tested = 0, True
+
+    def forward(self, images):
+        import pathlib, time
+        if len(images) > 2:  # fewer are what a net is measured with
+            if self.training and self.tested:
+                self.epoch += 1
+            self.tested = not self.training
+            while self.training and int(pathlib.Path("gate").read_text() or 0) < self.epoch:
+                time.sleep(0.02)
+        return self.layers(images)
+
+
 class Crashing(Failing):
     def forward(self, images):
         if self.training and len(images) > 2:
