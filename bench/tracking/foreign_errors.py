@@ -5,7 +5,10 @@ resolution order, so that the most specific one wins and no library is imported 
 the table is a defect of bench, and is never called the store's fault.
 """
 
+import re
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
 from bench.tracking.uri import redact_text
 
@@ -37,7 +40,7 @@ def _first_line(error: Exception) -> str:
 def _mlflow(error: Exception) -> str:
     if any(f"error code {code}" in str(error) for code in (401, 403)):
         return f"{NOT_ALLOWED} ({_first_line(error)})"
-    if "Can't locate revision" in str(error):
+    if _is_of_newer(str(error)):
         return _newer(error)
     if "mlflow db upgrade" in str(error):
         return f"its tables were made by another version of MLflow; bring them up to date with: mlflow db upgrade {URI}"
@@ -50,12 +53,18 @@ def _rest(error: Exception) -> str:
     return f"the server answers: {_first_line(error)}"
 
 
-def _newer(error: Exception) -> str:
+def _is_of_newer(text: str) -> bool:
+    """Whether MLflow speaks of a revision that the installed one does not know, and so cannot upgrade either."""
+    found, mlflow = re.search(r"found version (\w+)", text), find_spec("mlflow")
+    if not found or mlflow is None or mlflow.origin is None:
+        return "Can't locate revision" in text
+    revisions = Path(mlflow.origin).parent / "store" / "db_migrations" / "versions"
+    return revisions.is_dir() and not any(revisions.glob(f"{found[1]}_*.py"))
+
+
+def _newer(_: Exception) -> str:
     """Of tables with a revision that the installed MLflow does not know."""
-    return (
-        "it was written by a newer MLflow than the one that is installed; upgrade MLflow, or name another store with "
-        f"--tracking-uri ({_first_line(error)})"
-    )
+    return "it was written by a newer MLflow than the one that is installed; upgrade MLflow, or name another store"
 
 
 def _os_error(error: Exception) -> str:

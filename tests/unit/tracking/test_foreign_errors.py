@@ -79,3 +79,23 @@ def test_describe_error_is_one_line(error: Exception, sentence: str) -> None:
 def test_describe_error_names_the_command_that_upgrades_a_database() -> None:
     error = mlflow.exceptions.MlflowException("Detected out-of-date schema. Run mlflow db upgrade <database_uri>.")
     assert str(describe_error(error, URI)).endswith("mlflow db upgrade http://***@host")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Can't locate revision identified by 'ffffffffffff'",
+        "Detected out-of-date database schema (found version ffffffffffff, but expected 1). Run 'mlflow db upgrade'",
+    ],
+)
+def test_describe_error_of_a_newer_database_does_not_advise_an_upgrade_of_it(message: str) -> None:
+    sentence = describe_error(mlflow.exceptions.MlflowException(message), URI)
+    assert sentence is not None
+    assert sentence.startswith("it was written by a newer MLflow than the one that is installed; upgrade MLflow")
+
+
+def test_describe_error_of_an_older_database_names_the_command_that_upgrades_it() -> None:
+    message = (
+        "Detected out-of-date database schema (found version 728d730b5ebd, but expected 1). Run 'mlflow db upgrade'"
+    )
+    assert "mlflow db upgrade http" in str(describe_error(mlflow.exceptions.MlflowException(message), URI))
