@@ -112,9 +112,9 @@ def moved_cells(suite: "Suite", done: Set[str], home: Path) -> dict[str, list[st
     from bench.workspace.paths import CellFolder
 
     def anywhere(cell: Cell) -> str:
-        """The id that a cell would have if its file lay nowhere."""
+        """The id that a cell would have if its file had no name."""
         parts = split_model(cell.model)
-        return replace(cell, model=parts[1]).id if parts else ""
+        return replace(cell, model=cell.model.removeprefix(str(parts[0]))).id if parts else ""
 
     waiting = {anywhere(cell): cell for cell in suite.cells if split_model(cell.model) and cell.id not in done}
     moved: dict[str, list[str]] = {}

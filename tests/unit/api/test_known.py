@@ -73,6 +73,20 @@ def test_a_file_that_moved_takes_its_result_along_and_a_copy_does_not(
     assert known(suite) == [("missing", None, "")]
 
 
+def test_a_function_of_a_moved_file_takes_no_result_of_another_function(
+    home: Path, make_cell: MakeCell, make_suite: MakeSuite
+) -> None:
+    both = NETS + NETS.replace("net", "same")
+    Path("nets.py").write_text(both)
+    complete(home, make_cell("nets.py:net"), 92.0)
+    Path("nets.py").rename("zoo.py")
+    assert known(make_suite(make_cell("zoo.py:net"), make_cell("zoo.py:same"), make_cell("zoo.py:net", seed=1))) == [
+        ("complete", 92.0, ""),
+        ("missing", None, ""),
+        ("missing", None, ""),
+    ]
+
+
 def test_a_result_whose_net_is_gone_is_stale(home: Path, make_cell: MakeCell, make_suite: MakeSuite) -> None:
     complete(home, make_cell("nets.py:net"), 93.0)
     Path("nets.py").unlink()
