@@ -46,7 +46,14 @@ COMMANDS = {
 """Name -> command, in the order in which people need them. Help, completion and hints derive from it."""
 
 
-OTHER_WORDS = {"train": "run", "list": "models", "results": "report", "table": "report", "download": "data get"}
+OTHER_WORDS = {
+    "train": "run",
+    "list": "models",
+    "results": "report",
+    "table": "report",
+    "download": "data get",
+    "delete": "rm",
+}
 """What people type -> the command that does it, where the words are too different for a typo."""
 
 
@@ -74,7 +81,8 @@ class LazyGroup(click.Group):
             from bench.catalog.options import suggestion
 
             other = OTHER_WORDS.get(args[0])
-            hint = f"did you mean {other!r}?" if other else suggestion(args[0], COMMANDS, "bench --help lists them")
+            safe = [name for name in COMMANDS if name != "rm"]  # a typo is never answered with what removes results
+            hint = f"did you mean {other!r}?" if other else suggestion(args[0], safe, "bench --help lists them")
             raise click.UsageError(f"there is no command {args[0]!r} ({hint})", context)
         return super().resolve_command(context, args)
 

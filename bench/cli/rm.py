@@ -4,6 +4,7 @@ import click
 
 from bench.cli.options import tracking_option
 from bench.cli.output import note, size
+from bench.text import counted
 
 
 @click.command()
@@ -23,10 +24,10 @@ def rm(name: str, yes: bool, tracking_uri: str | None) -> None:
     if not removal.folders and not removal.runs:
         note(f"{removal.name} has no results here")
         return
-    folders = f"{len(removal.folders)} folders of cells ({size(removal.size)})"
-    note(f"{removal.name}: {folders}, {len(removal.runs)} MLflow runs")
+    folders = f"{counted(len(removal.folders), 'folder')} of cells ({size(removal.size)})"
+    note(f"{removal.name}: {folders}, {counted(len(removal.runs), 'MLflow run')}")
     if removal.kept:
-        note(f"{len(removal.kept)} cells stay on this machine, because another suite has them too")
+        note(f"kept on this machine, because another suite has them, too: {counted(len(removal.kept), 'cell')}")
     if not yes:
         click.confirm("remove them?", abort=True, err=True)
     remove(removal, store)

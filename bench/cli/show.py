@@ -7,6 +7,7 @@ import click
 
 from bench.cli.options import json_option, tracking_option
 from bench.cli.output import columns, note, print_json, say
+from bench.text import percent
 
 if TYPE_CHECKING:
     from bench.api.cells import FoundCell
@@ -68,8 +69,8 @@ def of_outcome(outcome: "Outcome") -> list[tuple[str, str]]:
         ("reason", outcome.reason),
         ("stale", outcome.stale),
         ("epochs", f"{outcome.epochs_done} of {outcome.epochs}" if outcome.epochs else ""),
-        ("top-1", text(outcome.top1, "{:.2f}%")),
-        ("top-5", text(outcome.top5, "{:.2f}%")),
+        ("top-1", "" if outcome.top1 is None else f"{percent(outcome.top1)}%"),
+        ("top-5", "" if outcome.top5 is None else f"{percent(outcome.top5)}%"),
         ("test loss", text(outcome.test_loss, "{:.4f}")),
         ("params", f"{cost.params:,}" if cost else ""),
         ("flops", f"{cost.flops:,}" if cost else ""),

@@ -19,6 +19,7 @@ from bench.suite.document import emptiness, empty_values, read, scalar
 from bench.suite.schema import AXES, RecipeMapping
 from bench.suite.sentences import sentence
 from bench.suite.spelling import plain_dataset, plain_model
+from bench.text import counted
 from bench.values import Cell, Suite
 
 FILTER_AXES = (*AXES, "stem", "id")
@@ -110,5 +111,8 @@ def filter_cells(suite: Suite, filters: Sequence[str]) -> Suite:
         if all(any(matches(cell, axis, glob) for glob in globs) for axis, globs in wanted.items())
     ]
     if not cells:
-        raise UsageError(f"--filter {' '.join(filters)}: matches none of the {len(suite.cells)} cells of {suite.path}")
+        raise UsageError(
+            f"--filter {' '.join(filters)}: matches no cell of {suite.path}, "
+            f"which has {counted(len(suite.cells), 'cell')}"
+        )
     return replace(suite, cells=tuple(cells))

@@ -11,6 +11,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from bench.errors import TrackingError
+from bench.text import counted
 from bench.tracking.feed import Feed
 from bench.tracking.runs import Store
 from bench.tracking.sender import Sender
@@ -97,7 +98,7 @@ class Forwarder:
             return []
         first = next(iter(left.values()))
         return [
-            f"{len(left)} runs are incomplete in the store: {self._error or 'it does not answer'}\n"
+            f"{counted(len(left), 'run')} incomplete in the store: {self._error or 'it does not answer'}\n"
             "their journals are kept; when the store is back, send them with: "
             f"bench sync {first.folder.home}"
         ]

@@ -40,7 +40,7 @@ def suite(project: Path) -> str:
         (["run", "tiny.yaml", "--device", "tpu"], "use auto, cpu, cuda or cuda:0,1"),
         (["run", "tiny.yaml", "--set", "recipe.epocs=1"], "did you mean 'epochs'?"),
         (["run", "tiny.yaml", "--filter", "modle=x"], "did you mean 'model'?"),
-        (["run", "tiny.yaml", "--filter", "model=vgg*"], "matches none of the 1 cells"),
+        (["run", "tiny.yaml", "--filter", "model=vgg*"], "matches no cell of tiny.yaml, which has 1 cell"),
         (["run", "tiny.yaml", "tiny2.yaml"], "there is no such file"),
         (["rum"], "did you mean 'run'?"),
         (["report", "tiny.yaml", "--output", "."], "is a folder"),

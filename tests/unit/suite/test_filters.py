@@ -57,7 +57,7 @@ def test_an_option_of_a_key_that_is_set_whole_is_refused() -> None:
         ("modl=vgg*", "write AXIS=GLOB (did you mean 'model'?)"),
         ("zzz=1", "axes: model, dataset, schedule, seed, stem, id"),
         ("model", "axes: model, dataset, schedule, seed, stem, id"),
-        ("model=alexnet", "matches none of the 8 cells of f.yaml"),
+        ("model=alexnet", "matches no cell of f.yaml, which has 8 cells"),
     ],
 )
 def test_a_wrong_filter_is_refused(text: str, sentence: str) -> None:

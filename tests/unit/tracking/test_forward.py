@@ -1,5 +1,6 @@
 """How often the forwarder looks for something new, and how long it waits for a store."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -87,7 +88,8 @@ class TestDrain:
         (problem,) = forwarder.drain(0.2)
         forwarder.close()
         assert time.monotonic() - began < 60, "the store never answers"
-        assert "2 runs are incomplete in the store: it does not answer" in problem
+        # the first is complete unless the machine is too busy to send it in that time
+        assert re.match("[23] runs incomplete in the store: it does not answer", problem)
         assert f"bench sync {cells[0][1].home}" in problem
 
     def test_a_store_that_continues_gets_everything(
@@ -108,7 +110,7 @@ class TestDrain:
         forwarder = forwarder_of(RefusingStore(), cells)
         (problem,) = forwarder.drain(1)
         forwarder.close()
-        assert "3 runs are incomplete in the store: it takes nothing" in problem
+        assert "3 runs incomplete in the store: it takes nothing" in problem
 
     def test_nothing_to_send_asks_nothing(self) -> None:
         store = FakeStore()
