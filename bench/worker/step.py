@@ -5,7 +5,8 @@ never reads a value back from it.
 
 Two forms of the same arithmetic. In :class:`Step` the host starts each kernel, as it always does on a CPU. For a small
 net on a GPU that takes longer than the kernels themselves, so :class:`CapturedStep` records them once as a CUDA graph,
-which the device then replays alone.
+which the device then replays alone. It is longer than other files because both forms stand together, with the comments
+that say why each line is there.
 
 Shapes: N images per batch, H = W = input size, K classes.
 """
