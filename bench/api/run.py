@@ -179,7 +179,9 @@ def prepare(job: Job, waiting: Suite) -> Needs:
 
 
 def plan_suite(job: Job, needs: Needs) -> Plan:
-    """The plan with costs and estimates; reports stale results and nets that could not be measured."""
+    """The plan with costs and estimates; reports stale results, nets without a cost and surprising batches."""
+    from bench.report.notes import batch_note
+
     plan = make_plan(
         job.suite,
         job.known.outcomes,
@@ -194,7 +196,10 @@ def plan_suite(job: Job, needs: Needs) -> Plan:
         reasons = "; ".join(dict.fromkeys(stale))
         advice = "--rerun-stale runs them again, --accept-stale keeps them"
         job.caller.note(f"{counted(len(stale), 'stale result')} ({reasons}); {advice}")
-    for problem in dict.fromkeys(map(str, needs.failures.values())):
+    cells = [task.cell for task in plan.to_run]
+    batches = [(cell.dataset, batch_note(cell, needs.data[data_key(cell)].train_images)) for cell in cells]
+    remarks = [f"{dataset}: {remark}" for dataset, remark in batches if remark]
+    for problem in dict.fromkeys([*map(str, needs.failures.values()), *remarks]):
         job.caller.note(f"warning: {problem}")
     return plan
 

@@ -1,6 +1,7 @@
 """Caveats about a row's accuracies, as sentences: what its runs say of themselves that a number does not.
 
-Called by :mod:`bench.report.table`. Pure functions of a cell and its outcome.
+Called by :mod:`bench.report.table`, and by :mod:`bench.api.run` before anything trains. Pure functions of a cell and of
+what is known of it.
 """
 
 import math
@@ -17,26 +18,23 @@ SPREAD = 2.0
 
 def run_notes(cell: Cell, outcome: Outcome) -> list[str]:
     """What has to be said about the result of a cell."""
-    return [note for note in (_batch(cell, outcome), _dropped(cell, outcome), _chance(outcome)) if note]
+    notes = [batch_note(cell, outcome.train_images), _chance(outcome)]
+    return [note for note in notes if note]
 
 
-def _batch(cell: Cell, outcome: Outcome) -> str:
-    images, size = outcome.train_images, cell.recipe.batch_size
-    if images is None or size <= images:
+def batch_note(cell: Cell, train_images: int | None) -> str:
+    """How a cell's batches divide its training set, where people would not expect it; else empty."""
+    size = cell.recipe.batch_size
+    if not train_images:
         return ""
-    return f"trained in batches of {images}, because there are no more training images, not of {size}"
-
-
-def _dropped(cell: Cell, outcome: Outcome) -> str:
-    images = outcome.train_images
-    if not images or not cell.recipe.drop_last:
-        return ""
-    dropped = images % min(cell.recipe.batch_size, images)
-    if dropped <= MAX_DROPPED * images:
+    if size > train_images:
+        return f"trains in batches of {train_images} and not of {size}, because there are no more training images"
+    dropped = train_images % size if cell.recipe.drop_last else 0
+    if dropped <= MAX_DROPPED * train_images:
         return ""
     return (
-        f"each epoch leaves out {dropped} of the {images} training images, which fill no batch of "
-        f"{cell.recipe.batch_size}; drop_last: false trains on them"
+        f"each epoch leaves out {dropped} of the {train_images} training images, which fill no batch of {size}; "
+        "drop_last: false trains on them"
     )
 
 

@@ -39,7 +39,7 @@ def test_images_that_fill_no_batch_are_counted_where_they_are_many(
 def test_a_batch_larger_than_the_set_is_said_with_the_one_that_was_used(make_cell: MakeCell) -> None:
     cell = make_cell(batch_size=5000)
     [note] = run_notes(cell, outcome_of(cell, train_images=1437))
-    assert note.startswith("trained in batches of 1437")
+    assert note.startswith("trains in batches of 1437 and not of 5000")
 
 
 @pytest.mark.parametrize(
