@@ -31,17 +31,24 @@ _LINES_LEFT_OUT = "... {:,} more lines are left out here."
 SUPERSEDED = {"bench.superseded": "true", "bench.state": "superseded"}
 """The tags of a run that a newer one has replaced. Readers trust the first; the UI's view hides them by the second."""
 
+INTERNAL_TAG = "bench.internal"
+"""What only bench reads, as JSON: people who look at a run see one tag of it. Older runs have a tag for each."""
+
+FOLDED_TAGS = ("bench.boot_id", "bench.pid", "bench.pid_started", LEASE_TAG, "bench.outcome")
+"""The tags that are keys of :data:`INTERNAL_TAG`."""
+
 OUTCOME_TAGS = (
     "bench.cell",
     "bench.superseded",
     "bench.state",
     "bench.outcome",
+    INTERNAL_TAG,
     ACCEPTED_TAG,
     "mlflow.source.git.commit",
 )
 """The tags that :func:`to_outcome` and its callers read."""
 
-ORPHAN_TAGS = ("bench.cell", "bench.state", *PROCESS_TAGS)
+ORPHAN_TAGS = ("bench.cell", "bench.state", INTERNAL_TAG, *PROCESS_TAGS)
 """The tags that :func:`is_orphan` reads."""
 
 
@@ -56,6 +63,28 @@ def describe_cell(cell: Cell) -> str:
 def describe_suite(suite: Suite) -> str:
     """The description of a suite's experiment, before its table."""
     return f"{suite.description or f'Suite {suite.name}'}. Made by `bench run {suite.path}`: one run per cell."
+
+
+def fold_tags(tags: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Tags as they are written: those that only bench reads as one, with those that the run has from ``before``."""
+    internal = {key: tags[key] for key in FOLDED_TAGS if key in tags}
+    if not internal:
+        return dict(tags)
+    rest = {key: value for key, value in tags.items() if key not in internal}
+    return {**rest, INTERNAL_TAG: json.dumps({**_internal(before), **internal}, sort_keys=True)}
+
+
+def unfold_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Tags of a run with those that are folded into one."""
+    return {**tags, **_internal(tags)} if INTERNAL_TAG in tags else tags
+
+
+def _internal(tags: Mapping[str, str]) -> dict[str, str]:
+    try:
+        content = read_object(tags.get(INTERNAL_TAG, "{}"))
+    except ValueError:
+        return {}
+    return {key: value for key, value in content.items() if key in FOLDED_TAGS and isinstance(value, str)}
 
 
 def params_of(cell: Cell) -> dict[str, str]:
@@ -110,6 +139,7 @@ def to_outcome(run_id: str, tags: Mapping[str, str]) -> Outcome:
 
     What a newer version added is ignored. A run whose outcome cannot be read has failed, and says so.
     """
+    tags = unfold_tags(tags)
     state = tags.get("bench.state", "running")
     commit = tags.get("mlflow.source.git.commit", "")
     own = {"cell_id": tags["bench.cell"], "state": state, "run_id": run_id, "commit": commit}
@@ -129,7 +159,7 @@ def lost_tags(outcome: Outcome) -> dict[str, str]:
 
 def is_orphan(tags: Mapping[str, str]) -> bool:
     """Whether a run that is still open belongs to a cell whose process has died."""
-    return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(tags)
+    return "bench.cell" in tags and tags.get("bench.state") == "running" and is_gone(unfold_tags(tags))
 
 
 def shorten(markdown: str, hint: str, limit: int = NOTE_LIMIT) -> str:

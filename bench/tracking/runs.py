@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from bench.tracking.encoding import (
     ACCEPTED_TAG,
+    FOLDED_TAGS,
+    INTERNAL_TAG,
     ORPHAN_TAGS,
     OUTCOME_TAGS,
     SUPERSEDED,
@@ -22,6 +24,7 @@ from bench.tracking.encoding import (
     describe_cell,
     describe_suite,
     first_tags,
+    fold_tags,
     is_orphan,
     lost_tags,
     params_of,
@@ -38,6 +41,11 @@ if TYPE_CHECKING:
 
 class Store(ExperimentStore):
     """A usable MLflow store and its runs; see :class:`bench.tracking.client.Connection` for the arguments."""
+
+    def __init__(self, uri: str, *, direct: bool = True, reading: bool = False) -> None:
+        super().__init__(uri, direct=direct, reading=reading)
+        self._internal: dict[str, str] = {}
+        """The tag ``bench.internal`` of the runs that this process writes, by id."""
 
     def outcomes(self, suite_name: str) -> dict[str, Outcome]:
         """The outcomes of a suite's cells in the store, by cell id. Superseded runs are left out.
@@ -182,7 +190,7 @@ class Store(ExperimentStore):
             return run_id
 
     def _create_run(self, cell: Cell, suite_name: str, series: str, created_ms: int, title: str) -> str:
-        experiment, tags = self.experiment(suite_name), first_tags(cell, suite_name, series)
+        experiment, tags = self.experiment(suite_name), fold_tags(first_tags(cell, suite_name, series), {})
         run = self.client.create_run(experiment, start_time=created_ms, tags=tags, run_name=title)
         run_id: str = run.info.run_id
         return run_id
@@ -203,10 +211,20 @@ class Store(ExperimentStore):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Write several tags of a run in one request."""
+        """Write several tags of a run in one request; what only bench reads becomes one tag."""
         from mlflow.entities import RunTag
 
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in self.folded(run_id, tags).items()])
+
+    def folded(self, run_id: str, tags: Mapping[str, str]) -> Mapping[str, str]:
+        """Tags as they are written to a run: what only bench reads is one tag, which keeps what it has."""
+        if tags.keys().isdisjoint(FOLDED_TAGS):
+            return tags
+        if run_id not in self._internal:
+            self._internal[run_id] = self.client.get_run(run_id).data.tags.get(INTERNAL_TAG, "{}")
+        written = fold_tags(tags, {INTERNAL_TAG: self._internal[run_id]})
+        self._internal[run_id] = written[INTERNAL_TAG]
+        return written
 
     def accept(self, run_id: str, fingerprint: Mapping[str, str]) -> None:
         """Note in a run that its result is kept knowingly, although this fingerprint is not its own.

@@ -152,7 +152,7 @@ class Sender:
         """Send points, and tags with the first of them."""
         from mlflow.entities import Metric, RunTag
 
-        rest = [RunTag(key, value) for key, value in (tags or {}).items()]
+        rest = [RunTag(key, value) for key, value in self._store.folded(run_id, tags or {}).items()]
         for begin in range(0, max(len(points), bool(rest)), BATCH):
             batch = [Metric(*point) for point in points[begin : begin + BATCH]]
             self._store.client.log_batch(run_id, metrics=batch, tags=rest if begin == 0 else [])
@@ -181,7 +181,7 @@ class Sender:
         if until - feed.leased_until > LEASE_S / 2:
             feed.leased_until = until
             with self._store.translated("cannot renew the lease of a cell"):
-                self._store.client.set_tag(feed.run_id, LEASE_TAG, str(int(until)))
+                self._store.set_tags(feed.run_id, {LEASE_TAG: str(int(until))})
 
 
 def dataset_input(event: DataLoaded) -> "DatasetInput":

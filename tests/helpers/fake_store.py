@@ -1,6 +1,6 @@
 """A store without MLflow that remembers what was asked of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -27,6 +27,9 @@ class FakeStore:
 
     def begin(self, *_: object, newest: bool, title: str) -> str:
         return "run"
+
+    def folded(self, _: str, tags: Mapping[str, str]) -> Mapping[str, str]:
+        return tags
 
     def steps(self, *_: object) -> dict[str, set[int]]:
         return self.points

@@ -247,8 +247,7 @@ def test_mark_orphans_lost_ends_runs_of_dead_processes_here_and_of_expired_lease
     assert forwarder.drain(30) == []
     forwarder.close()
     run_id = only_run(store, suite).info.run_id
-    for key, value in changes.items():
-        store.client.set_tag(run_id, key, value)
+    store.set_tags(run_id, changes)
     lost = status == "KILLED"
     assert store.mark_orphans_lost(suite.name) == ([suite.cells[0].id] if lost else [])
     (outcome,) = store.outcomes(suite.name).values()

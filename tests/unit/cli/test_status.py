@@ -34,12 +34,13 @@ def test_lines_of_a_failed_cell_say_why(suite: Suite) -> None:
 def test_follow_asks_until_nothing_runs(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [status_of(suite, "running"), status_of(suite, "running"), status_of(suite, "failed")]
     pauses: list[float] = []
-    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
     follow(lambda: answers.pop(0), pauses.append)
     assert not answers
     assert len(pauses) == 2
     assert min(pauses) >= 2
-    assert "test: 1 cell: 1 failed" in sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert "test: 1 cell: 1 failed" in stream.getvalue()
 
 
 def test_watch_needs_a_terminal() -> None:

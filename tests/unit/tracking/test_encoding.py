@@ -10,16 +10,20 @@ from hypothesis import strategies as st
 
 from bench.tracking.encoding import (
     ACCEPTED_TAG,
+    FOLDED_TAGS,
+    INTERNAL_TAG,
     NOTE_LIMIT,
     ORPHAN_TAGS,
     OUTCOME_TAGS,
     first_tags,
+    fold_tags,
     is_orphan,
     lost_tags,
     outcome_tags,
     params_of,
     shorten,
     to_outcome,
+    unfold_tags,
 )
 from bench.values import Cell, Cost, Outcome
 
@@ -118,6 +122,26 @@ class TestIsOrphan:
         self, make_cell: Callable[..., Cell], changed: dict[str, str]
     ) -> None:
         assert not is_orphan(self.tags(make_cell, **{"bench.pid_started": "1", **changed}))
+
+
+class TestFoldTags:
+    @given(st.dictionaries(st.sampled_from([*FOLDED_TAGS, "bench.cell", "bench.host"]), st.text()), st.data())
+    def test_unfold_tags_gives_back_what_was_written_in_any_order(
+        self, tags: dict[str, str], data: st.DataObject
+    ) -> None:
+        first = data.draw(st.sets(st.sampled_from(sorted(tags)))) if tags else set()
+        run = fold_tags({key: tags[key] for key in first}, {})
+        run |= fold_tags({key: value for key, value in tags.items() if key not in first}, run)
+        assert {key: value for key, value in unfold_tags(run).items() if key != INTERNAL_TAG} == tags
+        assert run.keys().isdisjoint(FOLDED_TAGS)
+
+    def test_tags_of_older_runs_are_read(self) -> None:
+        tags = {"bench.pid": "7", "bench.outcome": "{}"}
+        assert unfold_tags(tags) == tags
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"bench.pid": 7}'])
+    def test_a_damaged_tag_is_empty(self, content: str) -> None:
+        assert "bench.pid" not in unfold_tags({INTERNAL_TAG: content})
 
 
 class TestShorten:
