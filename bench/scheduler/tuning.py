@@ -10,10 +10,15 @@ from pathlib import Path
 
 from bench.scheduler.calls import call_workers_together
 from bench.scheduler.devices import GPU_USABLE, Slot, gpu_memory_mb
+from bench.scheduler.estimates import duration
 from bench.scheduler.modes import MIN_COMPILE_S, Allocation, Measurement, allocate, candidates, fits, levels
 from bench.scheduler.speeds import Ask, SpeedCache, workload
 from bench.text import counted
 from bench.values import Cell, Execution, Mode
+from bench.workspace.requests import Trial
+
+LIMIT = duration(Trial.limit_s or 0)
+"""How long one trial may take, in words."""
 
 MAX_TRIALS_S = 600.0
 """Seconds after which no further trial begins: on a machine that is busy or slow, trials may take minutes each."""
@@ -93,15 +98,16 @@ def tune(
     if missing := sum(not speeds.has(trial.cell, trial.classes, trial.mode, trial.concurrency) for trial in trials):
         note(
             f"measuring how {counted(len(groups), 'net')} run fastest on this machine "
-            f"({counted(missing, 'short trial')}, at most {MAX_TRIALS_S / 60:.0f} minutes; kept for next time)"
+            f"({counted(missing, 'short trial')}, none begins after {duration(MAX_TRIALS_S)}; kept for next time)"
         )
-    measured = run_trials(request, trials, speeds, phase)
+    deadline = time.monotonic() + MAX_TRIALS_S
+    measured = run_trials(request, trials, speeds, phase, deadline)
     work = {cell.id: (request.images[cell.id], measured[group]) for group, cells in groups.items() for cell in cells}
     allocation = allocate(work, choices=request.levels, devices=request.devices)
     if allocation is None or request.execution.compile != "auto":
         return allocation
     for group, cells in groups.items():
-        if speed := try_compile(request, allocation, cells, speeds, phase):
+        if time.monotonic() < deadline and (speed := try_compile(request, allocation, cells, speeds, phase)):
             measured[group].append(speed)
     return allocate(work, choices=[allocation.concurrency], devices=request.devices)
 
@@ -143,14 +149,17 @@ def trials_for(request: TuningRequest, groups: Mapping[str, Sequence[Cell]]) -> 
 
 
 def run_trials(
-    request: TuningRequest, trials: Sequence[PlannedTrial], speeds: SpeedCache, phase: Callable[[str], None]
+    request: TuningRequest,
+    trials: Sequence[PlannedTrial],
+    speeds: SpeedCache,
+    phase: Callable[[str], None],
+    deadline: float,
 ) -> dict[str, list[Measurement]]:
     """Measure, by group; on a GPU only what fits into its memory, as the same mode alone tells.
 
-    After :data:`MAX_TRIALS_S` nothing new is measured; what was not compared keeps the default.
+    After ``deadline``, on the monotonic clock, no trial begins; what was not compared keeps the default.
     """
     measured: dict[str, list[Measurement]] = {trial.group: [] for trial in trials}
-    began = time.monotonic()
     for number, trial in enumerate(trials, start=1):
         if request.slot.device == "cuda":
             alone = [
@@ -162,9 +171,12 @@ def run_trials(
             if alone and not fits(trial.concurrency, alone[0].peak_mb, total_mb):
                 continue
         if not speeds.has(trial.cell, trial.classes, trial.mode, trial.concurrency):
-            if time.monotonic() - began > MAX_TRIALS_S:
+            if time.monotonic() > deadline:
                 continue
-            phase(f"trial {number} of {len(trials)}: {trial.cell.model}, {trial.concurrency} at a time, {trial.mode}")
+            phase(
+                f"trial {number} of {len(trials)}, at most {LIMIT}: {trial.cell.model}, {trial.concurrency} at a time, "
+                f"{trial.mode}"
+            )
         if speed := speeds.get_or_measure(trial.cell, trial.classes, trial.mode, trial.concurrency):
             measured[trial.group].append(speed)
     return measured
@@ -183,7 +195,7 @@ def try_compile(
         return None
     mode = replace(allocation.modes[longest.id], compiled=True)
     cell = _with_batch_of_the_set(longest, request.train_images[longest.id])
-    phase(f"trying torch.compile on {longest.model}, which takes a minute or two")
+    phase(f"trying torch.compile on {longest.model}, at most {LIMIT}")
     return speeds.get_or_measure(cell, request.classes[longest.id], mode, allocation.concurrency)
 
 

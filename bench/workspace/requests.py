@@ -131,7 +131,7 @@ class Trial(Request[TrialSpeed]):
 
     command = "trial"
     answer = TrialSpeed
-    limit_s = 900.0
+    limit_s = 300.0
 
     cell: Cell
     num_classes: int
