@@ -231,14 +231,11 @@ def test_a_database_that_is_locked_for_a_moment_is_waited_for(suite: Suite, data
     connection.close()
 
 
-DEAD = """UPDATE tags SET value = json_set(value, '$."bench.pid_started"', '1') WHERE key = 'bench.internal'"""
-
-
 def test_known_outcomes_mark_a_run_lost_only_when_its_process_has_died(suite: Suite, database: Path) -> None:
     (running,) = [cell.id for cell, run in in_state(suite, database, "running")]
     known_outcomes(Store(f"sqlite:///{database}"), suite)
     assert Store(f"sqlite:///{database}").outcomes(suite.name)[running].state == "running"
-    change(database, DEAD)
+    change(database, "UPDATE tags SET value = '1' WHERE key = 'bench.pid_started'")
     known_outcomes(Store(f"sqlite:///{database}"), suite)
     assert Store(f"sqlite:///{database}").outcomes(suite.name)[running].state == "interrupted"
 
