@@ -168,7 +168,8 @@ class Recipe:
         int,
         RecipeKey(
             doc="Height and width of the images that the net sees in training and test, and that FLOPs are counted at.",
-            derived="the data set's input size",
+            derived="the data set's input size. Of a folder: that of its images, if the first of every class are "
+            "squares of one size of up to 64 pixels; else 224",
             minimum=1,
             maximum=4096,
             unit="pixels",
@@ -186,6 +187,20 @@ class Recipe:
             unit="images",
             shown="never",
             words="at most {} images per class".format,
+        ),
+    ] = None
+    test_resize: Annotated[
+        int | None,
+        RecipeKey(
+            doc="Size that the shorter side of a test image is resized to, before its centre, `input_size` square, is "
+            "cropped. At least `input_size`.",
+            derived="`input_size` x 256 / 224 for ImageNet and Clothing1M, and for folders where `random_resized_crop` "
+            "trains at more than 64 pixels; else `input_size`, whatever the number of images",
+            minimum=1,
+            maximum=8192,
+            unit="pixels",
+            shown="never",
+            words="tested at {} px".format,
         ),
     ] = None
     drop_last: Annotated[

@@ -40,6 +40,8 @@ class DataKey(NamedTuple):
     max_images_per_class: int | None = None
     streamed: bool = False
     """Whether the recipe needs image files: the same folder may be packed for one recipe and streamed for another."""
+    test_resize: int = 0
+    """What test images are resized to before their centre is packed; 0: the input size, or nothing is packed."""
 
 
 PROTOCOL_VERSION = 1

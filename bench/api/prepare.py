@@ -39,7 +39,7 @@ def check_augmentations(suite: "Suite") -> None:
 
 
 def data_remarks(suite: "Suite") -> list[str]:
-    """What of a suite's data sets is not used, one sentence per data set.
+    """What of a suite's data sets is not used or is enlarged, one sentence per data set.
 
     Raises:
         DataError: A folder is malformed.
@@ -47,9 +47,10 @@ def data_remarks(suite: "Suite") -> list[str]:
     from bench.datasets.source import open_source
     from bench.workspace.paths import data_home
 
-    remarks = {
-        name: open_source(name).remarks(data_home()) for name in dict.fromkeys(cell.dataset for cell in suite.cells)
-    }
+    sizes: dict[str, list[int]] = {}
+    for cell in suite.cells:
+        sizes.setdefault(cell.dataset, []).append(cell.recipe.input_size)
+    remarks = {name: open_source(name).remarks(data_home(), of_name) for name, of_name in sizes.items()}
     return [f"{name}: {'; '.join(found)}" for name, found in remarks.items() if found]
 
 

@@ -3,21 +3,24 @@
 Called through :mod:`bench.datasets.source`. Reads names, sizes and times; a deep status opens every image's header.
 """
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.catalog.datasets import Archive
-from bench.datasets.image_folder import ImageFolder, counted, open_image_folder
+from bench.datasets.image_folder import ImageFolder, counted, first_sizes, open_image_folder, small_size
 from bench.datasets.published import Facts, Progress
 from bench.datasets.splits import SPLITS, ImageFiles, ImageRecord, SplitName
 from bench.datasets.status import Status, range_per_class
 from bench.datasets.walk import EXPECTED
 from bench.errors import DataError
+from bench.workspace.paths import data_home
 
 INPUT_SIZE = 224
-"""Default input size in pixels of an image folder, whose images may have any size."""
+"""Default input size in pixels of an image folder, unless its images are small and of one size."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,6 @@ class FolderSource:
     path: Path
     """Absolute; a relative one in the name starts at the current folder."""
 
-    input_size = INPUT_SIZE
     has_files = True
     always_streamed = False
     mutable = True
@@ -40,6 +42,26 @@ class FolderSource:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     archive_sets: tuple[tuple[Archive, ...], ...] = ()
+
+    @property
+    def input_size(self) -> int:
+        """See :func:`bench.datasets.image_folder.small_size`; of a missing folder as it was when it was prepared."""
+        try:
+            return small_size(self.path) or INPUT_SIZE
+        except DataError:
+            return self._remembered_size() or INPUT_SIZE
+
+    def _remembered_size(self) -> int | None:
+        """The default input size in the card of a pack or an index, so that a report finds its results."""
+        for card in data_home().glob("*/folder-*/card.json"):
+            with suppress(OSError, ValueError):
+                content = json.loads(card.read_text(encoding="utf-8"))
+                if isinstance(content, dict) and content.get("root", content.get("name")) in (
+                    self.name,
+                    str(self.path),
+                ):
+                    return int(content.get("default_input_size") or 0) or None
+        return None
 
     @property
     def title(self) -> str:
@@ -72,7 +94,7 @@ class FolderSource:
         return Facts(
             num_classes=len(names),
             classes=names,
-            input_size=INPUT_SIZE,
+            input_size=self.input_size,
             channels=3,
             train_images=counts["train"],
             test_images=counts["test"],
@@ -144,9 +166,17 @@ class FolderSource:
         size = sum(os.path.getsize(file) for file in files if os.path.exists(file))  # noqa: PTH110, PTH202 - strings
         return Status(self.name, "corrupt" if broken else "ready", self.path, sentence, size)
 
-    def remarks(self, home: Path) -> list[str]:
-        """What of the folder is not used, in words. Raises as :func:`open_image_folder`."""
-        return _remarks(self.locate(home))
+    def remarks(self, home: Path, input_sizes: Collection[int] = ()) -> list[str]:
+        """What of the folder is not used, or is enlarged, in words. Raises as :func:`open_image_folder`."""
+        remarks = _remarks(self.locate(home))
+        shorter = [min(size) for size in first_sizes(self.path)]
+        largest = max(input_sizes, default=0)
+        if smaller := sum(side < largest for side in shorter):
+            remarks.append(
+                f"images are enlarged to input_size {largest}: of the {len(shorter):,} that were looked at, the first "
+                f"of each class, {smaller:,} are smaller, down to {min(shorter)} pixels"
+            )
+        return remarks
 
 
 def _counts(folder: ImageFolder) -> Iterator[str]:

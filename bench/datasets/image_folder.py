@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.catalog.models import SMALL_INPUT
 from bench.datasets.reading import IMAGE_SUFFIXES, raster_formats
 from bench.datasets.splits import SPLITS, WHOLE, ImageRecord, SplitName
 from bench.datasets.walk import (
@@ -151,6 +152,44 @@ def open_image_folder(path: Path) -> ImageFolder:
             if next(image_names(str(split / name)), None) is None:
                 raise DataError(f"{split / name} holds no image{_seen(split / name)}")
     return folder
+
+
+def first_sizes(root: Path) -> Iterator[tuple[int, int]]:
+    """Width and height of the first image of every class folder, of those whose headers can be read.
+
+    Raises:
+        DataError: There is no train/, or a folder may not be read.
+    """
+    for split in ("train", "test", "val"):
+        if split != "train" and not (root / split).is_dir():
+            continue
+        for entry in listed(root / split):
+            file = next(image_names(entry.path), None) if is_entered(entry) else None
+            if file and (size := _size_in_pixels(file)):
+                yield size
+
+
+def small_size(root: Path) -> int | None:
+    """Side of a folder's images, if the first of every class are squares of one size for which nets have a small stem.
+
+    Stops at the first that is not. Raises as :func:`first_sizes`.
+    """
+    found = None
+    for width, height in first_sizes(root):
+        if width != height or width > SMALL_INPUT or found not in (None, width):
+            return None
+        found = width
+    return found
+
+
+def _size_in_pixels(file: str) -> tuple[int, int] | None:
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=raster_formats()) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
 
 
 def _difference(train: Sequence[str], test: Sequence[str], test_name: str) -> str:

@@ -18,12 +18,12 @@ any other folder                              pack
 import hashlib
 import json
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.catalog.training import AUGMENTATIONS
+from bench.catalog.models import SMALL_INPUT
 from bench.codec import JsonObject
+from bench.datasets.resizing import file_access, file_augmentations
 from bench.datasets.source import open_source
 from bench.errors import DataError
 from bench.values import Cell, DataKey
@@ -44,19 +44,11 @@ def data_key(cell: Cell) -> DataKey:
     A folder can have two keys in one suite: it is packed for one recipe and streamed for another. A data set that this
     version does not know, from the history of another one, has a key too.
     """
-    has_files, always_streamed = _file_access(cell.dataset)
-    streamed = always_streamed or (has_files and bool(_file_augmentations(cell)))
-    return DataKey(cell.dataset, cell.recipe.input_size, cell.recipe.max_images_per_class, streamed)
-
-
-@lru_cache(maxsize=256)  # asked several times for each of ten thousand cells
-def _file_access(dataset: str) -> tuple[bool, bool]:
-    """Whether a data set has files, and whether they are always streamed."""
-    try:
-        source = open_source(dataset)
-    except DataError:
-        return False, False
-    return source.has_files, source.always_streamed
+    recipe = cell.recipe
+    has_files, always_streamed = file_access(cell.dataset)
+    streamed = always_streamed or (has_files and bool(file_augmentations(recipe)))
+    test_resize = 0 if streamed or recipe.test_resize == recipe.input_size else recipe.test_resize or 0
+    return DataKey(cell.dataset, recipe.input_size, recipe.max_images_per_class, streamed, test_resize)
 
 
 def is_streamed(key: DataKey) -> bool:
@@ -75,7 +67,7 @@ def is_streamed(key: DataKey) -> bool:
 
 def augmentation_problem(cell: Cell) -> str | None:
     """Say why a cell's augmentations are impossible on its data set, or return None. Touches no disk."""
-    positions = _file_augmentations(cell)
+    positions = file_augmentations(cell.recipe)
     if not positions:
         return None
     component = cell.recipe.augment[positions[0]]
@@ -91,12 +83,6 @@ def augmentation_problem(cell: Cell) -> str | None:
         if len(values) != 2 or values[0] > values[1]:
             return f"{component.name} needs two ascending numbers for {option}, not {list(values)}"
     return None
-
-
-def _file_augmentations(cell: Cell) -> list[int]:
-    """Positions in ``augment`` of augmentations that decide which part of a file is decoded."""
-    names = [component.name for component in cell.recipe.augment]
-    return [position for position, name in enumerate(names) if AUGMENTATIONS[name].of_files]
 
 
 class Prepared(NamedTuple):
@@ -119,14 +105,28 @@ def look(key: DataKey, home: Path) -> Prepared | None:
     limit = key.max_images_per_class
     try:
         streamed = is_streamed(key)
-        folder = index_folder(key.dataset, limit, home) if streamed else pack_folder(key.dataset, key.input_size, home)
+        packed = None if streamed else pack_folder(key.dataset, key.input_size, home, key.test_resize)
+        folder = packed or index_folder(key.dataset, limit, home)
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         images, digest = int(card["train_images"]), str(card["digest"])
-        if limit is not None and not streamed:
+        if streamed:
+            digest = streamed_digest(digest, key)
+        elif limit is not None:
             images, digest = min(images, limit * len(card["classes"])), limited_digest(digest, limit)
         return Prepared(folder, digest, images, int(card.get("num_classes") or len(card["classes"])))
     except (DataError, OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def streamed_digest(digest: str, key: DataKey) -> str:
+    """Digest of an index as a recipe sees its images.
+
+    Earlier versions saw the centre of an enlarged image where the whole one is seen now: small images, and folders that
+    are too large for a pack. Their results are stale by this.
+    """
+    always_streamed = file_access(key.dataset)[1]
+    whole = not always_streamed and (not key.streamed or key.input_size <= SMALL_INPUT)
+    return hashlib.sha256(f"{digest} whole images".encode()).hexdigest() if whole and digest else digest
 
 
 def limited_digest(digest: str, limit: int | None) -> str:
@@ -147,7 +147,7 @@ def index_folder(dataset: str, limit: int | None, home: Path) -> Path:
     return home / "indexed" / f"{_safe(source.label)}-{_short_hash(identity)}"
 
 
-def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
+def pack_folder(dataset: str, input_size: int, home: Path, test_resize: int = 0) -> Path:
     """Where the decoded arrays of a data set are, or would be: another folder whenever its files have changed.
 
     Raises:
@@ -155,6 +155,7 @@ def pack_folder(dataset: str, input_size: int, home: Path) -> Path:
     """
     source = open_source(dataset)
     identity = [PACK_FORMAT, dataset, input_size, source.signature(home)]
+    identity += [test_resize] if test_resize else []  # names of older packs hold
     return home / "packed" / f"{_safe(source.label)}-{input_size}-{_short_hash(identity)}"
 
 

@@ -3,7 +3,7 @@
 Called through :mod:`bench.datasets.source`. Reads the catalog; touches neither disk nor network.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -126,7 +126,7 @@ class PublishedSource:
         if status.state != "ready":
             raise DataError(status.sentence)
 
-    def remarks(self, home: Path) -> list[str]:  # noqa: ARG002 - image folders name their files
+    def remarks(self, home: Path, input_sizes: Collection[int] = ()) -> list[str]:  # noqa: ARG002 - folders need them
         """Nothing: what is published is complete."""
         return []
 

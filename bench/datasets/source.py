@@ -123,8 +123,8 @@ class Source(Protocol):
             DataError: It is not ready and cannot be downloaded.
         """
 
-    def remarks(self, home: Path) -> list[str]:
-        """What a user of the data should know before training: files that are not used, say.
+    def remarks(self, home: Path, input_sizes: Collection[int] = ()) -> list[str]:
+        """What a user of the data should know before training at some sizes: files that are not used, say.
 
         Raises:
             DataError: It is an image folder that is missing or malformed.

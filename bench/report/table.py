@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.catalog.labels import model_label, variants
+from bench.datasets.resizing import describe_test, test_resize
 from bench.datasets.source import dataset_title, open_source
 from bench.errors import DataError
 from bench.recipe import describe_recipe, recipe_values
@@ -118,8 +119,8 @@ def _row(cells: Sequence[Cell], variant: str, outcomes: Mapping[str, Outcome], s
         stem=cell.recipe.stem,
         schedule=cell.schedule_name,
         decay=str(cell.schedule),
-        recipe=recipe_values(cell.recipe),
-        recipe_text=describe_recipe(cell.recipe),
+        recipe={**recipe_values(cell.recipe), **({"test_resize": test_resize(cell)} if describe_test(cell) else {})},
+        recipe_text=", ".join(filter(None, [describe_recipe(cell.recipe), describe_test(cell)])),
         state=_row_state([describe(outcomes.get(seed.id)) for seed in cells]),
         params=cost.params if cost else None,
         flops=cost.flops if cost else None,

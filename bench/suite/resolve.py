@@ -1,7 +1,8 @@
 """Turn a suite document into cells with all defaults spelled out.
 
 Called by :func:`bench.suite.parse_suite`. Adds what is wrong with the file to the document's faults, each at its place.
-Reads no file.
+Reads nothing but the headers of some images of a folder whose
+input size no recipe states.
 """
 
 from collections.abc import Iterable
@@ -81,6 +82,7 @@ class Resolver:
 
     def __init__(self, document: Document, mapping: SuiteMapping, overrides: RecipeMapping | None) -> None:
         self.document, self.mapping, self.overrides = document, mapping, overrides
+        self.input_sizes: dict[str, int] = {}
         self.schedules = {name: _schedule(given) for name, given in mapping.schedules.items()}
 
     def cells(self) -> list[Cell]:
@@ -133,11 +135,15 @@ class Resolver:
         named = RecipeMapping(stem=model.stem) if model.stem else None  # type: ignore[call-arg]
         layers = [layer.given() for layer in (self.mapping.recipe, own, named, self.overrides) if layer]
         keys: JsonObject = dict(DEFAULT_RECIPE)
-        keys["input_size"] = open_source(dataset).input_size
         for layer in layers:
             keys |= _components(keys["optimizer"], layer)
+        if "input_size" not in keys:
+            keys["input_size"] = self._input_size(dataset)
         keys.setdefault("stem", default_stem(model.name, keys["input_size"]))
         recipe = Recipe(**keys)
+        if recipe.test_resize is not None and recipe.test_resize < recipe.input_size:
+            problem = f"test_resize {recipe.test_resize} is smaller than input_size {recipe.input_size}"
+            self.document.fault(self.document.at(place), f"{problem}; the centre cannot be cropped from less")
         stems = model_stems(model.name)
         if recipe.stem not in stems:
             problem = f"{model.name} has no {recipe.stem} stem, as the recipe demands; only {', '.join(stems)}"
@@ -146,6 +152,12 @@ class Resolver:
             where = self.document.values.get(("recipe", "optimizer"), self.document.at(place))
             self.document.fault(where, refusal)
         return recipe
+
+    def _input_size(self, dataset: str) -> int:
+        """The data set's own input size; of a folder some images are looked at, once."""
+        if dataset not in self.input_sizes:
+            self.input_sizes[dataset] = open_source(dataset).input_size
+        return self.input_sizes[dataset]
 
     def _check_epochs(self, place: Path, name: str, schedule: Component, epochs: int) -> None:
         if self.overrides and "epochs" in self.overrides.given():

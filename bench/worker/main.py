@@ -218,7 +218,9 @@ def _prepare(request: Prepare) -> Prepared:
 
     from bench.worker.data.dataset import load
 
-    key = DataKey(request.dataset, request.input_size, request.max_images_per_class, request.streamed)
+    key = DataKey(
+        request.dataset, request.input_size, request.max_images_per_class, request.streamed, request.test_resize
+    )
     return Prepared(digest=load(key, Path(request.data_home), workers=torch.get_num_threads()).digest)
 
 

@@ -69,6 +69,7 @@ class Prepare(Request[Prepared]):
     input_size: int
     max_images_per_class: int | None = None
     streamed: bool = False
+    test_resize: int = 0
     """See :class:`bench.values.DataKey`, whose fields these are."""
     data_home: str
 

@@ -56,9 +56,9 @@ def with_nonstandard(images: Images, *names: str) -> Images:
     return {**images, WNIDS[1]: {**images[WNIDS[1]], **files}}
 
 
-def streamed(data: IndexedDataset, workers: int = 2, **recipe: object) -> StreamedTrainBatches:
+def recipe_of(**recipe: object) -> Recipe:
     content = {"input_size": 32, "batch_size": 5, "augment": (RESIZED_CROP, FLIP), **recipe}
-    base = Recipe(
+    return Recipe(
         epochs=1,
         optimizer=augmentation("horizontal_flip"),
         label_smoothing=0.0,
@@ -66,7 +66,10 @@ def streamed(data: IndexedDataset, workers: int = 2, **recipe: object) -> Stream
         stem="standard",
         **content,  # type: ignore[arg-type]
     )
-    return StreamedTrainBatches(data, base, seed=0, device=CPU, workers=workers)
+
+
+def streamed(data: IndexedDataset, workers: int = 2, **recipe: object) -> StreamedTrainBatches:
+    return StreamedTrainBatches(data, recipe_of(**recipe), seed=0, device=CPU, workers=workers)
 
 
 def digest_of(key: DataKey, home: Path) -> str:

@@ -30,10 +30,14 @@ class Crop:
     """The size that the box is resized to."""
     mirrored: bool = False
     """Whether left and right are swapped."""
+    exact: bool = False
+    """Whether it is decoded at full size and resized by Pillow, as packed images are."""
 
     @property
     def scale(self) -> int:
         """The largest of ``SCALES``, or 1, at which the box still has at least the pixels that it is resized to."""
+        if self.exact:
+            return 1
         return next((s for s in SCALES if self.height >= s * self.rows and self.width >= s * self.columns), 1)
 
 
@@ -93,13 +97,19 @@ def _random_box(
     return None
 
 
-def centre_crop(height: int, width: int, *, size: int) -> Crop:
-    """The whole image with its shorter side resized to size x 256 / 224, rounded down; nets are tested on its centre.
+def centre_crop(height: int, width: int, *, size: int, resize: int = 0, exact: bool = False) -> Crop:
+    """The whole image with its shorter side resized; nets see its centre.
 
-    At 224 pixels that is the usual 256. It is rounded as in timm (0.875 of the side is kept), the longer side as in
-    torchvision's Resize.
+    Args:
+        height: Pixels of the whole image.
+        width: Pixels of the whole image.
+        size: Side of the square that nets see.
+        resize: The shorter side; 0 stands for size x 256 / 224. At 224 pixels that is the usual 256. It is rounded as
+            in timm (0.875 of the side is kept), the longer side as in torchvision's Resize.
+        exact: See :class:`Crop`; the longer side is then rounded to the nearest.
     """
-    shorter = size * 256 // 224
-    longer = int(shorter * max(height, width) / min(height, width))
-    rows, columns = (shorter, longer) if height <= width else (longer, shorter)
-    return Crop(top=0, left=0, height=height, width=width, rows=rows, columns=columns)
+    shorter = resize or size * 256 // 224
+    longer = shorter * max(height, width) / min(height, width)
+    rounded = max(shorter, round(longer)) if exact else int(longer)
+    rows, columns = (shorter, rounded) if height <= width else (rounded, shorter)
+    return Crop(top=0, left=0, height=height, width=width, rows=rows, columns=columns, exact=exact)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.datasets.manual import sampling_key
-from bench.datasets.prepared import is_streamed, limited_digest
+from bench.datasets.prepared import is_streamed, limited_digest, streamed_digest
 from bench.values import DataKey, Recipe
 from bench.worker.data.batches import Batch, StepInputs, TestBatches, TrainBatches
 from bench.worker.data.index import IndexedDataset, index, open_index
@@ -79,13 +79,15 @@ def load(key: DataKey, home: Path, *, workers: int, folder: Path | None = None) 
     Raises:
         DataError: It is missing, incomplete or broken, or a disk error.
     """
-    dataset, input_size, limit, _ = key
-    if folder is not None and (prepared := open_index(folder, dataset) or open_pack(folder, dataset)):
-        return prepared if limit is None or isinstance(prepared, IndexedDataset) else limited(prepared, limit)
-    if is_streamed(key):
-        return index(dataset, limit, home, workers=workers)
-    packed = pack(dataset, input_size, home)
-    return packed if limit is None else limited(packed, limit)
+    dataset, limit = key.dataset, key.max_images_per_class
+    prepared = (open_index(folder, dataset) or open_pack(folder, dataset)) if folder is not None else None
+    if prepared is None and is_streamed(key):
+        prepared = index(dataset, limit, home, workers=workers)
+    elif prepared is None:
+        prepared = pack(dataset, key.input_size, home, key.test_resize)
+    if isinstance(prepared, IndexedDataset):
+        return replace(prepared, digest=streamed_digest(prepared.digest, key))
+    return prepared if limit is None else limited(prepared, limit)
 
 
 def limited(packed: PackedDataset, limit: int) -> PackedDataset:
@@ -135,7 +137,7 @@ def test_batches(
     if isinstance(data, PackedDataset):
         return TestBatches(data, batch_size=batch_size, device=device)
     size = min(batch_size, MAX_STREAMED_TEST_BATCH)
-    return StreamedTestBatches(data, recipe.input_size, batch_size=size, device=device, workers=workers)
+    return StreamedTestBatches(data, recipe, batch_size=size, device=device, workers=workers)
 
 
 test_batches.__test__ = False  # type: ignore[attr-defined] # or pytest takes it for a test

@@ -121,7 +121,9 @@ class Decoder:
             DataError: It cannot be read; the text names it.
         """
         box, crop = self._decode(self._bytes_of(file), file, crop_fn)
-        if (crop.rows, crop.columns) != out.shape[:2]:
+        if crop.exact:
+            np.copyto(out, resized_centre(box, len(out), min(crop.rows, crop.columns)))
+        elif (crop.rows, crop.columns) != out.shape[:2]:
             resized = self._resized = _grown(self._resized, 3 * crop.rows * crop.columns)
             whole = resized[: 3 * crop.rows * crop.columns].reshape(crop.rows, crop.columns, 3)
             _resize(box, whole)
@@ -244,6 +246,20 @@ def broken_images(problems: Sequence[str], where: object) -> DataError:
     listed = "".join(f"\n  {problem}" for problem in problems[:MAX_NAMED])
     more = f"\n  and {len(problems) - MAX_NAMED:,} more" if len(problems) > MAX_NAMED else ""
     return DataError(f"{len(problems):,} images of {where} cannot be read:{listed}{more}")
+
+
+def resized_centre(pixels: Pixels, size: int, resize: int) -> Pixels:
+    """The centre (size, size, 3) of an image (H, W, 3) whose shorter side is resized by Pillow to ``resize``.
+
+    Bilinear, with antialiasing.
+    """
+    if min(pixels.shape[:2]) != resize:
+        image = Image.fromarray(pixels)
+        scale = resize / min(image.size)
+        width, height = (max(resize, round(side * scale)) for side in image.size)
+        pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    top, left = ((side - size) // 2 for side in pixels.shape[:2])
+    return pixels[top : top + size, left : left + size]
 
 
 def nonstandard_kind(image: Image.Image) -> str:

@@ -23,6 +23,7 @@ import torch
 
 from bench.worker.data.batches import split_epoch
 from bench.worker.data.crops import UNIFORMS, Crop, centre_crop, random_resized_crop
+from bench.worker.data.decode import CropFn
 from bench.worker.data.decode_pool import AHEAD, ByteBatch, DecodePool, Item, LabelledFile, decoded
 from bench.worker.seeds import stream_generator
 
@@ -34,9 +35,17 @@ class CropSampler(Protocol):
         """The crop."""
 
 
-def sample_centre(height: int, width: int, *, size: int, numbers: Sequence[float]) -> Crop:  # noqa: ARG001
+def sample_centre(
+    height: int,
+    width: int,
+    *,
+    size: int,
+    numbers: Sequence[float],  # noqa: ARG001
+    resize: int = 0,
+    exact: bool = False,
+) -> Crop:
     """The :class:`CropSampler` that always takes the centre."""
-    return centre_crop(height, width, size=size)
+    return centre_crop(height, width, size=size, resize=resize, exact=exact)
 
 
 class TrainFiles:
@@ -103,15 +112,17 @@ class TestFiles:
         batch_size: int,
         workers: int,
         ahead: int = AHEAD,
+        crop_fn: CropFn | None = None,
         problems: list[str] | None = None,
     ) -> None:
-        """See :class:`bench.worker.data.decode_pool.DecodePool`."""
+        """See :class:`bench.worker.data.decode_pool.DecodePool`; without ``crop_fn`` the usual centre is taken."""
         self.batch_size = batch_size
         self.nonstandard: Counter[str] = Counter()
         """Non-standard images read so far, by kind."""
         self._files, self._size = files, size
         self._workers, self._ahead = workers, ahead
         self._problems = problems
+        self._crop_fn = crop_fn or partial(centre_crop, size=size)
 
     def __len__(self) -> int:
         """Batches per pass."""
@@ -123,7 +134,6 @@ class TestFiles:
         return decoded(self._items(), pool, ahead=self._ahead)
 
     def _items(self) -> Iterator[list[Item]]:
-        crop_fn = partial(centre_crop, size=self._size)
         for first in range(0, len(self._files), self.batch_size):
             indices = range(first, min(first + self.batch_size, len(self._files)))
-            yield [Item(*self._files[index], crop_fn, index) for index in indices]
+            yield [Item(*self._files[index], self._crop_fn, index) for index in indices]

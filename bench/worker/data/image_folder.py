@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from bench.datasets.splits import ImageFiles, SplitName
 from bench.errors import DataError
-from bench.worker.data.decode import broken_images, pixels_of
+from bench.worker.data.decode import broken_images, pixels_of, resized_centre
 from bench.worker.data.raw import Images, Labels, RawDataset
 
 SMALL_FILE = 10_000
@@ -21,18 +20,18 @@ PORTION = 256
 """Images per task of a thread."""
 
 
-def folder(files: ImageFiles, input_size: int) -> RawDataset:
+def folder(files: ImageFiles, input_size: int, test_resize: int = 0) -> RawDataset:
     """Decode image files: RGB, EXIF orientation ignored, classes and files in sorted order.
 
-    An image of another size is resized until its shorter side is ``input_size`` (bilinear, with antialiasing), then its
-    centre is cropped.
+    An image of another size is resized until its shorter side is ``input_size``, for test images ``test_resize`` where
+    that is not 0 (bilinear, with antialiasing), then its centre is cropped.
 
     Raises:
         DataError: Images cannot be read; the text names all of them.
     """
     problems: list[str] = []
-    train_images, train_labels = _decode_split(files, "train", input_size, problems)
-    test_images, test_labels = _decode_split(files, "test", input_size, problems)
+    train_images, train_labels = _decode_split(files, "train", input_size, 0, problems)
+    test_images, test_labels = _decode_split(files, "test", input_size, test_resize, problems)
     if problems:
         raise broken_images(problems, files.root)
     return RawDataset(
@@ -44,7 +43,9 @@ def folder(files: ImageFiles, input_size: int) -> RawDataset:
     )
 
 
-def _decode_split(files: ImageFiles, split: SplitName, size: int, problems: list[str]) -> tuple[Images, Labels]:
+def _decode_split(
+    files: ImageFiles, split: SplitName, size: int, resize: int, problems: list[str]
+) -> tuple[Images, Labels]:
     """Images and labels of a split. What is wrong with images is added to ``problems``."""
     root = f"{files.root}/"
     label_of = {name: label for label, name in enumerate(files.classes())}
@@ -60,7 +61,7 @@ def _decode_split(files: ImageFiles, split: SplitName, size: int, problems: list
         broken = []
         for number in range(first, min(first + PORTION, len(labelled))):
             try:
-                images[number] = decode_image(labelled[number][0], size)
+                images[number] = decode_image(labelled[number][0], size, resize)
             except DataError as error:
                 broken.append(str(error))
         return broken
@@ -82,18 +83,10 @@ def decoder_threads(example: str | Path) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_image(file: str | Path, size: int) -> Images:
-    """Read an image file as (3, size, size) uint8: shorter side resized to ``size``, centre cropped.
+def decode_image(file: str | Path, size: int, resize: int = 0) -> Images:
+    """Read an image file as (3, size, size) uint8: shorter side resized to ``resize`` or ``size``, centre cropped.
 
     Raises:
         DataError: It cannot be read as an image; the text names it.
     """
-    pixels = pixels_of(file)
-    if pixels.shape[:2] != (size, size):
-        image = Image.fromarray(pixels)
-        scale = size / min(image.size)
-        width, height = (max(size, round(side * scale)) for side in image.size)
-        left, top = (width - size) // 2, (height - size) // 2
-        resized = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(resized.crop((left, top, left + size, top + size)))
-    return pixels.transpose(2, 0, 1)
+    return resized_centre(pixels_of(file), size, resize or size).transpose(2, 0, 1)

@@ -173,6 +173,7 @@ def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> J
         )
     return {
         "name": dataset,
+        "default_input_size": source.input_size,
         "root": str(images.root),
         "archives": list(writer.archives),
         "classes": classes,

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
@@ -60,15 +60,20 @@ class PackedDataset:
         return len(self.classes)
 
 
-def pack(dataset: str, input_size: int, home: Path) -> PackedDataset:
+def pack(dataset: str, input_size: int, home: Path, test_resize: int = 0) -> PackedDataset:
     """The data set's arrays at an input size, decoded now if that has not been done before.
+
+    With ``test_resize`` test images are the centres of images that were resized to that.
 
     Raises:
         DataError: The data set is missing or broken, cannot be packed, or a disk error.
     """
     with writing(dataset, home / "packed"):
-        folder = pack_folder(dataset, input_size, home)
-        read, make = partial(open_pack, folder, dataset), partial(_write, folder, dataset, input_size, home)
+        folder = pack_folder(dataset, input_size, home, test_resize)
+        read, make = (
+            partial(open_pack, folder, dataset),
+            partial(_write, folder, dataset, input_size, test_resize, home),
+        )
         return get_or_create(folder, read, make)
 
 
@@ -85,8 +90,8 @@ def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
         return None
 
 
-def _write(folder: Path, dataset: str, input_size: int, home: Path) -> None:
-    raw = _load(dataset, input_size, home)
+def _write(folder: Path, dataset: str, input_size: int, test_resize: int, home: Path) -> None:
+    raw = _load(dataset, input_size, test_resize, home)
     write_whole(folder, raw, _card(raw, dataset, input_size))
 
 
@@ -133,12 +138,14 @@ def _save(file: Path, array: Images | Labels) -> None:
 
 def _card(raw: RawDataset, dataset: str, input_size: int) -> JsonObject:
     mean, std = channel_statistics(raw.train_images)
-    if (source := open_source(dataset)).mean:  # the published ones, which are rounded
+    source = open_source(dataset)
+    if source.mean:  # the published ones, which are rounded
         mean, std = source.mean, source.std
     return {
         "name": dataset,
         "classes": raw.classes,
         "input_size": input_size,
+        "default_input_size": source.input_size,
         "channels": raw.train_images.shape[1],
         "train_images": len(raw.train_labels),
         "test_images": len(raw.test_labels),
@@ -148,20 +155,22 @@ def _card(raw: RawDataset, dataset: str, input_size: int) -> JsonObject:
     }
 
 
-def _load(dataset: str, input_size: int, home: Path) -> RawDataset:
+def _load(dataset: str, input_size: int, test_resize: int, home: Path) -> RawDataset:
     source = open_source(dataset)
     if source.has_files:
-        return image_folder.folder(source.locate(home), input_size)
+        return image_folder.folder(source.locate(home), input_size, test_resize)
     raw: RawDataset = resolve_name(source.loader)(home)
-    if raw.train_images.shape[-2:] == (input_size, input_size):
-        return raw
-    return RawDataset(
-        train_images=resize(raw.train_images, input_size),
-        train_labels=raw.train_labels,
-        test_images=resize(raw.test_images, input_size),
-        test_labels=raw.test_labels,
-        classes=raw.classes,
+    begin = (test_resize - input_size) // 2 if test_resize else 0
+    centre = slice(begin, begin + input_size)
+    return replace(
+        raw,
+        train_images=_resized(raw.train_images, input_size),
+        test_images=_resized(raw.test_images, test_resize or input_size)[:, :, centre, centre],
     )
+
+
+def _resized(images: Images, size: int) -> Images:
+    return images if images.shape[-2:] == (size, size) else resize(images, size)
 
 
 def resize(images: Images, size: int) -> Images:

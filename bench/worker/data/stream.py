@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from bench.catalog.training import AUGMENTATIONS
+from bench.datasets.resizing import Sizes, image_sizes
 from bench.values import Component, Recipe
 from bench.worker.data.batches import Batch, Normalise, augmented, build_augmentation, copy_all, mean_colour, upload
-from bench.worker.data.crops import random_resized_crop
+from bench.worker.data.crops import centre_crop, random_resized_crop
 from bench.worker.data.file_batches import CropSampler, TestFiles, TrainFiles, sample_centre
 from bench.worker.data.index import IndexedDataset
 from bench.worker.seeds import stream_generator
@@ -70,7 +71,7 @@ class StreamedTrainBatches:
             batch_size=recipe.batch_size,
             seed=seed,
             workers=workers,
-            sampler=_sampler(of_files),
+            sampler=_sampler(of_files, image_sizes(data.name, recipe)),
             drop_last=recipe.drop_last,
         )
         self.batch_size, self.images = self.files.batch_size, self.files.images
@@ -109,10 +110,14 @@ class StreamedTestBatches:
     """All test files in their own order, the centre of each."""
 
     def __init__(
-        self, data: IndexedDataset, input_size: int, *, batch_size: int, device: torch.device, workers: int
+        self, data: IndexedDataset, recipe: Recipe, *, batch_size: int, device: torch.device, workers: int
     ) -> None:
         self.batch_size = batch_size
-        self.files = TestFiles(data.test, size=input_size, batch_size=batch_size, workers=workers)
+        sizes = image_sizes(data.name, recipe)
+        crop_fn = partial(centre_crop, size=recipe.input_size, resize=sizes.test, exact=sizes.exact)
+        self.files = TestFiles(
+            data.test, size=recipe.input_size, batch_size=batch_size, workers=workers, crop_fn=crop_fn
+        )
         self.labels = torch.from_numpy(np.array(data.test_labels)).to(device)
         """(N,) int64, of the whole set."""
         self.normalise = Normalise(data.mean, data.std, device)
@@ -137,9 +142,9 @@ def nonstandard_images(batches: object) -> dict[str, int]:
     return counts
 
 
-def _sampler(of_files: Sequence[Component]) -> CropSampler:
+def _sampler(of_files: Sequence[Component], sizes: Sizes) -> CropSampler:
     """The crop that a recipe asks for. It is not mirrored: that is an augmentation of its own."""
     if not of_files:
-        return sample_centre
+        return partial(sample_centre, resize=sizes.train, exact=sizes.exact)
     area, ratio = of_files[0]["area"], of_files[0]["ratio"]
     return partial(random_resized_crop, area=tuple(area), ratio=tuple(ratio), mirror=0.0)

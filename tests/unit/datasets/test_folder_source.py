@@ -1,5 +1,6 @@
 """The source of image folders: status, facts and number of classes."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from bench.datasets.source import open_source
 from bench.errors import DataError
+from bench.suite import parse_suite
+from bench.worker.data.pack import pack
 
 
 @pytest.mark.parametrize("split", ["test", "val"])
@@ -44,7 +47,7 @@ def test_a_dangling_link_is_a_corrupt_image(tmp_path: Path) -> None:
 
 def test_facts_count_the_images(tmp_path: Path) -> None:
     facts = open_source(f"folder:{class_tree(tmp_path)}").facts()
-    assert [facts.num_classes, facts.train_images, facts.test_images, facts.input_size] == [2, 6, 6, 224]
+    assert [facts.num_classes, facts.train_images, facts.test_images, facts.input_size] == [2, 6, 6, 8]
 
 
 def test_fetch_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -77,3 +80,49 @@ def test_remarks_say_what_is_not_used_and_nothing_of_a_clean_folder(tmp_path: Pa
     (tmp_path / "train" / "dog" / "a.gif").write_bytes(b"")
     assert source.remarks(tmp_path) == ["1 file is left out (1 .gif)"]
     assert open_source("digits").remarks(tmp_path) == []
+
+
+def tree_of(root: Path, *sizes: tuple[int, int]) -> str:
+    """A folder with a class per size, of one image in each split."""
+    for split in ("train", "val"):
+        for number, size in enumerate(sizes):
+            (root / split / f"class{number}").mkdir(parents=True)
+            Image.new("RGB", size).save(root / split / f"class{number}" / "0.png")
+    return f"folder:{root}"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(32, 32)] * 3, 32),
+        ([(64, 64)] * 2, 64),
+        ([(65, 65)] * 2, 224),
+        ([(32, 32), (28, 28)], 224),
+        ([(32, 28)] * 2, 224),
+        ([(500, 375), (32, 32)], 224),
+    ],
+)
+def test_small_images_of_one_size_keep_it_unless_the_suite_says_otherwise(
+    tmp_path: Path, sizes: list[tuple[int, int]], expected: int
+) -> None:
+    name = tree_of(tmp_path, *sizes)
+    assert open_source(name).input_size == expected
+    text = "suite: s\nRECIPE\ngrid: {model: resnet18, dataset: 'NAME', schedule: cosine}\n".replace("NAME", name)
+    for recipe, size in (("", expected), ("recipe: {input_size: 40}", 40)):
+        assert parse_suite(text.replace("RECIPE", recipe), "f.yaml").cells[0].recipe.input_size == size
+
+
+def test_a_folder_that_is_gone_keeps_the_size_that_it_was_prepared_with(project: Path) -> None:
+    name = tree_of(project / "tree", (8, 8), (8, 8))
+    assert pack(name, 8, project / "data").digest
+    shutil.rmtree(project / "tree")
+    assert open_source(name).input_size == 8
+    assert open_source("folder:other").input_size == 224
+
+
+def test_remarks_say_that_images_are_enlarged(tmp_path: Path) -> None:
+    source = open_source(tree_of(tmp_path, (32, 32), (500, 375)))
+    assert source.remarks(tmp_path, [32]) == []
+    [remark] = source.remarks(tmp_path, [32, 224])
+    assert remark.startswith("images are enlarged to input_size 224: of the 4 that were looked at")
+    assert "2 are smaller, down to 32 pixels" in remark

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers.suites import GOOD, GRID, HEAD, assert_refused, parse
+from helpers.suites import GOOD, GRID, HEAD, assert_refused, faults, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -229,3 +229,9 @@ class TestArgumentsOfNets:
         [cell] = parse({**GOOD, "grid": {**GOOD["grid"], "model": shown, "schedule": "cosine", "seed": 0}}).cells
         assert cell.model == "timm/resnet10t(act_layer='silu', drop_rate=0.5)"
         assert cell.recipe.stem == "standard"
+
+
+def test_a_test_resize_below_the_input_size_is_refused_wherever_it_is_given() -> None:
+    text = HEAD + "recipe: {test_resize: 24}\n" + GRID
+    assert any("test_resize 24 is smaller than input_size 32" in fault for fault in faults(text))
+    assert parse(text.replace("24", "36")).cells[0].recipe.test_resize == 36

@@ -11,6 +11,7 @@ from helpers.streaming import (
     batch_bytes,
     indexed,
     nonstandard_files,
+    recipe_of,
     streamed,
     with_nonstandard,
 )
@@ -62,7 +63,7 @@ def test_an_unreadable_training_file_is_never_replaced(imagenet_home: Path) -> N
 def test_nonstandard_images_of_testing_are_decoded_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shrink(monkeypatch, "imagenet", train=3 * TRAIN, test=3 * TEST + 3, classes=3)
     write_imagenet(tmp_path, "folders", test=with_nonstandard(val_images(), "grey.JPEG", "cmyk.JPEG", "png.JPEG"))
-    batches = StreamedTestBatches(indexed(tmp_path), 32, batch_size=4, device=CPU, workers=2)
+    batches = StreamedTestBatches(indexed(tmp_path), recipe_of(), batch_size=4, device=CPU, workers=2)
     assert sum(len(images) for images in batches) == 3 * TEST + 3
     assert nonstandard_images(batches) == {"cmyk": 1, "grey": 1, "not_jpeg": 1}
 
@@ -76,7 +77,7 @@ def test_streamed_batches_are_normalised_floats_of_three_channels(imagenet_home:
     images, labels = batch
     assert (images.shape, images.dtype, labels.dtype) == ((5, 3, 32, 32), torch.float32, torch.int64)
     assert len(bytes_) == 4
-    tested = StreamedTestBatches(data, 32, batch_size=5, device=CPU, workers=1)
+    tested = StreamedTestBatches(data, recipe_of(), batch_size=5, device=CPU, workers=1)
     whole = torch.cat([tested.normalise(images) for images in tested])
     assert len(tested.labels) == len(whole)
     assert whole.shape == (3 * TEST, 3, 32, 32)
