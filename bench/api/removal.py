@@ -4,12 +4,12 @@ Nothing is removed that a run is using. Results in the store are deleted as MLfl
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import UsageError
+from bench.errors import DiskError, UsageError
 
 if TYPE_CHECKING:
     from bench.tracking import Store
@@ -96,16 +96,29 @@ def remove(removal: Removal, store: "Store | None") -> None:
 
     Raises:
         TrackingError: The store cannot be written; nothing on this machine was removed.
-        OSError: A folder cannot be removed.
+        DiskError: A folder cannot be removed.
     """
     if store is not None and removal.runs:
         with store.translated("cannot delete runs"):
             for run_id in removal.runs:
                 store.client.delete_run(run_id)
-    for folder in removal.folders:
-        shutil.rmtree(folder.root)
-    for file in removal.files:
-        file.unlink(missing_ok=True)
+    delete([*(folder.root for folder in removal.folders), *removal.files])
+
+
+def delete(paths: Iterable[Path]) -> None:
+    """Delete files and whole folders; a link is deleted and not what it leads to.
+
+    Raises:
+        DiskError: One cannot be deleted; those before it are.
+    """
+    for path in paths:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DiskError(f"{error.filename or path} cannot be removed: {error.strerror}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +132,6 @@ class Waste:
     def size(self) -> int:
         """Bytes."""
         return sum(map(size_of, self.paths))
-
-    def remove(self) -> None:
-        """Remove them."""
-        for path in self.paths:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def find_waste() -> dict[str, Waste]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from bench.cli.output import columns, note, say, size
+from bench.cli.output import columns, confirm, note, say, size
 
 KINDS = ("packs", "attempts", "checkpoints", "weights")
 
@@ -17,7 +17,7 @@ def clean(kinds: Sequence[str], yes: bool) -> None:
 
     No number of a table is lost. Files of cells that are running are left alone.
     """
-    from bench.api.removal import find_waste
+    from bench.api.removal import delete, find_waste
 
     waste = find_waste()
     say(
@@ -33,11 +33,6 @@ def clean(kinds: Sequence[str], yes: bool) -> None:
         note("there is nothing to remove")
         return
     if not yes:
-        click.confirm(
-            f"remove {', '.join(dict.fromkeys(kinds))} ({size(sum(each.size for each in chosen))})?",
-            abort=True,
-            err=True,
-        )
-    for each in chosen:
-        each.remove()
+        confirm(f"remove {', '.join(dict.fromkeys(kinds))} ({size(sum(each.size for each in chosen))})?")
+    delete(path for each in chosen for path in each.paths)
     note("removed")

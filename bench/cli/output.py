@@ -188,3 +188,14 @@ def size(count: int) -> str:
     """Bytes as people say them: ``512 B``, ``3.4 MB``."""
     power = min(4, (len(str(count)) - 1) // 3)
     return f"{count} B" if not power else f"{count / 1000**power:.1f} {('', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+def confirm(question: str) -> None:
+    """Ask before something is removed; end the command where the answer is not yes, or where nobody answers."""
+    try:
+        if click.confirm(question, err=True):
+            return
+    except click.Abort:
+        note("")
+    note("nothing was removed (--yes answers for you)")
+    raise SystemExit(1)

@@ -3,7 +3,7 @@
 import click
 
 from bench.cli.options import tracking_option
-from bench.cli.output import note, size
+from bench.cli.output import confirm, note, size
 from bench.text import counted
 
 
@@ -29,7 +29,7 @@ def rm(name: str, yes: bool, tracking_uri: str | None) -> None:
     if removal.kept:
         note(f"kept on this machine, because another suite has them, too: {counted(len(removal.kept), 'cell')}")
     if not yes:
-        click.confirm("remove them?", abort=True, err=True)
+        confirm("remove them?")
     remove(removal, store)
     if store and removal.runs:
         note("removed; the runs are in MLflow's bin, and mlflow gc frees their files")

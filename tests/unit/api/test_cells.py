@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from bench.api.cells import attempt_of, find_cell, outcome_of
-from bench.api.removal import find_removal, find_waste, remove, size_of
+from bench.api.removal import delete, find_removal, find_waste, remove, size_of
 from bench.api.starter import write_suite
 from bench.cli import cli
-from bench.errors import UsageError
+from bench.errors import DiskError, UsageError
 from bench.suite import load_suite
 from bench.values import Cell, State, Suite, to_json
 from bench.workspace.cells import keep_suite
@@ -121,12 +121,22 @@ def test_find_waste_names_what_no_table_needs(suite: Suite) -> None:
     }
     assert waste["packs"].size == 5000
     for each in waste.values():
-        each.remove()
+        delete(each.paths)
     assert all(not each.paths for each in find_waste().values())
     failed = CellFolder.of(bench_home(), suite.cells[1].id)
     assert failed.checkpoints(), "the failed cell may resume from it"
     assert failed.weights.exists(), "nobody else has them"
     assert size_of(pack) == 0
+
+
+def test_delete_leaves_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to("kept")
+    delete([tmp_path / "link", tmp_path / "missing"])
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match="file/below cannot be removed: Not a directory"):
+        delete([tmp_path / "file" / "below"])
 
 
 class TestCommands:
@@ -146,7 +156,9 @@ class TestCommands:
 
     def test_rm_asks_first(self, suite: Suite) -> None:
         code, output = self.invoke("rm", suite.name, answer="n\n")
-        assert code == 130
+        assert code == 1
+        assert "nothing was removed" in output
+        assert self.invoke("rm", suite.name)[0] == 1, "nobody answers"
         assert "2 folders of cells" in output
         assert len(list((bench_home() / "cells").iterdir())) == 2
         assert self.invoke("rm", suite.name, "--yes")[0] == 0

@@ -1,4 +1,4 @@
-"""``bench ui`` without a server: ports, servers that do not start, stores with their own UI."""
+"""``bench ui`` without a server: ports, and servers that do not start."""
 
 import socket
 import subprocess
