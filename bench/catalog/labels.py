@@ -126,8 +126,8 @@ def _words(facet: Facet, value: object) -> str:
 def _key_words(name: str, value: object) -> str:
     key = keys_of(Recipe)[name]
     assert isinstance(key, RecipeKey)
-    if value is None and key.derived:
-        return key.derived
+    if value is None:
+        return f"default {name.replace('_', ' ')}"
     text = key.words(value) if key.words else _named(name, value)
     return text.replace(", ", "+") if isinstance(value, tuple) else text
 

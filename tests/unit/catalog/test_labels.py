@@ -54,6 +54,7 @@ class TestVariants:
                 {"augment": (Component.of("random_crop", padding=4),)},
                 ["random crop padding 2", "random crop padding 4"],
             ),
+            ({"test_resize": None}, {"test_resize": 9}, ["default test resize", "tested at 9 px"]),
             ({"epochs": 1, "lr": 0.1}, {"epochs": 2, "lr": 0.2}, ["1 epoch, lr 0.1", "2 epochs, lr 0.2"]),
         ],
     )
