@@ -40,15 +40,10 @@ def serve_ui(
         address = address_of(redact(uri), experiment) if experiment else redact(uri)
         print(f"the store is a server and has its own UI: {address}", file=sys.stderr)
         return 0
-    options = ["--workers=1", f"--host={host}", f"--port={port}"]
+    command, environment = server_command(uri, host, port)
     server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *options],
-        env={
-            **os.environ,
-            "MLFLOW_BACKEND_STORE_URI": uri,  # not an argument: everyone on the machine can read those
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        },
+        command,
+        env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -61,6 +56,16 @@ def serve_ui(
     finally:
         signal.signal(signal.SIGTERM, previous)
         end_server(server)
+
+
+def server_command(uri: str, host: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command line of MLflow's server, which everyone on the machine can read, and what its environment adds."""
+    command = [sys.executable, "-m", "mlflow", "server", "--workers=1", f"--host={host}", f"--port={port}"]
+    return command, {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # it may hold a password
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
 
 
 def _interrupt(*_: object) -> None:

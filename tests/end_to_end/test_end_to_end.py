@@ -182,3 +182,19 @@ def test_the_readmes_first_run_passes_97_percent(project: Path) -> None:
     assert len({row["model"] for row in rows}) >= 4
     assert len({row["schedule"] for row in rows}) >= 2
     assert max(row["top1"]["mean"] for row in rows) > 97
+
+
+@pytest.mark.slow
+def test_suites_that_cannot_be_run_keep_no_other_from_running(project: Path, tiny_models: Path) -> None:
+    good = write_suite(project, ["nets.py:net"], epochs=1)
+    (project / "bad.yaml").write_text(
+        (project / good).read_text().replace("suite: tiny", "suite: bad").replace("lr", "rl")
+    )
+    (project / "far.yaml").write_text((project / good).read_text().replace("tiny", "far").replace("digits", "imagenet"))
+    done = bench("run", "bad.yaml", "far.yaml", good, "--device", "cpu")
+    assert done.returncode == 3, done.stderr
+    assert "| nets.py:net" in done.stdout
+    assert "bad.yaml:2:" in done.stderr
+    assert "far.yaml is left out" in done.stderr
+    assert done.stderr.rstrip().splitlines()[-1].startswith("- imagenet"), "the faults are said again at the end"
+    assert [each["tags"]["bench.state"] for each in runs(project)] == ["complete"]

@@ -99,3 +99,9 @@ def test_describe_error_of_an_older_database_names_the_command_that_upgrades_it(
         "Detected out-of-date database schema (found version 728d730b5ebd, but expected 1). Run 'mlflow db upgrade'"
     )
     assert "mlflow db upgrade http" in str(describe_error(mlflow.exceptions.MlflowException(message), URI))
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_describe_error_of_an_account_that_may_not_write_names_the_variables_of_another(code: int) -> None:
+    message = f"API request to endpoint /x failed with error code {code} != 200. Response body: 'Permission denied'"
+    assert "MLFLOW_TRACKING_USERNAME" in str(describe_error(mlflow.exceptions.MlflowException(message), URI))

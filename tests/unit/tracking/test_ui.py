@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench.errors import TrackingError, UsageError
-from bench.tracking.ui import check_port, end_server, wait_for
+from bench.tracking.ui import check_port, end_server, server_command, wait_for
 
 
 def test_check_port_names_a_free_one_when_the_port_is_taken() -> None:
@@ -18,6 +18,13 @@ def test_check_port_names_a_free_one_when_the_port_is_taken() -> None:
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port} cannot be used .*; try bench ui --port \d+"):
             check_port("127.0.0.1", port)
     check_port("127.0.0.1", port)
+
+
+def test_server_command_has_no_password_where_others_can_read_it() -> None:
+    uri = "postgresql://me:secret@host/db"
+    command, environment = server_command(uri, "127.0.0.1", 5000)
+    assert "secret" not in " ".join(command)
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == uri
 
 
 def test_wait_for_reports_the_last_words_of_a_server_that_ends() -> None:
