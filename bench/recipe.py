@@ -193,9 +193,10 @@ class Recipe:
         int | None,
         RecipeKey(
             doc="Size that the shorter side of a test image is resized to, before its centre, `input_size` square, is "
-            "cropped. At least `input_size`.",
-            derived="`input_size` x 256 / 224 for ImageNet and Clothing1M, and for folders where `random_resized_crop` "
-            "trains at more than 64 pixels; else `input_size`, whatever the number of images",
+            "cropped. At least `input_size`. Usual are `input_size` x 256 / 224 for ImageNet and Clothing1M, and for "
+            "folders where `random_resized_crop` trains at more than 64 pixels; else `input_size`, whatever the number "
+            "of images.",
+            derived="the usual test size",
             minimum=1,
             maximum=8192,
             unit="pixels",

@@ -3,11 +3,15 @@
 Called by :mod:`bench.worker.data.pack` and :mod:`bench.worker.data.index`.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from bench.codec import JsonObject
 from bench.errors import DataError
+from bench.workspace.files import write_atomically
 from bench.workspace.locks import wait_for_lock
 
 Prepared = TypeVar("Prepared")
@@ -35,3 +39,31 @@ def get_or_create(folder: Path, read: Callable[[], Prepared | None], make: Calla
     if prepared := read():
         return prepared
     raise DataError(f"{folder} was written but cannot be read back; check the disk, delete the folder and run again")
+
+
+def times_of(folder: Path, names: Iterable[str]) -> dict[str, int]:
+    """Modification times of files in nanoseconds, as ``card.json`` records them under ``times``.
+
+    Raises:
+        OSError: One is missing.
+    """
+    return {name: (folder / name).stat().st_mtime_ns for name in names}
+
+
+def is_unchanged(folder: Path, card: JsonObject, names: Iterable[str], is_same: Callable[[], bool]) -> bool:
+    """Whether prepared files hold what was written to them.
+
+    Every cell asks at its start, so their times decide. Only files with other times, copied ones say, are read by
+    ``is_same``; if they are as they were, the new times are recorded.
+
+    Raises:
+        OSError: A file is missing.
+    """
+    times = times_of(folder, names)
+    if card.get("times") == times:
+        return True
+    if not is_same():
+        return False
+    with suppress(OSError):  # a data folder that cannot be written is read every time
+        write_atomically(folder / "card.json", json.dumps({**card, "times": times}, indent=1))
+    return True

@@ -28,13 +28,14 @@ from typing import IO, Any
 import numpy as np
 
 from bench.codec import JsonObject
+from bench.datasets.checksums import file_digest
 from bench.datasets.manual import take_per_class
 from bench.datasets.prepared import index_folder
 from bench.datasets.reading import writing
 from bench.datasets.source import open_source
 from bench.datasets.splits import SPLITS, WHOLE, ImageRecord, SplitName
 from bench.errors import DataError
-from bench.worker.data.cache import get_or_create
+from bench.worker.data.cache import get_or_create, is_unchanged, times_of
 from bench.worker.data.decode import Member
 from bench.worker.data.raw import Labels
 from bench.worker.data.samples import check_test_images, sampled_statistics
@@ -119,6 +120,8 @@ def open_index(folder: Path, dataset: str) -> IndexedDataset | None:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if any((folder / name).stat().st_size != card["bytes"][name] for name in FILES):
             return None
+        if "sha256" in card and not is_unchanged(folder, card, FILES, lambda: _digests(folder) == card["sha256"]):
+            return None
         splits = {
             split: IndexedFiles(folder, split, Path(card["root"]), card["archives"]) for split in ("train", "test")
         }
@@ -150,7 +153,12 @@ def _write(folder: Path, dataset: str, limit: int | None, home: Path, workers: i
         if not card["mean"]:
             card["mean"], card["std"] = sampled_statistics(train, workers)
         card["bytes"] = {name: (temporary / name).stat().st_size for name in FILES}
+        card["sha256"], card["times"] = _digests(temporary), times_of(temporary, FILES)
         write_atomically(temporary / "card.json", json.dumps(card, indent=1))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: file_digest(folder / name, "sha256") for name in FILES}
 
 
 def _write_files(folder: Path, dataset: str, limit: int | None, home: Path) -> JsonObject:

@@ -27,10 +27,11 @@ from bench.datasets.reading import writing
 from bench.datasets.source import open_source
 from bench.errors import DataError
 from bench.worker.data import image_folder
-from bench.worker.data.cache import get_or_create
+from bench.worker.data.cache import get_or_create, is_unchanged, times_of
 from bench.worker.data.raw import ARRAYS, Images, Labels, RawDataset
 from bench.workspace.files import replacing, write_atomically
 
+FILES = tuple(f"{name}.npy" for name in ARRAYS)
 PORTION = 1000
 """Images that are resized or counted at a time, to bound memory."""
 
@@ -78,14 +79,16 @@ def pack(dataset: str, input_size: int, home: Path, test_resize: int = 0) -> Pac
 
 
 def open_pack(folder: Path, dataset: str) -> PackedDataset | None:
-    """Map a pack, or return None if it is missing or damaged."""
+    """Map a pack, or return None if it is missing, damaged or changed."""
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         if any((folder / f"{name}.npy").stat().st_size != card["bytes"][name] for name in ARRAYS):
             return None
         arrays: JsonObject = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         described: JsonObject = {key: tuple(card[key]) for key in ("classes", "mean", "std")}
-        return PackedDataset(name=dataset, digest=card["digest"], **arrays, **described)
+        packed = PackedDataset(name=dataset, digest=card["digest"], **arrays, **described)
+        same = is_unchanged(folder, card, FILES, lambda: content_digest(packed) == packed.digest)
+        return packed if same else None
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
 
@@ -123,6 +126,7 @@ def write_whole(folder: Path, raw: RawDataset, card: JsonObject, *, hashed: bool
         suffix = ".npy" if hashed else ""
         files = {f"{name}{suffix}": temporary / f"{name}.npy" for name in ARRAYS}
         card = {**card, "bytes": {name: file.stat().st_size for name, file in files.items()}}
+        card["times"] = times_of(temporary, FILES)
         if hashed:
             card["sha256"] = {name: file_digest(file, "sha256") for name, file in files.items()}
         write_atomically(temporary / "card.json", json.dumps(card, indent=1))
@@ -202,7 +206,7 @@ def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, 
     return tuple(means), tuple(deviations)
 
 
-def content_digest(raw: RawDataset) -> str:
+def content_digest(raw: "RawDataset | PackedDataset") -> str:
     """SHA-256 of shapes, pixels and labels, in hexadecimal; independent of where the data set is stored."""
     digest = hashlib.sha256()
     for name in ARRAYS:

@@ -1,5 +1,7 @@
 """Packs: decoded once, mapped, regenerated when damaged or when the data set changes."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError
-from bench.worker.data.pack import PackedDataset, channel_statistics, pack, resize
+from bench.values import DataKey
+from bench.worker.data.dataset import load
+from bench.worker.data.pack import PackedDataset, channel_statistics, content_digest, open_pack, pack, resize
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +121,44 @@ def test_another_input_size_is_resized_and_packed_apart(packed: PackedDataset, h
     larger = pack("digits", 16, home)
     assert larger.train_images.shape == (1437, 1, 16, 16)
     assert np.array_equal(larger.train_labels, packed.train_labels)
+
+
+def changed_labels(home: Path) -> Path:
+    """Shift the labels of the pack of digits, in place. Returns the file."""
+    [file] = (home / "packed").glob("digits-8-*/train_labels.npy")
+    labels = np.load(file, mmap_mode="r+")
+    labels[:] = (labels + 1) % 10
+    labels.flush()
+    later = file.stat().st_mtime_ns + 1_000_000  # whatever the clock of the file system
+    os.utime(file, ns=(later, later))
+    return file
+
+
+def test_changed_bytes_of_a_pack_are_noticed_and_it_is_made_again(tmp_path: Path) -> None:
+    first = pack("digits", 8, tmp_path)
+    labels = np.array(first.train_labels)
+    file = changed_labels(tmp_path)
+    assert open_pack(file.parent, "digits") is None
+    assert np.array_equal(load(DataKey("digits", 8), tmp_path, workers=1, folder=file.parent).train_labels, labels)
+
+
+def test_a_pack_with_other_times_and_the_same_bytes_is_read_once_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pack("digits", 8, tmp_path)
+    [folder] = (tmp_path / "packed").glob("digits-8-*")
+    card = json.loads((folder / "card.json").read_text())
+    del card["times"]  # as older versions wrote it
+    (folder / "card.json").write_text(json.dumps(card))
+    read: list[object] = []
+
+    def digest(data: PackedDataset) -> str:
+        read.append(data)
+        return content_digest(data)
+
+    monkeypatch.setattr("bench.worker.data.pack.content_digest", digest)
+    for _ in range(2):
+        opened = open_pack(folder, "digits")
+        assert opened is not None
+        assert opened.digest == first.digest
+    assert len(read) == 1
