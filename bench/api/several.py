@@ -31,7 +31,7 @@ class SuiteFaults:
                 raise
             self._errors.append(error)
             text = str(error) if isinstance(error, SuiteError) else f"{path}: {error}"
-            self._note(f"{text}\n{path} is left out; the other suites go on")
+            self._note(f"{text}\n{path} is left out; the other suites are not")
 
     def raise_all(self) -> None:
         """End with the errors, if there are any; the exit code is the highest of theirs.

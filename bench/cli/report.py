@@ -41,16 +41,19 @@ def report(
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
     from bench.api.outcomes import find_store, load_suites, select, stored_suites
     from bench.api.reports import render_suites
+    from bench.api.several import SuiteFaults
 
     output = None if output == "-" else output
     if output is not None and format_ is None and not runs:
         format_ = format_of_file(output)
     if output is not None:
         check_writable(Path(output))
-    suites = load_suites(paths, all_overrides(overrides, max_images_per_class), past=True)
+    faults = SuiteFaults(len(set(paths)), note)
+    suites = load_suites(paths, all_overrides(overrides, max_images_per_class), faults, past=True)
     store = find_store(tracking_uri)
     chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
     text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note)
     write_output(text, output)
+    faults.raise_all()
     if strict and missing:
         raise BenchError(f"{counted(missing, 'cell')} without a result; bench plan says why")

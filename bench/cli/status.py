@@ -40,21 +40,23 @@ def status(
 ) -> None:
     """Show what is running, its progress, and what failed and why; without a suite file, for every suite here."""
     from bench.api.outcomes import find_readable_store, load_suites, select, suite_statuses, suites_here
+    from bench.api.several import SuiteFaults
 
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch redraws a terminal; leave it out for files, pipes and --json")
     store = find_readable_store(tracking_uri, note)
-    suites = load_suites(paths, overrides, past=True) or suites_here(store, note)
+    faults = SuiteFaults(len(set(paths)), note)
+    suites = load_suites(paths, overrides, faults, past=True) or suites_here(store, note)
     chosen = [select(suite, filters) for suite in suites]
     if watch:
         follow(lambda: suite_statuses(chosen, store))
-        return
-    found = suite_statuses(chosen, store)
-    if as_json:
+    elif as_json:
+        found = suite_statuses(chosen, store)
         print_json({"suites": [{"suite": suite.name, "cells": entries(suite, cells)} for suite, cells in found]})
-        return
-    for line in lines_of(found):
-        say(line)
+    else:
+        for line in lines_of(suite_statuses(chosen, store)):
+            say(line)
+    faults.raise_all()
 
 
 def follow(ask: "Callable[[], Statuses]", pause: Callable[[float], None] = time.sleep) -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from helpers.cells import suite_text
 
 from bench.api.outcomes import load_suites
 from bench.api.several import SuiteFaults
+from bench.cli import cli
 from bench.errors import BenchError, DataError, DiskError, SuiteError, TrackingError, UsageError
 
 
@@ -29,7 +31,7 @@ class TestSuiteFaults:
     def test_one_of_several_is_said_at_once_and_raised_at_the_end(self, faults: SuiteFaults, notes: list[str]) -> None:
         with faults.of("a.yaml"):
             raise DataError("no data")
-        assert notes == ["a.yaml: no data\na.yaml is left out; the other suites go on"]
+        assert notes == ["a.yaml: no data\na.yaml is left out; the other suites are not"]
         with pytest.raises(DataError, match=r"^no data$"):
             faults.raise_all()
 
@@ -71,3 +73,11 @@ class TestLoadSuites:
     def test_where_no_file_can_be_used_all_faults_are_raised_at_once(self, faults: SuiteFaults) -> None:
         with pytest.raises(SuiteError, match=r"(?s)bad\.yaml.*none\.yaml"):
             load_suites(["bad.yaml", "none.yaml"], faults=faults)
+
+    @pytest.mark.parametrize("command", ["report", "status"])
+    def test_commands_that_look_show_the_good_one_and_end_with_the_fault_of_the_other(self, command: str) -> None:
+        shown = CliRunner().invoke(cli, [command, "bad.yaml", "good.yaml"])
+        assert shown.exit_code == 2, shown.output
+        assert "resnet18" in shown.stdout or "good" in shown.stdout
+        assert "resnet81" in shown.stderr
+        assert "bad.yaml is left out" in shown.stderr
