@@ -88,6 +88,7 @@ def frozen(num_classes): return Small(num_classes).requires_grad_(False)
 def late(num_classes): return Late(num_classes)
 def token(num_classes): return Token(num_classes)
 def sparse(num_classes): return Sparse(num_classes)
+def scripted(num_classes): return torch.jit.script(Small(num_classes))
 def compiled(num_classes): return torch.compile(Small(num_classes))
 """
 
@@ -134,6 +135,11 @@ def test_a_net_that_cannot_be_trained_is_refused_in_a_sentence(name: str, senten
 )
 def test_a_net_that_trains_anywhere_is_measured(name: str) -> None:
     assert measured(name)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_scripted_net_can_be_trained_though_its_flops_are_unknown() -> None:
+    assert measured("scripted") is None
 
 
 def test_arguments_reach_the_function_and_a_wrong_one_is_named() -> None:

@@ -126,6 +126,21 @@ def test_small_stems_learn_through_every_parameter(name: str) -> None:
     assert all(parameter.grad is not None for parameter in net.parameters())
 
 
+@pytest.mark.parametrize("size", [28, 64])
+def test_small_vgg_takes_images_up_to_64_pixels(size: int) -> None:
+    net = models.build("vgg11", stem="small", num_classes=7, input_size=size).eval()
+    with torch.no_grad():
+        assert net(torch.randn(2, 3, size, size)).shape == (2, 7)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("name", ["vit_b_32", "timm/vit_tiny_patch16_224"])
+def test_a_net_of_one_image_size_is_built_for_the_size_that_is_trained_at(name: str) -> None:
+    net = models.build(name, stem="standard", num_classes=7, input_size=64).eval()
+    with torch.no_grad():
+        assert net(torch.randn(2, 3, 64, 64)).shape == (2, 7)
+
+
 USER_MODEL = """
 from torch import nn
 
