@@ -1,7 +1,8 @@
 """Where a data set comes from: the one interface to built-in, downloaded, manually downloaded sets and image folders.
 
 ``open_source(name)`` chooses the implementation from the name in a suite file; nothing else in bench asks what kind of
-data set a name stands for. Called on both sides of the wall. Choosing is pure: it touches neither disk nor network.
+data set a name stands for. Called on both sides of the wall. Choosing is pure: it touches neither disk nor network. A
+little longer than other files, because every member of the interface is documented here.
 
 ===================  ==================================================  ==================================
 source               data sets                                           images

@@ -12,6 +12,8 @@ A file is broken if Pillow cannot read it. So a JPEG that ends early is broken, 
 pixels are what libjpeg makes of it. Files are decoded by content, not by extension. EXIF orientation is ignored, as
 torchvision's ImageFolder ignores it.
 
+Longer than other files, so that all that decides an image's pixels stands together, and both decoders refuse alike.
+
 Shapes: pixels are (H, W, 3) uint8 in RGB, as decoders write them.
 """
 
