@@ -56,7 +56,7 @@ class TestWithDefaults:
 
 
 def test_the_default_recipe_has_every_key_that_does_not_depend_on_others() -> None:
-    assert set(DEFAULT_RECIPE) == set(keys_of(Recipe)) - {"stem", "input_size", "max_images_per_class"}
+    assert set(DEFAULT_RECIPE) == set(keys_of(Recipe)) - {"stem", "input_size", "test_resize", "max_images_per_class"}
     assert DEFAULT_RECIPE["optimizer"] == with_defaults("sgd", {}, OPTIMIZERS["sgd"].options)
 
 

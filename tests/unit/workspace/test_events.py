@@ -58,7 +58,7 @@ class TestDecode:
             ),
             (
                 b'{"event": "cost", "time_ms": 7, "params": 1, "flops": 2, "conv_linear_macs": 3, "torch_macs": 4, '
-                b'"uncounted": ["sin x 1"]}',
+                b'"uncounted": ["sin x 1"], "unmeasured": ""}',
                 CostMeasured(time_ms=7, cost=COST),
             ),
             (b'{"event": "end", "time_ms": 7, "state": "complete"}', Ended(time_ms=7, state="complete")),
@@ -103,7 +103,7 @@ class TestEncode:
         )
         assert encode(CostMeasured(cost=COST)) == (
             '{"conv_linear_macs": 3, "event": "cost", "flops": 2, "params": 1, "time_ms": 0, "torch_macs": 4, '
-            '"uncounted": ["sin x 1"]}'
+            '"uncounted": ["sin x 1"], "unmeasured": ""}'
         )
         assert encode(NonstandardImages(epoch=1, counts={"grey": 2})) == (
             '{"epoch": 1, "event": "nonstandard_images", "grey": 2, "time_ms": 0}'
