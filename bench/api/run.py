@@ -1,7 +1,8 @@
 """The steps of ``bench run``: one suite after the other, each with the list of steps that :func:`run_suite` reads as.
 
 Called by the command line and by :func:`bench.run`. It prints nothing: whoever calls passes in what shows the progress
-(``display``) and what takes sentences (``note``).
+(``display``) and what takes sentences (``note``). It is longer than other files so that all steps of a run stand
+together, in their order.
 """
 
 import time
