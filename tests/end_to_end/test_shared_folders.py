@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.cells import suite_text
 from helpers.cli import run, runs, start, write_suite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -32,7 +33,7 @@ def test_variables_of_other_programs_change_nothing(project: Path, tiny_models: 
     (foreign,) = [each["id"] for each in runs(project)]
     (project / "sub").mkdir()
     (project / "sub" / "nets.py").write_text((project / "nets.py").read_text())
-    (project / "sub" / "other.yaml").write_text((project / suite).read_text().replace("suite: tiny", "suite: other"))
+    (project / "sub" / "other.yaml").write_text(suite_text(["nets.py:net"], name="other", epochs=1))
     done = subprocess.run(
         [sys.executable, "-m", "bench", "run", "other.yaml", "--device", "cpu"],
         cwd=project / "sub",
