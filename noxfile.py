@@ -27,7 +27,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def slow(session: nox.Session) -> None:
     """Tests with real servers, a browser and longer trainings."""
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-m", "slow", *(session.posargs or PROCESSES))
 
 
 @nox.session(venv_backend="none")
