@@ -1,5 +1,6 @@
 """What a disturbed run must equal: the same run without a disturbance, to the bit."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,8 +35,11 @@ def assert_same_bits(project: Path, suite: str) -> Path:
 
 
 def grandchildren() -> list[int]:
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if any("# grandchild" in word for word in process.info["cmdline"] or [])
-    ]
+    """Living children of workers that run in the current folder: other tests have theirs elsewhere."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any("# grandchild" in word for word in process.info["cmdline"] or []):
+            with suppress(psutil.Error):  # it has died since
+                if Path(process.cwd()) == Path.cwd():
+                    found.append(process.pid)
+    return found
