@@ -114,7 +114,7 @@ class RunResult:
         """The tables as text."""
         from bench.report.render import render
 
-        return render(self.tables, format_, suite=self.suite)
+        return render(self.tables, format_, suites=[self.suite])
 
 
 @dataclass(frozen=True, kw_only=True)

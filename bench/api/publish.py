@@ -37,12 +37,12 @@ def publish(
     from bench.report.curves import curves
     from bench.report.render import render
 
-    markdown = render(tables, "markdown", suite=suite)
+    markdown = render(tables, "markdown", suites=[suite])
     files = {
         "suite.yaml": suite.source,
         "tables.md": markdown,
-        "tables.json": render(tables, "json", suite=suite),
-        "tables.csv": render(tables, "csv", suite=suite),
+        "tables.json": render(tables, "json", suites=[suite]),
+        "tables.csv": render(tables, "csv", suites=[suite]),
         "curves.csv": curves(here or suite, home),
     }
     if plan:

@@ -37,7 +37,7 @@ def render_suites(
         tables += build_tables(suite, outcomes, best=best)
     titled = distinct_titles(tables)
     texts = [
-        render([table for table in titled if table.suite == suite.name], format_, suite=suite, best=best)
+        render([table for table in titled if table.suite == suite.name], format_, suites=[suite], best=best)
         for suite in suites
     ]
     return join(texts, format_), missing

@@ -8,17 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from bench.report.model import Row, Statistic, Table
+from bench.report.grid import Grid, make_grid
+from bench.report.model import Report, Row, Table
 from bench.report.table import FEW_CLASSES
-from bench.text import millions, percent, printable
-from bench.values import Suite
-
-STALE_MARK = "(stale)"
-"""Follows a number whose conditions have changed since it was made."""
+from bench.text import printable
 
 
-def markdown(tables: Sequence[Table], suite: Suite, best: bool) -> str:
-    """A suite's tables as markdown that also reads well as plain text."""
+def markdown(report: Report) -> str:
+    """Tables as markdown that also reads well as plain text."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -31,61 +28,38 @@ def markdown(tables: Sequence[Table], suite: Suite, best: bool) -> str:
     )
     environment.filters["cell"] = escape
     template = environment.get_template("markdown.j2")
-    sections = [(table, grid(table, best), _notes(table), _stale(table)) for table in tables]
+    tables = report.tables
+    sections = [(table, grid_lines(make_grid(table, report)), row_notes(table), stale_rows(table)) for table in tables]
     return template.render(
-        suite=suite,
+        suites=report.suites,
         tables=sections,
-        best=best,
-        recipes=_shared(tables, lambda row: [row.recipe_text]),
-        decays=_decays(tables),
-        devices=_shared(tables, lambda row: [run.device for run in row.runs if run.device]),
+        best=report.best,
+        recipes=shared(tables, lambda row: [row.recipe_text]),
+        decays=decays(tables),
+        devices=shared(tables, lambda row: [run.device for run in row.runs if run.device]),
         few_classes=FEW_CLASSES if any((table.num_classes or math.inf) <= FEW_CLASSES for table in tables) else 0,
     )
 
 
-def grid(table: Table, best: bool) -> list[str]:
+def grid_lines(grid: Grid) -> list[str]:
     """The lines of a markdown table, padded so that the raw text reads as a table too."""
-    names = name_columns(table)
-    header = [*names, "Params(M)", "Flops(M)", "Input size"]
-    header += ["Best top-1(%)"] if best else ["Top-1(%)", "Top-5(%)"]
-    lines = [header] + [_cells(row, names, best=best) for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = len(names)  # the first columns are text and aligned left, the others numbers
-    rule = ["-" * width if i < texts else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    rows = [[heading.text for heading in grid.headings]]
+    rows += [[_bold(escape(entry.text), entry.bold) for entry in line.entries] for line in grid.lines]
+    numeric = [heading.numeric for heading in grid.headings]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = ["-" * (width - 1) + (":" if right else "-") for width, right in zip(widths, numeric, strict=True)]
     padded = [
         [
-            text.ljust(width) if i < texts else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(row, widths, numeric, strict=True)
         ]
-        for line in lines
+        for row in rows
     ]
-    return [f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]]]
+    return [f"| {' | '.join(row)} |" for row in [padded[0], rule, *padded[1:]]]
 
 
-def name_columns(table: Table) -> dict[str, Callable[[Row], str]]:
-    """The columns that say which row it is: the model, and the schedule and the recipe where a data set has several."""
-    columns: dict[str, Callable[[Row], str]] = {"Model": lambda row: row.name}
-    if len({row.schedule for row in table.rows}) > 1:
-        columns["Schedule"] = lambda row: row.schedule
-    if any(row.variant for row in table.rows):
-        columns["Recipe"] = lambda row: row.variant
-    return columns
-
-
-def _cells(row: Row, names: Mapping[str, Callable[[Row], str]], *, best: bool) -> list[str]:
-    cells = [escape(column(row)) for column in names.values()]
-    cells += [millions(row.params), millions(row.flops, 1), f"{row.input_size}x{row.input_size}"]
-    incomplete = "" if row.state == "complete" else row.state
-    top1 = accuracy(row.top1, incomplete) + (f" {STALE_MARK}" if row.stale else "")
-    return cells + ([top1] if best else [top1, accuracy(row.top5, "")])
-
-
-def accuracy(value: Statistic | None, state: str) -> str:
-    """``93.76`` or ``93.76 ± 0.12 (n=3)``, then the state if there is one; the state or ``-`` if there is no value."""
-    if value is None:
-        return escape(state) or "-"
-    spread = "" if value.std is None else f" ± {percent(value.std)} (n={value.n})"
-    return f"{percent(value.mean)}{spread}" + (f", {escape(state)}" if state else "")
+def _bold(text: str, bold: bool) -> str:
+    return f"**{text}**" if bold else text
 
 
 def escape(text: str) -> str:
@@ -95,11 +69,12 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~!])", r"\\\1", text) if re.search(r"[\\`*\[\]|~!]", text) else text
 
 
-def _notes(table: Table) -> list[tuple[str, str]]:
+def row_notes(table: Table) -> list[tuple[str, str]]:
+    """Caveats, each with the label of its row."""
     return list(dict.fromkeys((row.label, row.note) for row in table.rows if row.note))
 
 
-def _stale(table: Table) -> list[tuple[str, str]]:
+def stale_rows(table: Table) -> list[tuple[str, str]]:
     """What has changed, each with the labels of the rows that it concerns."""
     labels: dict[str, list[str]] = {}
     for row in table.rows:
@@ -108,7 +83,7 @@ def _stale(table: Table) -> list[tuple[str, str]]:
     return [(reason, ", ".join(dict.fromkeys(rows))) for reason, rows in labels.items()]
 
 
-def _shared(tables: Sequence[Table], values_of: Callable[[Row], Iterable[str]]) -> list[tuple[str, str]]:
+def shared(tables: Sequence[Table], values_of: Callable[[Row], Iterable[str]]) -> list[tuple[str, str]]:
     """Values with the rows that they are of, in words; without rows if there is one value for all.
 
     A data set whose rows all have a value stands for its rows.
@@ -138,6 +113,6 @@ def _rows_in_words(tables: Sequence[Table], found: Mapping[str, Sequence[Row]]) 
     return "; ".join(words)
 
 
-def _decays(tables: Sequence[Table]) -> list[tuple[str, str]]:
+def decays(tables: Sequence[Table]) -> list[tuple[str, str]]:
     """The kind and options of every schedule by its name."""
     return list(dict.fromkeys((row.schedule, row.decay) for table in tables for row in table.rows))

@@ -4,14 +4,14 @@ The JSON format is these classes, field by field, so a field that is renamed her
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bench.values import State
+from bench.values import State, Suite
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
-    """Mean and sample standard deviation over seeds, in percent."""
+    """Mean and sample standard deviation over seeds."""
 
     mean: float
     std: float | None
@@ -41,6 +41,13 @@ class RunReference:
     """What has changed since the run; see :class:`bench.values.Outcome`."""
     threads: int | None = None
     """CPU threads that it was computed with; None if it is not known."""
+    best_top1: float | None = None
+    """Percent of test images, of the best epoch on the test set."""
+    test_loss: float | None = None
+    images_per_s: float | None = None
+    """Training images a second, evaluation and start-up excluded."""
+    peak_mb: float | None = None
+    """Peak memory of the device that trained, in megabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +81,21 @@ class Row:
     top1: Statistic | None
     top5: Statistic | None
     """None for data sets of five classes or fewer, too: there it says nothing."""
+    best: Statistic | None = None
+    """Top-1 of the best epoch on the test set: optimistic."""
+    gap: Statistic | None = None
+    """Best minus last top-1 of the same runs, in percentage points: what choosing an epoch on the test set gains."""
+    loss: Statistic | None = None
+    """Test loss of the last epoch."""
+    images_per_s: Statistic | None = None
+    peak_mb: Statistic | None = None
     note: str
     """A caveat about the row's numbers, e.g. counters that disagree; else empty."""
     stale: str
     """What has changed since the row's runs, e.g. ``torch changed from 2.14.0 to 2.15.0``; else empty."""
     runs: tuple[RunReference, ...]
+    suite: str = ""
+    """Name of the suite that it is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +110,22 @@ class Table:
     num_classes: int | None
     """None for a folder that is not here and whose runs do not say it."""
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How tables are laid out; it changes no figure. Formats for programs (JSON, CSV) ignore it."""
+
+    columns: tuple[str, ...] = ()
+    """Names of :data:`bench.report.columns.COLUMNS`; empty: those that the table needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a format draws: tables, the suites that they are of, and how to lay them out."""
+
+    tables: tuple[Table, ...]
+    suites: tuple[Suite, ...]
+    best: bool = False
+    """Whether accuracies are those of each run's best epoch on the test set."""
+    layout: Layout = field(default_factory=Layout)

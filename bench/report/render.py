@@ -15,7 +15,7 @@ from pathlib import PurePath
 from bench.errors import UsageError
 from bench.recipe import Recipe, keys_of
 from bench.report.markdown import markdown
-from bench.report.model import Row, Statistic, Table
+from bench.report.model import Layout, Report, Row, Statistic, Table
 from bench.report.plain import plain, plain_with_runs
 from bench.text import one_line
 from bench.values import Suite
@@ -23,8 +23,7 @@ from bench.values import Suite
 FORMULA_STARTS = ("=", "+", "-", "@")
 """What a spreadsheet takes for the start of a formula."""
 
-Renderer = Callable[[Sequence[Table], Suite, bool], str]
-"""From a suite's tables, the suite, and whether accuracies are those of the best epoch, to text."""
+Renderer = Callable[[Report], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,24 +33,32 @@ class Format:
     description: str
     """What it is for, as ``bench report --help`` shows it."""
     render: Renderer
-    """The text of one suite, ending with a newline."""
+    """The text of a report, ending with a newline."""
     join: Callable[[Sequence[str]], str] = "\n".join
-    """From the texts of several suites to one."""
+    """From the texts of several reports to one."""
     suffixes: Sequence[str] = ()
     """Endings of files that hold it, e.g. ``.csv``."""
 
 
-def render(tables: Sequence[Table], format_: str, *, suite: Suite, best: bool = False) -> str:
-    """Render a suite's tables in one of :data:`FORMATS`. The text ends with a newline.
+def render(
+    tables: Sequence[Table],
+    format_: str,
+    *,
+    suites: Sequence[Suite],
+    best: bool = False,
+    layout: Layout = Layout(),  # noqa: B008 - frozen
+) -> str:
+    """Render the tables of suites in one of :data:`FORMATS`. The text ends with a newline.
 
     Raises:
-        UsageError: There is no such format.
+        UsageError: There is no such format, or no such column.
     """
-    return find_format(format_).render(tables, suite, best)
+    report = Report(tables=tuple(tables), suites=tuple(suites), best=best, layout=layout)
+    return find_format(format_).render(report)
 
 
 def join(texts: Sequence[str], format_: str) -> str:
-    """Combine the texts of several suites into one, in one of :data:`FORMATS`.
+    """Combine the texts of several reports into one, in one of :data:`FORMATS`.
 
     Raises:
         UsageError: There is no such format.
@@ -94,15 +101,16 @@ def describe_formats() -> str:
     return "; ".join(f"{name}: {format_.description}" for name, format_ in FORMATS.items()) + "."
 
 
-def to_json(tables: Sequence[Table], suite: Suite, best: bool) -> str:
+def to_json(report: Report) -> str:
     """Every number with its runs, schema 1."""
     # a file that holds one suite and one that holds several have the same keys
+    names = [suite.name for suite in report.suites]
     document = {
         "schema": 1,
-        "suite": suite.name,
-        "suites": [suite.name],
-        "accuracy": "best epoch" if best else "last epoch",
-        "tables": [asdict(table) for table in tables],
+        "suite": names[0] if names else "",
+        "suites": names,
+        "accuracy": "best epoch" if report.best else "last epoch",
+        "tables": [asdict(table) for table in report.tables],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
@@ -120,9 +128,9 @@ def join_json(texts: Sequence[str]) -> str:
     return json.dumps(merged, indent=2) + "\n"
 
 
-def to_csv(tables: Sequence[Table], suite: Suite, best: bool) -> str:  # noqa: ARG001 - one signature for all formats
+def to_csv(report: Report) -> str:
     """A header, then one line per row; numbers with all their digits."""
-    records = [_csv_record(table, row, best) for table in tables for row in table.rows]
+    records = [_csv_record(table, row, report.best) for table in report.tables for row in table.rows]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()

@@ -21,6 +21,9 @@ from bench.values import Cell, Cost, Outcome, Suite
 MAX_PERCENT = 100.0
 """A store turns infinity into 1.8e308, so a value above this is not an accuracy."""
 
+MAX_FINITE = 1e300
+"""A larger number was infinity before a store took it."""
+
 FEW_CLASSES = 5
 """Up to so many classes, every answer is among the first five: top-5 is 100% and says nothing."""
 
@@ -47,7 +50,7 @@ def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = 
                 dataset=dataset,
                 title=dataset_title(dataset, max_images),
                 num_classes=num_classes,
-                rows=_rows(cells, outcomes, scores),
+                rows=tuple(replace(row, suite=suite.name) for row in _rows(cells, outcomes, scores)),
             )
         )
     return distinct_titles(tables)
@@ -128,6 +131,11 @@ def _row(cells: Sequence[Cell], variant: str, outcomes: Mapping[str, Outcome], s
         seconds=math.fsum(seconds) / len(seconds) if seconds else None,
         top1=_statistic(map(scores.top1, complete)),
         top5=_statistic(map(scores.top5, complete)),
+        best=_statistic(_valid(outcome.best_top1) for outcome in complete),
+        gap=_statistic(_gap(outcome) for outcome in complete),
+        loss=_statistic(_finite(outcome.test_loss) for outcome in complete),
+        images_per_s=_statistic(_finite(outcome.images_per_s) for outcome in complete),
+        peak_mb=_statistic(_finite(outcome.peak_mb) for outcome in complete),
         note="; ".join(dict.fromkeys(notes)),
         stale="; ".join(dict.fromkeys(outcome.stale for outcome in existing if outcome.stale)),
         runs=tuple(_reference(seed, outcomes.get(seed.id), scores) for seed in cells),
@@ -145,6 +153,17 @@ def _is_percent(value: float | None) -> bool:
 
 def _valid(value: float | None) -> float | None:
     return value if _is_percent(value) else None
+
+
+def _finite(value: float | None) -> float | None:
+    """A number, or None where it is missing or not one: a store turns infinity into 1.8e308."""
+    return value if value is not None and math.isfinite(value) and abs(value) < MAX_FINITE else None
+
+
+def _gap(outcome: Outcome) -> float | None:
+    """Best minus last top-1, in percentage points."""
+    best, last = _valid(outcome.best_top1), _valid(outcome.top1)
+    return None if best is None or last is None else best - last
 
 
 def _statistic(values: Iterable[float | None]) -> Statistic | None:
@@ -172,6 +191,10 @@ def _reference(cell: Cell, outcome: Outcome | None, scores: _Scores) -> RunRefer
         mode=run.mode,
         stale=run.stale,
         threads=run.threads,
+        best_top1=_valid(run.best_top1),
+        test_loss=_finite(run.test_loss),
+        images_per_s=_finite(run.images_per_s),
+        peak_mb=_finite(run.peak_mb),
     )
 
 

@@ -62,6 +62,6 @@ def suite_finding(cells: tuple[Cell, ...], outcomes: dict[str, Outcome], left: l
 
 def write_table(setup: Setup, suite: Suite, outcomes: dict[str, Outcome]) -> None:
     """Write the suite's table to DIR/table.md."""
-    text = render(build_tables(suite, outcomes), "markdown", suite=suite)
+    text = render(build_tables(suite, outcomes), "markdown", suites=[suite])
     write_atomically(setup.output / "table.md", text)
     print(text, flush=True)

@@ -87,7 +87,7 @@ def golden_outcomes(suite: Suite) -> dict[str, Outcome]:
 def rendered(format_: str, *, best: bool) -> str:
     suite = golden_suite()
     tables = build_tables(suite, golden_outcomes(suite), best=best)
-    return render(tables, format_, suite=suite, best=best)
+    return render(tables, format_, suites=[suite], best=best)
 
 
 def golden_path(format_: str, *, best: bool) -> Path:

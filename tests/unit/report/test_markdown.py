@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from helpers.outcomes import complete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.markdown import accuracy, escape, markdown
-from bench.report.model import Statistic
+from bench.report.markdown import escape, markdown
+from bench.report.model import Report
 from bench.report.table import build_tables
 from bench.values import Cell, Outcome, Suite
 
@@ -27,7 +26,7 @@ def table_cells(text: str) -> list[list[str]]:
 
 
 def rendered(suite: Suite, outcomes: dict[str, Outcome], *, best: bool = False) -> str:
-    return markdown(build_tables(suite, outcomes, best=best), suite, best)
+    return markdown(Report(tables=build_tables(suite, outcomes, best=best), suites=(suite,), best=best))
 
 
 class TestMarkdown:
@@ -60,21 +59,6 @@ class TestMarkdown:
         text = rendered(make_suite(cell), {cell.id: complete(cell, 90.0, stale="torch changed")})
         assert table_cells(text)[2][4] == "90.00 (stale)"
         assert "(stale): torch changed since" in text
-
-
-@pytest.mark.parametrize(
-    ("value", "state", "text"),
-    [
-        (Statistic(mean=93.756, std=None, n=1), "", "93.76"),
-        (Statistic(mean=88.205, std=0.125, n=2), "", "88.21 ± 0.13 (n=2)"),
-        (Statistic(mean=92.0, std=2.6457513, n=3), "", "92.00 ± 2.65 (n=3)"),
-        (Statistic(mean=90.0, std=0.0, n=2), "1 of 3 missing", "90.00 ± 0.00 (n=2), 1 of 3 missing"),
-        (None, "failed: oom", "failed: oom"),
-        (None, "", "-"),
-    ],
-)
-def test_accuracy_shows_the_spread_and_what_is_missing(value: Statistic | None, state: str, text: str) -> None:
-    assert accuracy(value, state) == text
 
 
 class TestEscape:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.report.model import Report
 from bench.report.plain import fitted, plain, plain_with_runs
 from bench.report.table import build_tables
 from bench.values import Cell, Cost, Outcome, Suite
@@ -30,7 +31,7 @@ def outcomes(suite: Suite) -> dict[str, Outcome]:
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_a_table_is_fitted_without_cutting_a_number(suite: Suite, outcomes: dict[str, Outcome], width: int) -> None:
     [table] = build_tables(suite, outcomes)
-    lines = fitted(table, False, width)
+    lines = fitted(table, Report(tables=(table,), suites=(suite,)), width)
     assert all(len(line) <= width for line in lines)
     assert all("90.50 ± 0.71 (n=2)" in line for line in lines[1:3])
     assert lines[1] != lines[2], "the part of the names in which they differ is kept"
@@ -42,17 +43,17 @@ def test_plain_has_no_runs_unless_they_are_asked_for(
     suite: Suite, outcomes: dict[str, Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    tables = build_tables(suite, outcomes)
-    text = plain(tables, suite, False)
+    report = Report(tables=build_tables(suite, outcomes), suites=(suite,))
+    text = plain(report)
     assert "f" * 32 not in text
     assert "after the last epoch" in text
-    listed = plain_with_runs(tables, suite, False)
+    listed = plain_with_runs(report)
     assert listed.startswith(text)
     assert all(f"{cell.id}  {'f' * 32}" in listed for cell in suite.cells)
 
 
 def test_plain_says_why_a_row_has_no_number(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    text = plain(build_tables(suite, {}), suite, True)
+    text = plain(Report(tables=build_tables(suite, {}), suites=(suite,), best=True))
     assert text.count("2 of 2 missing") == 2
     assert "optimistic" in text

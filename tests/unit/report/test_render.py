@@ -32,12 +32,12 @@ class TestFormats:
         monkeypatch.setitem(FORMATS, "names", Format(description="names only", render=lambda *_: "names\n"))
         assert "names: names only" in describe_formats()
         suite = make_suite(make_cell())
-        assert render(build_tables(suite, {}), "names", suite=suite) == "names\n"
+        assert render(build_tables(suite, {}), "names", suites=[suite]) == "names\n"
         assert join(["a\n", "b\n"], "names") == "a\n\nb\n"
 
     def test_an_unknown_format_is_refused_with_the_valid_names(self, make_suite: MakeSuite) -> None:
         with pytest.raises(UsageError, match="unknown format 'html'; valid formats: markdown, json, csv"):
-            render((), "html", suite=make_suite())
+            render((), "html", suites=[make_suite()])
 
 
 class TestFormatOfFile:
@@ -60,7 +60,7 @@ class TestRender:
         outcomes = {cell.id: complete(cell, 90.0 + cell.seed) for cell in cells}
         suite = make_suite(*cells)
         text, again = (
-            render(build_tables(suite, order), format_, suite=suite)
+            render(build_tables(suite, order), format_, suites=[suite])
             for order in (outcomes, dict(reversed(outcomes.items())))
         )
         assert text == again
@@ -69,7 +69,7 @@ class TestRender:
     def test_json_leads_from_every_number_to_its_runs(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         cell = make_cell()
         suite = make_suite(cell)
-        document = json.loads(render(build_tables(suite, {cell.id: complete(cell, 93.5)}), "json", suite=suite))
+        document = json.loads(render(build_tables(suite, {cell.id: complete(cell, 93.5)}), "json", suites=[suite]))
         row = document["tables"][0]["rows"][0]
         assert document["schema"] == 1
         assert row["top1"] == {"mean": 93.5, "std": None, "n": 1}
@@ -79,7 +79,7 @@ class TestRender:
     def test_csv_has_one_line_per_row_with_all_digits(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         cell = make_cell()
         suite = make_suite(cell)
-        text = render(build_tables(suite, {cell.id: complete(cell, 93.123456)}), "csv", suite=suite)
+        text = render(build_tables(suite, {cell.id: complete(cell, 93.123456)}), "csv", suites=[suite])
         (row,) = csv.DictReader(io.StringIO(text))
         assert (row["params"], row["top1_mean"], row["state"]) == ("11173962", "93.123456", "complete")
 
@@ -89,7 +89,7 @@ class TestRender:
         cells = [make_cell(batch_size=64), make_cell(batch_size=128), make_cell(batch_size=128, seed=1)]
         suite = make_suite(*cells)
         outcomes = {cell.id: complete(cell, 90.0, total_s=2.0) for cell in cells}
-        one, two = csv.DictReader(io.StringIO(render(build_tables(suite, outcomes), "csv", suite=suite)))
+        one, two = csv.DictReader(io.StringIO(render(build_tables(suite, outcomes), "csv", suites=[suite])))
         assert [row["variant"] for row in (one, two)] == ["batch 64", "batch 128"]
         assert (two["suite"], two["seeds"], two["cells"]) == ("test", "0 1", f"{cells[1].id} {cells[2].id}")
         assert (one["epochs"], one["lr"], one["batch_size"], one["precision"]) == ("2", "0.05", "64", "fp32")
@@ -101,17 +101,17 @@ class TestRender:
     ) -> None:
         suite = make_suite(make_cell())
         tables = build_tables(suite, {}, best=best)
-        (row,) = csv.DictReader(io.StringIO(render(tables, "csv", suite=suite, best=best)))
+        (row,) = csv.DictReader(io.StringIO(render(tables, "csv", suites=[suite], best=best)))
         assert row["accuracy"] == words
-        assert json.loads(render(tables, "json", suite=suite, best=best))["accuracy"] == words
-        assert ("Best top-1" in render(tables, "markdown", suite=suite, best=best)) == best
+        assert json.loads(render(tables, "json", suites=[suite], best=best))["accuracy"] == words
+        assert ("Best top-1" in render(tables, "markdown", suites=[suite], best=best)) == best
 
     @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
     def test_no_name_is_a_formula_of_a_spreadsheet(
         self, make_cell: MakeCell, make_suite: MakeSuite, start: str
     ) -> None:
         suite = make_suite(make_cell(f"{start}cmd|' /C calc'!A0.py:f"))
-        (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suite=suite)))
+        (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suites=[suite])))
         assert row["model"].startswith(f"'{start}cmd")
 
     @pytest.mark.parametrize("format_", FORMATS)
@@ -121,19 +121,19 @@ class TestRender:
         cell = make_cell("\x1b[2Jnet.py:f")
         suite = make_suite(cell)
         hostile = complete(cell, 90.0, device="\x1b]0;pwn\x07cpu", stale="\x1b[1Adata changed", commit="\x1b[2J")
-        text = render(build_tables(suite, {cell.id: hostile}), format_, suite=suite)
+        text = render(build_tables(suite, {cell.id: hostile}), format_, suites=[suite])
         assert not set(text) & {chr(code) for code in (*range(9), *range(11, 32), 127)}
 
     def test_csv_leaves_numbers_that_do_not_exist_empty(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
         suite = make_suite(make_cell())
-        (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suite=suite)))
+        (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suites=[suite])))
         assert (row["params"], row["top1_mean"], row["top1_std"], row["top1_n"]) == ("", "", "", "0")
 
 
 class TestJoin:
     def texts(self, format_: str, make_cell: MakeCell, make_suite: MakeSuite) -> list[str]:
         suites = [make_suite(make_cell("vgg11"), name="a"), make_suite(make_cell("alexnet"), name="b")]
-        return [render(build_tables(suite, {}), format_, suite=suite) for suite in suites]
+        return [render(build_tables(suite, {}), format_, suites=[suite]) for suite in suites]
 
     @pytest.mark.parametrize("format_", FORMATS)
     def test_one_suite_stays_as_it_is(self, make_cell: MakeCell, make_suite: MakeSuite, format_: str) -> None:
