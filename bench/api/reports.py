@@ -9,7 +9,7 @@ from bench.api.known import known_outcomes
 
 if TYPE_CHECKING:
     from bench.api.options import Note
-    from bench.report.model import Table
+    from bench.report.model import Layout, Table
     from bench.tracking import Store
     from bench.values import Suite
 
@@ -20,11 +20,13 @@ def render_suites(
     format_: str,
     best: bool,
     note: "Note" = lambda _: None,
+    layout: "Layout | None" = None,
 ) -> tuple[str, int]:
     """The tables of suites as one text, and how many of their cells have no result.
 
     A suite that ran on this machine only with ``--set`` is shown as it ran; ``note`` takes a sentence that says so.
     """
+    from bench.report.model import Layout
     from bench.report.render import join, render
     from bench.report.table import build_tables, distinct_titles
 
@@ -37,7 +39,13 @@ def render_suites(
         tables += build_tables(suite, outcomes, best=best)
     titled = distinct_titles(tables)
     texts = [
-        render([table for table in titled if table.suite == suite.name], format_, suites=[suite], best=best)
+        render(
+            [table for table in titled if table.suite == suite.name],
+            format_,
+            suites=[suite],
+            best=best,
+            layout=layout or Layout(),
+        )
         for suite in suites
     ]
     return join(texts, format_), missing

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import click
 
+from bench.cli.layout import describe_columns, layout_options
 from bench.cli.options import all_overrides, max_images_option, runs_option, suite_options, tracking_option
 from bench.cli.output import check_writable, default_format, note, write_output
 from bench.errors import BenchError
+from bench.report.layout import make_layout
 from bench.report.render import FORMATS, describe_formats, format_of_file
 from bench.text import counted
 
 
-@click.command()
+@click.command(epilog=describe_columns())
 @suite_options
 @max_images_option
 @tracking_option
@@ -25,6 +27,7 @@ from bench.text import counted
 @runs_option
 @click.option("-o", "--output", type=click.Path(), help="Write here; - is standard output.")
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
+@layout_options
 @click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
 def report(
     paths: Sequence[str],
@@ -36,6 +39,12 @@ def report(
     runs: bool,
     output: str | None,
     best: bool,
+    columns: str,
+    sort: str,
+    highlight: bool,
+    pivot: str | None,
+    title: str,
+    separate: bool,
     strict: bool,
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
@@ -43,6 +52,9 @@ def report(
     from bench.api.reports import render_suites
     from bench.api.several import SuiteFaults
 
+    layout = make_layout(
+        columns=columns, sort=sort, highlight=highlight, pivot=pivot or "", title=title, separate=separate
+    )
     output = None if output == "-" else output
     if output is not None and format_ is None and not runs:
         format_ = format_of_file(output)
@@ -52,7 +64,7 @@ def report(
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), faults, past=True)
     store = find_store(tracking_uri)
     chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
-    text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note)
+    text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note, layout)
     write_output(text, output)
     faults.raise_all()
     if strict and missing:

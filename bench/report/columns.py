@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.catalog.options import nearest
 from bench.errors import UsageError
 from bench.report.model import Row, Statistic
 from bench.text import millions, percent
@@ -39,7 +40,10 @@ def find_column(name: str) -> Column:
         UsageError: There is no such column.
     """
     if name not in COLUMNS:
-        raise UsageError(f"unknown column {name!r}; valid columns: {', '.join(COLUMNS)}")
+        close = nearest(name, [*COLUMNS, *(column.heading for column in COLUMNS.values())])
+        close = next((known for known, column in COLUMNS.items() if close == column.heading), close)
+        hint = f"did you mean {close!r}? " if close else ""
+        raise UsageError(f"unknown column {name!r}; {hint}valid columns: {', '.join(COLUMNS)}")
     return COLUMNS[name]
 
 
@@ -155,7 +159,7 @@ COLUMNS: dict[str, Column] = {
     "time": Column(
         heading="Time(s)",
         description="wall time of a run, mean over its seeds, in seconds",
-        text=lambda r: _number(r.seconds, 0 if r.seconds is None or r.seconds >= 100 else 1),
+        text=lambda r: _number(r.seconds, 1),
         value=lambda r: r.seconds,
         better="lower",
     ),

@@ -5,6 +5,7 @@ The JSON format is these classes, field by field, so a field that is renamed her
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bench.values import State, Suite
 
@@ -114,10 +115,25 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How tables are laid out; it changes no figure. Formats for programs (JSON, CSV) ignore it."""
+    """How tables are laid out; it changes no figure. Formats for programs (JSON, CSV) ignore it.
+
+    Made and checked by :func:`bench.report.layout.make_layout`.
+    """
 
     columns: tuple[str, ...] = ()
-    """Names of :data:`bench.report.columns.COLUMNS`; empty: those that the table needs."""
+    """Names of :data:`bench.report.columns.COLUMNS`; empty: those that the table needs. ``+name`` adds to these, and
+    ``-name`` takes away."""
+    sort: str = ""
+    """The column that lines are sorted by; empty: the order of the suite."""
+    descending: bool = False
+    highlight: bool = False
+    """The best of every column is bold."""
+    pivot: Literal["", "dataset", "schedule"] = ""
+    """What gets a column of results each, with one line per net; empty: every row is a line."""
+    title: str = ""
+    """Heading in place of the data set's name, or before it where there are several tables."""
+    separate: bool = False
+    """Every suite has tables of its own, even where several are about the same data set."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from bench.report.grid import Grid, Heading, Line, make_grid
-from bench.report.model import Report, Table
+from bench.report.grid import Grid, Heading, Line, make_grids
+from bench.report.model import Report
 from bench.report.names import SEPARATOR, shorten
 from bench.text import one_line, printable
 
@@ -23,7 +23,12 @@ DROPPED_FIRST = ("run", "device", "state", "suite", "seeds", "input", "peak_mb",
 def plain(report: Report) -> str:
     """Tables for the terminal that this process writes to."""
     width = shutil.get_terminal_size().columns
-    blocks = ["\n".join([f"{table.suite}: {table.title}", *fitted(table, report, width)]) for table in report.tables]
+    titled = bool(report.layout.title)
+    blocks = []
+    for grid in make_grids(report):
+        suites = ", ".join(dict.fromkeys(table.suite for table in grid.tables))
+        title = one_line(grid.title if titled else f"{suites}: {grid.title}")
+        blocks.append("\n".join([title, *fitted(grid, width)]))
     epoch = "best epoch on the test set itself, so optimistic" if report.best else "the test set after the last epoch"
     legend = f"Top-1: {epoch}." if report.best else f"Top-1 and top-5: {epoch}."
     if any(row.top1 and row.top1.std is not None for table in report.tables for row in table.rows):
@@ -42,9 +47,8 @@ def plain_with_runs(report: Report) -> str:
     return "\n".join([plain(report), f"cell{' ' * 8}{GAP}{'MLflow run':<32}{GAP}of", *runs]) + "\n"
 
 
-def fitted(table: Table, report: Report, width: int) -> list[str]:
+def fitted(grid: Grid, width: int) -> list[str]:
     """The lines of a table, none of them longer than ``width`` where that is possible."""
-    grid = make_grid(table, report)
     names = [one_line(SEPARATOR.join(filter(None, _named(line, grid)))) for line in grid.lines]
     columns = [i for i, heading in enumerate(grid.headings) if heading.name not in ("model", "recipe")]
     rows = [[one_line(line.entries[i].text) for i in columns] for line in grid.lines]

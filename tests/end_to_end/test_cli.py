@@ -46,6 +46,8 @@ def suite(project: Path) -> str:
         (["report", "tiny.yaml", "--output", "."], "is a folder"),
         (["report", "tiny.yaml", "--output", "no/where/x.md"], "cannot be written"),
         (["report", "tiny.yaml", "--format", "pdf"], "pdf"),
+        (["report", "--columns", "model,flopps"], "did you mean 'flops'?"),
+        (["report", "--sort", "top1:down"], "a direction is asc or desc"),
         (["report"], "there are no results here yet"),
         (["measure", "resnet-18"], "did you mean 'resnet18'?"),
         (["measure", "timm/resnet18x"], "did you mean 'timm/resnet18'?"),

@@ -21,8 +21,12 @@ def test_accuracy_shows_the_spread_over_seeds(value: Statistic | None, text: str
 
 
 def test_an_unknown_column_is_refused_with_the_valid_names() -> None:
-    with pytest.raises(UsageError, match=r"unknown column 'flop'; valid columns: model, .*flops"):
+    with pytest.raises(
+        UsageError, match=r"unknown column 'flop'; did you mean 'flops'\? valid columns: model, .*flops"
+    ):
         find_column("flop")
+    with pytest.raises(UsageError, match=r"unknown column 'Time'; did you mean 'time'\?"):
+        find_column("Time")
 
 
 def test_no_two_columns_have_the_same_heading() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.report.grid import make_grids
 from bench.report.model import Report
 from bench.report.plain import fitted, plain, plain_with_runs
 from bench.report.table import build_tables
@@ -30,8 +31,8 @@ def outcomes(suite: Suite) -> dict[str, Outcome]:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_a_table_is_fitted_without_cutting_a_number(suite: Suite, outcomes: dict[str, Outcome], width: int) -> None:
-    [table] = build_tables(suite, outcomes)
-    lines = fitted(table, Report(tables=(table,), suites=(suite,)), width)
+    [grid] = make_grids(Report(tables=build_tables(suite, outcomes), suites=(suite,)))
+    lines = fitted(grid, width)
     assert all(len(line) <= width for line in lines)
     assert all("90.50 ± 0.71 (n=2)" in line for line in lines[1:3])
     assert lines[1] != lines[2], "the part of the names in which they differ is kept"

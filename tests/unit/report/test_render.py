@@ -11,6 +11,7 @@ from helpers.outcomes import complete
 
 from bench.cli.report import report
 from bench.errors import UsageError
+from bench.report.columns import COLUMNS
 from bench.report.render import FORMATS, Format, describe_formats, format_of_file, join, render
 from bench.report.table import build_tables
 from bench.values import Cell, Suite
@@ -25,6 +26,11 @@ class TestFormats:
         for name, format_ in FORMATS.items():
             assert f"{name}:" in words
             assert format_.description in " ".join(words)
+
+    def test_the_command_line_lists_every_column(self) -> None:
+        output = CliRunner().invoke(report, ["--help"]).output
+        lines = {tuple(line.split(maxsplit=1)) for line in output.partition("Columns:")[2].splitlines() if line.strip()}
+        assert lines == {(name, column.description) for name, column in COLUMNS.items()}
 
     def test_a_new_format_is_one_line(
         self, make_cell: MakeCell, make_suite: MakeSuite, monkeypatch: pytest.MonkeyPatch
