@@ -64,25 +64,36 @@ def read_object(text: str) -> JsonObject:
     return content
 
 
-def read_known(cls: type[T], content: JsonObject) -> T:
+def read_known(cls: type[T], content: JsonObject, place: str = "") -> T:
     """Rebuild a dataclass from parsed JSON that a newer version, or anything else, may have written.
 
-    Keys that are unknown here are ignored; scalars of another type than the field's are refused.
+    Keys that are unknown here are ignored; values of another type than the field's are refused, by their ``place``.
 
     Raises:
         ValueError: The content does not fit the class.
     """
     hints = get_type_hints(cls)
-    known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
-    for name, value in known.items():
-        if isinstance(value, dict) and (nested := _nested(hints[name])):
-            known[name] = read_known(nested, value)
-        elif not _fits(hints[name], value):
-            raise ValueError(f"{name} is {json.dumps(value)[:80]}")
+    known = {
+        each.name: _read(hints[each.name], content[each.name], f"{place}{each.name}")
+        for each in fields(cls)
+        if each.name in content
+    }
     try:
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+        return cls(**known)
     except TypeError as error:
-        raise ValueError(f"not a {cls.__name__}: {error}") from error
+        raise ValueError(f"{place.rstrip('.')}{': ' if place else ''}not a {cls.__name__}: {error}") from error
+
+
+def _read(hint: object, value: object, place: str) -> Any:
+    """One value of a dataclass, checked and rebuilt."""
+    nested, is_tuple = _nested(hint), get_origin(hint) is tuple
+    if nested and is_tuple and isinstance(value, list):
+        return tuple([_read(nested, each, f"{place}[{i}]") for i, each in enumerate(value)])
+    if nested and not is_tuple and isinstance(value, dict):
+        return read_known(nested, value, f"{place}.")
+    if not _fits(hint, value):
+        raise ValueError(f"{place} is {json.dumps(value)[:80]}")
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _nested(hint: object) -> "type[DataclassInstance] | None":
@@ -97,7 +108,7 @@ def _fits(hint: object, value: object) -> bool:
     if get_origin(hint) is Literal:
         return value in get_args(hint)
     if isinstance(value, bool) and hint is not bool:
-        return False
+        return hint is object
     kinds: dict[object, tuple[type, ...]] = {float: (int, float), tuple: (list,), Mapping: (dict,)}
     kind = get_origin(hint) or hint
     return isinstance(value, kinds.get(kind, (kind if isinstance(kind, type) else object,)))

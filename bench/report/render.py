@@ -109,6 +109,7 @@ def to_json(report: Report) -> str:
         "schema": 1,
         "suite": names[0] if names else "",
         "suites": names,
+        "descriptions": {suite.name: suite.description for suite in report.suites},
         "accuracy": "best epoch" if report.best else "last epoch",
         "tables": [asdict(table) for table in report.tables],
     }
@@ -123,6 +124,7 @@ def join_json(texts: Sequence[str]) -> str:
     merged = {
         **documents[0],
         "suites": [name for document in documents for name in document["suites"]],
+        "descriptions": {name: text for document in documents for name, text in document["descriptions"].items()},
         "tables": [table for document in documents for table in document["tables"]],
     }
     return json.dumps(merged, indent=2) + "\n"
