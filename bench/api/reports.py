@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.api.known import known_outcomes
+from bench.api.known import complete, known_outcomes
 
 if TYPE_CHECKING:
     from bench.api.options import Note
-    from bench.report.model import Layout, Table
+    from bench.report.model import Layout
     from bench.tracking import Store
-    from bench.values import Suite
+    from bench.values import Outcome, Suite
 
 
 def render_suites(
@@ -24,30 +24,34 @@ def render_suites(
 ) -> tuple[str, int]:
     """The tables of suites as one text, and how many of their cells have no result.
 
-    A suite that ran on this machine only with ``--set`` is shown as it ran; ``note`` takes a sentence that says so.
+    Formats for people have one table per data set, unless the layout separates the suites; formats for programs have
+    one per suite and data set. A suite that ran on this machine only with ``--set`` is shown as it ran; ``note`` takes
+    a sentence that says so.
     """
     from bench.report.model import Layout
-    from bench.report.render import join, render
-    from bench.report.table import build_tables, distinct_titles
+    from bench.report.render import find_format, join, render
+    from bench.report.table import build_merged_tables, build_tables, distinct_titles
 
-    tables: list[Table] = []
-    missing = 0
+    layout = layout or Layout()
+    for_programs = find_format(format_).for_programs
+    if for_programs and layout != replace(Layout(), separate=layout.separate):
+        note(f"{format_} always has every figure: columns, order, pivot and title are those of tables for people")
     suites = [as_it_ran(suite, store, note) for suite in suites]
+    known = [known_outcomes(store, suite).outcomes for suite in suites]
+    outcomes: dict[str, Outcome] = {}
+    for found in known:
+        outcomes |= {cell_id: found[cell_id] for cell_id in found.keys() - complete(outcomes)}
+    missing = len({cell.id for suite in suites for cell in suite.cells} - complete(outcomes))
+    if not (for_programs or layout.separate):
+        tables = build_merged_tables(suites, outcomes, best=best)
+        return render(tables, format_, suites=suites, best=best, layout=layout), missing
+    titled = distinct_titles(
+        [table for suite, own in zip(suites, known, strict=True) for table in build_tables(suite, own, best=best)]
+    )
+    texts = []
     for suite in suites:
-        outcomes = known_outcomes(store, suite).outcomes
-        missing += sum(cell.id not in outcomes or outcomes[cell.id].state != "complete" for cell in suite.cells)
-        tables += build_tables(suite, outcomes, best=best)
-    titled = distinct_titles(tables)
-    texts = [
-        render(
-            [table for table in titled if table.suite == suite.name],
-            format_,
-            suites=[suite],
-            best=best,
-            layout=layout or Layout(),
-        )
-        for suite in suites
-    ]
+        tables = tuple(table for table in titled if table.suite == suite.name)
+        texts.append(render(tables, format_, suites=[suite], best=best, layout=layout))
     return join(texts, format_), missing
 
 

@@ -96,15 +96,15 @@ class Row:
     """What has changed since the row's runs, e.g. ``torch changed from 2.14.0 to 2.15.0``; else empty."""
     runs: tuple[RunReference, ...]
     suite: str = ""
-    """Name of the suite that it is of."""
+    """Name of the suite that it is of; of several, with commas."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """The results of a suite on one data set."""
+    """The results of one or several suites on one data set."""
 
     suite: str
-    """Name of the suite."""
+    """Name of the suite; of several, with commas."""
     dataset: str
     title: str
     """Its heading. Within a report every table has another."""

@@ -6,7 +6,8 @@ what is known of it.
 
 import math
 
-from bench.values import Cell, Outcome
+from bench.text import millions
+from bench.values import Cell, Cost, Outcome
 
 MAX_DROPPED = 0.05
 """Share of the training images that may be left out of an epoch before a note says so."""
@@ -53,3 +54,18 @@ def _chance(outcome: Outcome) -> str:
         f"top-1 is at chance although the training loss fell to {loss:.3g}: in eval mode the net computes something "
         "else than in training (batch norm, dropout), or what it learned does not carry over to the test images"
     )
+
+
+def cost_note(cost: Cost) -> str:
+    """Whether the counters of a net agree, and what they leave out; else empty."""
+    notes = []
+    if cost.unmeasured:
+        notes.append(cost.unmeasured)
+    if not cost.agrees:
+        notes.append(
+            "the counters disagree on convolutions and matrix products: "
+            f"fvcore {millions(cost.conv_linear_macs, 1)} M, torch {millions(cost.torch_macs, 1)} M"
+        )
+    if cost.uncounted:
+        notes.append(f"not counted: {', '.join(cost.uncounted)}")
+    return "; ".join(notes)

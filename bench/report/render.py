@@ -36,6 +36,8 @@ class Format:
     """The text of a report, ending with a newline."""
     join: Callable[[Sequence[str]], str] = "\n".join
     """From the texts of several reports to one."""
+    for_programs: bool = False
+    """Whether it has every figure of every suite, however tables for people are laid out."""
     suffixes: Sequence[str] = ()
     """Endings of files that hold it, e.g. ``.csv``."""
 
@@ -190,9 +192,19 @@ def _csv_statistic(name: str, value: Statistic | None) -> dict[str, object]:
 FORMATS: dict[str, Format] = {
     "markdown": Format(description="a table for a README", render=markdown, suffixes=(".md", ".markdown")),
     "json": Format(
-        description="every number with its runs, for programs", render=to_json, join=join_json, suffixes=(".json",)
+        description="every number with its runs, for programs",
+        render=to_json,
+        join=join_json,
+        for_programs=True,
+        suffixes=(".json",),
     ),
-    "csv": Format(description="one line per row, for spreadsheets", render=to_csv, join=join_csv, suffixes=(".csv",)),
+    "csv": Format(
+        description="one line per row, for spreadsheets",
+        render=to_csv,
+        join=join_csv,
+        for_programs=True,
+        suffixes=(".csv",),
+    ),
     "plain": Format(description="fitted to the terminal's width", render=plain),
     "runs": Format(description="plain, with the runs behind the numbers", render=plain_with_runs),
 }

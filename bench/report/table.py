@@ -14,9 +14,8 @@ from bench.datasets.source import dataset_title, open_source
 from bench.errors import DataError
 from bench.recipe import describe_recipe, recipe_values
 from bench.report.model import Row, RunReference, Statistic, Table
-from bench.report.notes import run_notes
-from bench.text import millions
-from bench.values import Cell, Cost, Outcome, Suite
+from bench.report.notes import cost_note, run_notes
+from bench.values import Cell, Outcome, Suite
 
 MAX_PERCENT = 100.0
 """A store turns infinity into 1.8e308, so a value above this is not an accuracy."""
@@ -36,24 +35,47 @@ def build_tables(suite: Suite, outcomes: Mapping[str, Outcome], *, best: bool = 
         outcomes: Outcomes by cell id. A cell without one is missing.
         best: Use each run's best epoch on the test set instead of its last one; optimistic by construction.
     """
-    by_dataset: dict[tuple[str, int], list[Cell]] = {}
-    for cell in suite.cells:
-        by_dataset.setdefault((cell.dataset, cell.recipe.max_images_per_class or 0), []).append(cell)
+    return build_merged_tables([suite], outcomes, best=best)
+
+
+def build_merged_tables(
+    suites: Sequence[Suite], outcomes: Mapping[str, Outcome], *, best: bool = False
+) -> tuple[Table, ...]:
+    """The tables of several suites, one per data set; a cell of two suites counts once.
+
+    The arguments are those of :func:`build_tables`. What tells rows apart is said of all rows of a table, whatever
+    suite they are of, and seeds of one net and recipe are one row.
+    """
+    owners: dict[str, dict[str, None]] = {}
+    by_dataset: dict[tuple[str, int], dict[str, Cell]] = {}
+    for suite in suites:
+        for cell in suite.cells:
+            key = (cell.dataset, cell.recipe.max_images_per_class or 0)
+            by_dataset.setdefault(key, {}).setdefault(cell.id, cell)
+            owners.setdefault(cell.id, {})[suite.name] = None
     tables = []
     for (dataset, max_images), cells in by_dataset.items():
-        found = [outcomes[cell.id] for cell in cells if cell.id in outcomes]
+        found = [outcomes[cell_id] for cell_id in cells if cell_id in outcomes]
         num_classes = _num_classes(dataset, found)
         scores = _Scores(best, many_classes=num_classes is None or num_classes > FEW_CLASSES)
         tables.append(
             Table(
-                suite=suite.name,
+                suite=_names(cells, owners),
                 dataset=dataset,
                 title=dataset_title(dataset, max_images),
                 num_classes=num_classes,
-                rows=tuple(replace(row, suite=suite.name) for row in _rows(cells, outcomes, scores)),
+                rows=tuple(
+                    replace(row, suite=_names([run.cell_id for run in row.runs], owners))
+                    for row in _rows(list(cells.values()), outcomes, scores)
+                ),
             )
         )
     return distinct_titles(tables)
+
+
+def _names(cells: Iterable[str], owners: Mapping[str, Iterable[str]]) -> str:
+    """The suites of cells."""
+    return ", ".join(dict.fromkeys(name for cell_id in cells for name in owners[cell_id]))
 
 
 def distinct_titles(tables: Sequence[Table]) -> tuple[Table, ...]:
@@ -110,8 +132,8 @@ def _row(cells: Sequence[Cell], variant: str, outcomes: Mapping[str, Outcome], s
     complete = [outcome for outcome in existing if is_complete(outcome)]
     cost = next((outcome.cost for outcome in existing if outcome.cost), None)
     notes = [note for seed in cells if seed.id in outcomes for note in run_notes(seed, outcomes[seed.id])]
-    if cost and (cost_note := _cost_note(cost)):
-        notes.insert(0, cost_note)
+    if cost and (about_cost := cost_note(cost)):
+        notes.insert(0, about_cost)
     seconds = [outcome.total_s for outcome in complete if outcome.total_s is not None]
     name = model_label(cell)
     return Row(
@@ -218,17 +240,3 @@ def describe(outcome: Outcome | None) -> str:
         return "diverged" if outcome.kind == "diverged" else f"failed: {outcome.kind or 'error'}"
     share = f" {100 * outcome.epochs_done // outcome.epochs}%" if outcome.epochs else ""
     return outcome.state + share
-
-
-def _cost_note(cost: Cost) -> str:
-    notes = []
-    if cost.unmeasured:
-        notes.append(cost.unmeasured)
-    if not cost.agrees:
-        notes.append(
-            "the counters disagree on convolutions and matrix products: "
-            f"fvcore {millions(cost.conv_linear_macs, 1)} M, torch {millions(cost.torch_macs, 1)} M"
-        )
-    if cost.uncounted:
-        notes.append(f"not counted: {', '.join(cost.uncounted)}")
-    return "; ".join(notes)

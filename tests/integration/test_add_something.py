@@ -62,5 +62,6 @@ def test_what_the_page_shows_can_be_added_and_used(extended: Path) -> None:
     assert "100.00" in table, "a linear net tells left from right"
     assert "zero head" in table, "the recipe under the table"
     assert bench(extended, "report", "extended.yaml", "--format", "names") == "my_net\n"
+    assert "| Stem" in bench(extended, "report", "extended.yaml", "--columns", "+stem")
     assert "zero_head" in bench(extended, "schema")
     assert "polynomial" in bench(extended, "schedules")

@@ -1,11 +1,13 @@
 """The tables of suites, from folders as runs leave them."""
 
+import json
 from pathlib import Path
 
 import pytest
 from helpers.cells import suite_text
 
 from bench.api.reports import as_it_ran, render_suites
+from bench.report.model import Layout
 from bench.suite import load_suite
 from bench.values import Suite, to_json
 from bench.workspace.cells import keep_suite
@@ -56,3 +58,33 @@ def test_a_suite_that_ran_as_its_file_says_is_shown_so(file: str) -> None:
 
 def test_a_suite_that_never_ran_is_missing(file: str) -> None:
     assert render_suites([load_suite(file)], None, "markdown", False)[1] == 2
+
+
+class TestSeveralSuites:
+    """Two suites that share a data set and a cell."""
+
+    @pytest.fixture
+    def suites(self, project: Path) -> list[Suite]:
+        (project / "one.yaml").write_text(suite_text(["resnet18", "vgg11"], name="one"))
+        (project / "two.yaml").write_text(suite_text(["vgg11", "alexnet"], name="two"))
+        suites = [load_suite(name) for name in ("one.yaml", "two.yaml")]
+        train(suites[0], 50.0)
+        return suites
+
+    def test_people_get_one_table_per_data_set_in_which_every_cell_is_once(self, suites: list[Suite]) -> None:
+        text, missing = render_suites(suites, None, "markdown", False)
+        table = text.partition("Params:")[0]
+        assert (table.count("## "), table.count("| vgg11 "), table.count("50.00"), missing) == (1, 1, 2, 1)
+        assert text.count("± is the standard deviation") == 1
+        assert text.count("Suite `") == 2
+
+    def test_suites_can_be_separate(self, suites: list[Suite]) -> None:
+        text, _ = render_suites(suites, None, "markdown", False, layout=Layout(separate=True))
+        assert ("## Digits (one)" in text, "## Digits (two)" in text, text.count("50.00")) == (True, True, 3)
+
+    def test_programs_always_get_every_suite(self, suites: list[Suite]) -> None:
+        notes: list[str] = []
+        text, _ = render_suites(suites, None, "json", False, notes.append, Layout(columns=("model",)))
+        tables = json.loads(text)["tables"]
+        assert [(table["suite"], len(table["rows"])) for table in tables] == [("one", 2), ("two", 2)]
+        assert notes == ["json always has every figure: columns, order, pivot and title are those of tables for people"]

@@ -10,9 +10,9 @@ from helpers.outcomes import COST, complete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.table import build_tables, describe, distinct_titles
+from bench.report.table import build_merged_tables, build_tables, describe, distinct_titles
 from bench.suite import parse_suite
-from bench.values import Cell, Cost, Outcome, Suite
+from bench.values import Cell, Component, Cost, Outcome, Suite
 
 MakeCell = Callable[..., Cell]
 MakeSuite = Callable[..., Suite]
@@ -188,3 +188,34 @@ class TestBuildTables:
 )
 def test_describe_says_why_a_cell_has_no_result(outcome: Outcome | None, text: str) -> None:
     assert describe(outcome) == text
+
+
+class TestBuildMergedTables:
+    def test_suites_on_one_data_set_share_a_table_that_tells_all_rows_apart(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        one = make_suite(make_cell("resnet18", epochs=8), make_cell("vgg11", epochs=8), name="one")
+        two = make_suite(make_cell("resnet18", epochs=12), make_cell("resnet18", dataset="cifar10"), name="two")
+        digits, cifar10 = build_merged_tables([one, two], {})
+        assert [row.label for row in digits.rows] == ["resnet18 (8 epochs)", "vgg11 (8 epochs)", "resnet18 (12 epochs)"]
+        assert [row.suite for row in digits.rows] == ["one", "one", "two"]
+        assert (digits.suite, cifar10.suite, cifar10.rows[0].label) == ("one, two", "two", "resnet18")
+
+    def test_a_cell_of_two_suites_counts_once_and_seeds_of_two_suites_are_one_row(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cells = [make_cell(seed=seed) for seed in range(3)]
+        suites = [make_suite(*cells[:2], name="one"), make_suite(*cells[1:], name="two")]
+        ((row,),) = (
+            table.rows for table in build_merged_tables(suites, {cell.id: complete(cell, 90.0) for cell in cells})
+        )
+        assert row.top1 is not None
+        assert row.top1.n == 3
+        assert [run.seed for run in row.runs] == [0, 1, 2]
+        assert row.suite == "one, two"
+
+    def test_two_schedules_of_one_name_are_told_apart(self, make_cell: MakeCell, make_suite: MakeSuite) -> None:
+        cell = make_cell("resnet18")
+        other = replace(cell, schedule=Component.of("cosine", **{**cell.schedule.as_dict(), "eta_min": 0.01}))
+        (table,) = build_merged_tables([make_suite(cell, name="one"), make_suite(other, name="two")], {})
+        assert [row.variant for row in table.rows] == ["eta min 0.0", "eta min 0.01"]
