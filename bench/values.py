@@ -300,6 +300,8 @@ class Outcome:
     mode: str = ""
     """How it was computed, the words of :class:`Mode`."""
     commit: str = ""
+    weights_sha256: str = ""
+    """Of the kept weights' file; empty where none were kept, and for runs of older versions in a store."""
     run_id: str = ""
     """MLflow run, empty while it has none."""
     fingerprint: Mapping[str, str] = field(default_factory=dict)

@@ -87,6 +87,29 @@ def curves(suite: "Suite") -> "DataFrame":
     return curves_frame(suite, bench_home())
 
 
+def predictions(run: str, *, tracking_uri: str | None = None) -> "DataFrame":
+    """What the net of a finished run says about each test image: one row per image, in the order of the test set.
+
+    Columns: ``image`` (its index), ``file`` (``CLASS/NAME``, where images are files of this machine), ``label`` and
+    ``label_name`` (the true class), ``predicted``, ``predicted_name`` and ``score`` (the likeliest class and its
+    probability), the same with ``_2`` to ``_5`` for the next ones, and ``correct``.
+
+    Args:
+        run: An MLflow run's id, a cell's id, or the beginning of one.
+        tracking_uri: The store; by default the one in use.
+
+    Raises:
+        UsageError: No finished run, or several, are meant.
+        MissingFileError: Its predictions are no longer there.
+        TrackingError: The store cannot be read.
+    """
+    from bench.api.outcomes import find_store
+    from bench.api.run_files import find_run
+    from bench.api.run_predictions import predictions_of
+
+    return predictions_of(find_run(run, find_store(tracking_uri)))
+
+
 def report(suite: "Suite", *, format: str = "markdown", best: bool = False, tracking_uri: str | None = None) -> str:  # noqa: A002 - the command's word
     """The tables of a suite as text, in a format of ``bench report``.
 
@@ -120,5 +143,7 @@ def measure(
     return measured.cost
 
 
-PUBLIC = {function.__name__: function for function in (load_suite, plan, run, results, curves, report, measure)}
+PUBLIC = {
+    function.__name__: function for function in (load_suite, plan, run, results, curves, predictions, report, measure)
+}
 """The functions by name. Importing :mod:`bench.api.run` puts that module in the place of the attribute ``run``."""

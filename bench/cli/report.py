@@ -28,6 +28,8 @@ from bench.text import counted
 @click.option("-o", "--output", type=click.Path(), help="Write here; - is standard output.")
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
 @layout_options
+@click.option("--per-class", metavar="ROW", help="Accuracy of each class in a row: its label, a part of it, or an id.")
+@click.option("--confusion", metavar="ROW", help="Which classes a row takes for which, from its predictions.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
 def report(
     paths: Sequence[str],
@@ -45,6 +47,8 @@ def report(
     pivot: str | None,
     title: str,
     separate: bool,
+    per_class: str | None,
+    confusion: str | None,
     strict: bool,
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
@@ -64,6 +68,12 @@ def report(
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), faults, past=True)
     store = find_store(tracking_uri)
     chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
+    if per_class is not None or confusion is not None:
+        from bench.api.classes import class_options
+
+        text = class_options(chosen, store, per_class, confusion, format_ or default_format(output, runs=runs))
+        write_output(text, output)
+        return
     text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note, layout)
     write_output(text, output)
     faults.raise_all()

@@ -5,7 +5,7 @@ Column names are those of the MLflow params and metrics, so that a frame and a s
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from bench.values import Cell, Outcome, Suite
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from bench.report.predictions import Predictions
 
 
 def results_frame(suite: Suite, outcomes: Mapping[str, Outcome]) -> "DataFrame":
@@ -75,3 +77,24 @@ def _record(suite: str, cell: Cell, variant: str, outcome: Outcome | None) -> di
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def predictions_frame(predictions: "Predictions", files: Sequence[str]) -> "DataFrame":
+    """One row per test image; ``files`` are their names, (N,), or empty."""
+    import pandas as pd
+
+    names = pd.Series(predictions.names, dtype="object")
+    columns: dict[str, object] = {
+        "image": range(len(predictions.labels)),
+        "file": list(files) or "",
+        "label": predictions.labels,
+        "label_name": names[predictions.labels].to_numpy(),
+    }
+    for place in range(predictions.classes.shape[1]):
+        end = f"_{place + 1}" if place else ""
+        columns[f"predicted{end}"] = predictions.classes[:, place]
+        columns[f"predicted_name{end}"] = names[predictions.classes[:, place]].to_numpy()
+        columns[f"score{end}"] = predictions.scores[:, place]
+    frame = pd.DataFrame(columns)
+    frame["correct"] = frame["predicted"] == frame["label"]
+    return frame

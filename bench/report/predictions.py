@@ -1,7 +1,7 @@
 """What the predictions of runs say: accuracy and confusions per class, and how well a net knows how sure it is.
 
 Pure functions on arrays; nothing here trains, reads a file or renders. Files become :class:`Predictions` in
-:mod:`bench.api.predictions`.
+:mod:`bench.api.run_predictions`.
 
 Shapes: N images of the test set, K classes, k classes kept per image (the likeliest first, at most five).
 """

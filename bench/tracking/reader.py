@@ -128,6 +128,15 @@ class Reader:
         """Per complete suite run: the suite's name, the run's id, the URI of its artifacts, and the suite's file."""
         return self._ask(lambda connection: connection.execute(SUITE_RUNS).fetchall(), empty=[])
 
+    def artifact_uri(self, run_id: str) -> str | None:
+        """The URI of a run's artifacts; empty if there is no such run."""
+
+        def query(connection: sqlite3.Connection) -> str:
+            found = connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
+            return found[0] if found else ""
+
+        return self._ask(query, empty="")
+
     def steps(self, run_id: str) -> dict[str, set[int]] | None:
         """The steps at which a run has a point, by metric."""
 

@@ -13,6 +13,7 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ def finish(training: Training, batches: EpochBatches) -> None:
     folder, journal = training.folder, training.journal
     if training.scores is None:  # the attempt before died after its last epoch was tested and saved
         _, training.scores = make_evaluator(training, batches)()
-    write_predictions(training.scores, training.data.test_labels, folder)
+    write_predictions(training.scores, training.data.test_labels, training.data.classes, folder)
     journal.write(ArtifactWritten(path=folder.predictions.name))
     journal.write(ArtifactWritten(path=folder.environment.name))
     with settled(training, batches):  # what was tested is what is kept
@@ -63,12 +64,12 @@ def finish(training: Training, batches: EpochBatches) -> None:
     checkpoint.clear(folder)
 
 
-def write_predictions(scores: Tensor, labels: npt.NDArray[np.int64], folder: CellFolder) -> None:
+def write_predictions(scores: Tensor, labels: npt.NDArray[np.int64], names: Sequence[str], folder: CellFolder) -> None:
     """Write the five likeliest classes of each test image, in the order of the test set, with the true ones.
 
-    The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16 and ``probabilities`` (N, 5) float32; fewer columns
-    where there are fewer classes. ``scores`` are (N, K). Classes are in the order of their scores, which gives the
-    reported top-1 and top-5: probabilities of certain nets underflow to equal zeros.
+    The file holds ``labels`` (N,) int64, ``classes`` (N, 5) uint16, ``probabilities`` (N, 5) float32 and the ``names``
+    of the K classes; fewer columns where there are fewer classes. ``scores`` are (N, K). Classes are in the order of
+    their scores, which gives the reported top-1 and top-5: probabilities of certain nets underflow to equal zeros.
     """
     classes = top_classes(scores)
     probabilities = scores.softmax(dim=1).gather(1, classes)
@@ -78,6 +79,7 @@ def write_predictions(scores: Tensor, labels: npt.NDArray[np.int64], folder: Cel
         labels=np.asarray(labels),
         classes=classes.cpu().numpy().astype(np.uint16),  # ImageNet's 21,841 classes fit; int64 is four times that
         probabilities=probabilities.cpu().numpy(),
+        names=np.array(names, dtype=np.str_),
     )
     write_atomically(folder.predictions, content.getvalue())
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.values import Outcome
 from bench.workspace.events import (
     PROGRESS_MARK,
+    ArtifactWritten,
     CostMeasured,
     DataLoaded,
     Ended,
@@ -164,6 +165,8 @@ def _fold_event(outcome: Outcome, event: Event) -> Outcome:
             )
         case CostMeasured():
             return replace(outcome, cost=event.cost)
+        case ArtifactWritten(sha256=str(digest)):  # of all files only the weights have one
+            return replace(outcome, weights_sha256=digest)
         case Summarised():
             return replace(
                 outcome,

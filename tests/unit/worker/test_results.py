@@ -37,9 +37,10 @@ class TestWritePredictions:
     ) -> None:
         scores = torch.arange(2.0 * classes).view(2, classes)
         folder = CellFolder(tmp_path)
-        write_predictions(scores, np.array([1, 2]), folder)
+        write_predictions(scores, np.array([1, 2]), [*"abcdefghij"][:classes], folder)
         with np.load(folder.predictions) as content:
             assert content["labels"].tolist() == [1, 2]
+            assert "".join(content["names"]) == "abcdefghij"[:classes]
             assert content["classes"].dtype == np.uint16
             assert content["classes"].tolist() == [list(range(classes - 1, classes - 1 - columns, -1))] * 2
             assert content["probabilities"].shape == (2, columns)
@@ -49,7 +50,7 @@ class TestWritePredictions:
         # exp(-200) is 0 in float32: the probabilities of all but the first are equal
         scores = torch.tensor([[1000.0, 300.0, 800.0, 500.0, 400.0, 700.0]])
         folder = CellFolder(tmp_path)
-        write_predictions(scores, np.array([4]), folder)
+        write_predictions(scores, np.array([4]), [*"abcdef"], folder)
         with np.load(folder.predictions) as content:
             assert content["classes"].tolist() == [[0, 2, 5, 3, 4]]
 
