@@ -28,12 +28,15 @@ def render_suites(
     one per suite and data set. A suite that ran on this machine only with ``--set`` is shown as it ran; ``note`` takes
     a sentence that says so.
     """
-    from bench.report.model import Layout
-    from bench.report.render import find_format, join, render
+    from bench.report.model import Layout, Report
+    from bench.report.render import find_format
     from bench.report.table import build_merged_tables, build_tables, distinct_titles
+    from bench.tracking import redact
+    from bench.workspace.paths import bench_home
 
     layout = layout or Layout()
-    for_programs = find_format(format_).for_programs
+    drawn = find_format(format_)
+    for_programs = drawn.for_programs
     if for_programs and layout != replace(Layout(), separate=layout.separate):
         note(f"{format_} always has every figure: columns, order, pivot and title are those of tables for people")
     suites = [as_it_ran(suite, store, note) for suite in suites]
@@ -42,17 +45,23 @@ def render_suites(
     for found in known:
         outcomes |= {cell_id: found[cell_id] for cell_id in found.keys() - complete(outcomes)}
     missing = len({cell.id for suite in suites for cell in suite.cells} - complete(outcomes))
+    whole = Report(
+        tables=(),
+        suites=tuple(suites),
+        best=best,
+        layout=layout,
+        home=bench_home(),
+        store=redact(store.uri) if store else "",
+    )
     if not (for_programs or layout.separate):
-        tables = build_merged_tables(suites, outcomes, best=best)
-        return render(tables, format_, suites=suites, best=best, layout=layout), missing
+        return drawn.render(replace(whole, tables=build_merged_tables(suites, outcomes, best=best))), missing
     titled = distinct_titles(
         [table for suite, own in zip(suites, known, strict=True) for table in build_tables(suite, own, best=best)]
     )
-    texts = []
-    for suite in suites:
-        tables = tuple(table for table in titled if table.suite == suite.name)
-        texts.append(render(tables, format_, suites=[suite], best=best, layout=layout))
-    return join(texts, format_), missing
+    if drawn.whole:
+        return drawn.render(replace(whole, tables=titled)), missing
+    parts = [(suite, tuple(table for table in titled if table.suite == suite.name)) for suite in suites]
+    return drawn.join([drawn.render(replace(whole, tables=own, suites=(suite,))) for suite, own in parts]), missing
 
 
 def as_it_ran(suite: "Suite", store: "Store | None", note: "Note") -> "Suite":

@@ -6,6 +6,7 @@ The text around the tables is ``templates/markdown.j2``. Its bytes are a contrac
 import re
 
 from bench.report.grid import Grid, make_grids
+from bench.report.jinja import fill
 from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
 from bench.report.model import Report
 from bench.text import printable
@@ -13,28 +14,18 @@ from bench.text import printable
 
 def markdown(report: Report) -> str:
     """Tables as markdown that also reads well as plain text."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bench.report"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # markdown is not HTML; every name goes through the filter below
-    )
-    environment.filters["cell"] = escape
-    template = environment.get_template("markdown.j2")
     grids = make_grids(report)
-    return template.render(
-        suites=report.suites,
-        tables=report.tables,
-        sections=[(grid, grid_lines(grid), row_notes(grid.tables), stale_rows(grid.tables)) for grid in grids],
-        figures=figures(report, grids),
-        recipes=recipes(report.tables),
-        decays=decays(report.tables),
-        devices=devices(report.tables),
-    )
+    values = {
+        "suites": report.suites,
+        "tables": report.tables,
+        "sections": [(grid, grid_lines(grid), row_notes(grid.tables), stale_rows(grid.tables)) for grid in grids],
+        "figures": figures(report, grids),
+        "recipes": recipes(report.tables),
+        "decays": decays(report.tables),
+        "devices": devices(report.tables),
+    }
+    # markdown is not HTML; every name goes through the filter
+    return fill("markdown.j2", values, {"cell": escape}, escape=False)
 
 
 def grid_lines(grid: Grid) -> list[str]:

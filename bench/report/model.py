@@ -5,6 +5,7 @@ The JSON format is these classes, field by field, so a field that is renamed her
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from bench.values import State, Suite
@@ -145,3 +146,7 @@ class Report:
     best: bool = False
     """Whether accuracies are those of each run's best epoch on the test set."""
     layout: Layout = field(default_factory=Layout)
+    home: Path | None = None
+    """The BENCH_HOME whose journals, logs and predictions a format may show; None: no file is read."""
+    store: str = ""
+    """URI of the store, without credentials, for links to runs; empty if there is none."""

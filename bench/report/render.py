@@ -14,6 +14,7 @@ from pathlib import PurePath
 
 from bench.errors import UsageError
 from bench.recipe import Recipe, keys_of
+from bench.report.html import html
 from bench.report.markdown import markdown
 from bench.report.model import Layout, Report, Row, Statistic, Table
 from bench.report.plain import plain, plain_with_runs
@@ -38,6 +39,8 @@ class Format:
     """From the texts of several reports to one."""
     for_programs: bool = False
     """Whether it has every figure of every suite, however tables for people are laid out."""
+    whole: bool = False
+    """Whether one text holds all suites, even where each has tables of its own."""
     suffixes: Sequence[str] = ()
     """Endings of files that hold it, e.g. ``.csv``."""
 
@@ -204,6 +207,9 @@ FORMATS: dict[str, Format] = {
         join=join_csv,
         for_programs=True,
         suffixes=(".csv",),
+    ),
+    "html": Format(
+        description="a page for a browser, in one file", render=html, whole=True, suffixes=(".html", ".htm")
     ),
     "plain": Format(description="fitted to the terminal's width", render=plain),
     "runs": Format(description="plain, with the runs behind the numbers", render=plain_with_runs),

@@ -42,8 +42,8 @@ class TestFormats:
         assert join(["a\n", "b\n"], "names") == "a\n\nb\n"
 
     def test_an_unknown_format_is_refused_with_the_valid_names(self, make_suite: MakeSuite) -> None:
-        with pytest.raises(UsageError, match="unknown format 'html'; valid formats: markdown, json, csv"):
-            render((), "html", suites=[make_suite()])
+        with pytest.raises(UsageError, match="unknown format 'docx'; valid formats: markdown, json, csv"):
+            render((), "docx", suites=[make_suite()])
 
 
 class TestFormatOfFile:

@@ -1,0 +1,295 @@
+"""The HTML format: one page with everything in it, which asks no server for anything.
+
+Every table stands in the page as other formats draw it (:func:`bench.report.grid.make_grids`), readable without the
+script. ``templates/report.js`` adds sorting, a filter, the other columns, the details of a row and charts; what it
+needs beside the tables lies in the page as JSON. The same runs give the same bytes.
+"""
+
+import json
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.report.columns import COLUMNS, Value
+from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
+from bench.report.jinja import fill, read
+from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
+from bench.report.model import Report, Row, RunReference
+from bench.text import counted, one_line, percent
+from bench.workspace.paths import CellFolder
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+STATES = ("failed", "diverged", "interrupted", "running", "missing", "stale")
+"""What is said of a row without a figure that counts, the worst first; also classes of the style sheet."""
+
+RUN_HEADINGS = (
+    "Seed",
+    "State",
+    "Top-1(%)",
+    "Top-5(%)",
+    "Best top-1(%)",
+    "Test loss",
+    "Time(s)",
+    "Images/s",
+    "Peak(MB)",
+    "Device",
+    "Computed",
+    "Commit",
+    "Cell",
+    "MLflow run",
+    "Log",
+)
+
+
+def html(report: Report) -> str:
+    """A report as one HTML page.
+
+    Raises:
+        UsageError: There is no such column.
+        BenchError: A template is missing or wrong.
+    """
+    grids = make_grids(report)
+    sections = [_section(grid, f"table-{index}", report) for index, grid in enumerate(grids, 1)]
+    rows = [row for table in report.tables for row in table.rows]
+    states = [state for row in rows for state in _states(row)]
+    values = {
+        "title": report.layout.title or ", ".join(suite.name for suite in report.suites) or "Results",
+        "suites": report.suites,
+        "total": len(rows),
+        "states": [(state, states.count(state)) for state in ("complete", *STATES) if state in states],
+        "sections": sections,
+        "figures": figures(report, grids),
+        "recipes": recipes(report.tables),
+        "decays": decays(report.tables),
+        "devices": devices(report.tables),
+        "run_headings": RUN_HEADINGS,
+        "charts": [],
+        "no_charts": "",
+        "bundle": "",
+        "style": _raw(read("report.css")),
+        "script": _raw(read("report.js")),
+        "data": _json({"tables": [section.data for section in sections]}),
+    }
+    return fill("report.html.j2", values, {"name": name, "clean": one_line, "counted": counted}, escape=True)
+
+
+def name(text: str) -> "Markup":
+    """A foreign text on one line, escaped, that cannot change the direction of what stands around it."""
+    from markupsafe import Markup, escape
+
+    if isinstance(text, Markup):
+        return text
+    return Markup("<bdi>{}</bdi>").format(one_line(text)) if not text.isascii() else escape(one_line(text))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """An entry as it stands in the page."""
+
+    html: "Markup"
+    numeric: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """A line of a table."""
+
+    id: str
+    """Of the runs behind it, for links."""
+    state: str
+    """One of :data:`STATES`; empty if all its runs are complete."""
+    badge: str
+    """Its state in words, where no entry says it."""
+    entries: tuple[_Drawn, ...]
+    runs: tuple[tuple[str, tuple[str, ...]], ...]
+    """The row and the texts under :data:`RUN_HEADINGS` of each of its runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """A table of the page, and what the script needs of it."""
+
+    id: str
+    title: str
+    finished: bool
+    """Whether any run has a result."""
+    headings: tuple[Heading, ...]
+    lines: tuple[_Line, ...]
+    notes: Sequence[tuple[str, str]]
+    stale: Sequence[tuple[str, str]]
+    data: Mapping[str, object]
+
+
+def _section(grid: Grid, section_id: str, report: Report) -> _Section:
+    spreads = {place for line in grid.lines for place, entry in enumerate(line.entries) if " ± " in entry.text}
+    lines = tuple(
+        _line(line, grid, f"{section_id}-{index}", spreads, report) for index, line in enumerate(grid.lines, 1)
+    )
+    return _Section(
+        id=section_id,
+        title=grid.title,
+        finished=any(row.top1 or row.best for line in grid.lines for row in line.rows),
+        headings=grid.headings,
+        lines=lines,
+        notes=row_notes(grid.tables),
+        stale=stale_rows(grid.tables),
+        data={"columns": [*_shown(grid), *_others(grid)], "rows": [_details(line.rows) for line in grid.lines]},
+    )
+
+
+def _line(line: Line, grid: Grid, line_id: str, spreads: Container[int], report: Report) -> _Line:
+    states = [state for row in line.rows for state in _states(row)]
+    said = {word for row in line.rows for word in (row.state, STALE_MARK if row.stale else "") if word}
+    state = min((state for state in states if state in STATES), key=STATES.index, default="")
+    shows = [any(word in entry.text for entry in line.entries) for word in said - {"complete"}]
+    return _Line(
+        id=line_id,
+        state=state,
+        badge="" if all(shows) else ", ".join(sorted(said - {"complete"})),
+        entries=tuple(
+            _Drawn(html=_entry(entry, entry.rows, spreads=place in spreads), numeric=heading.numeric)
+            for place, (entry, heading) in enumerate(zip(line.entries, grid.headings, strict=True))
+        ),
+        runs=tuple((f"{row.label}, {row.schedule}", _run(run, report)) for row in line.rows for run in row.runs),
+    )
+
+
+def _entry(entry: Entry, rows: Sequence[Row], *, spreads: bool) -> "Markup":
+    """An entry, its state and its mark as badges; with ``spreads`` aligned as its column's means and deviations are."""
+    from markupsafe import Markup
+
+    text, badges = entry.text, []
+    for word in (STALE_MARK, *(row.state for row in rows if row.state != "complete")):
+        head, found, _ = text.rpartition(word)
+        if found and text.endswith(word):
+            text = head.rstrip(", ")
+            kind = "stale" if word == STALE_MARK else _kind(word)
+            badges.append(Markup('<span class="state {}">{}</span>').format(kind, word.strip("()")))
+    mean, sign, spread = text.partition(" ± ")
+    shown = Markup("<b>{}</b>").format(name(mean)) if entry.bold else name(mean)
+    if spreads:
+        shown += Markup('<span class="spread">{}</span>').format(name(f"± {spread}") if sign else "")
+    return Markup(" ").join([*badges, shown] if text or spreads else badges)
+
+
+def _states(row: Row) -> list[str]:
+    """What can be said of a row in one word each."""
+    return [_kind(row.state) or "complete", *(["stale"] if row.stale else [])]
+
+
+def _kind(state: str) -> str:
+    """The worst of :data:`STATES` in a state in words; empty if it is complete."""
+    return next((kind for kind in STATES if kind in state), "")
+
+
+def _run(run: RunReference, report: Report) -> tuple[str, ...]:
+    """A run under :data:`RUN_HEADINGS`."""
+    return (
+        str(run.seed),
+        f"{run.state} (stale: {run.stale})" if run.stale else run.state,
+        "-" if run.top1 is None else percent(run.top1),
+        "-" if run.top5 is None else percent(run.top5),
+        "-" if run.best_top1 is None else percent(run.best_top1),
+        _number(run.test_loss, 4),
+        _number(run.seconds, 1),
+        _number(run.images_per_s, 0),
+        _number(run.peak_mb, 0),
+        run.device or "-",
+        ", ".join(filter(None, [run.mode, counted(run.threads, "thread") if run.threads else ""])) or "-",
+        run.commit[:10] or "-",
+        run.cell_id,
+        _link(run.run_id, report.store),
+        _log(run.cell_id, report.home),
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}".replace(",", " ")
+
+
+def _link(run_id: str, store: str) -> "str | Markup":
+    """A run's id; where a server keeps it, as a link to its page there."""
+    from markupsafe import Markup
+
+    if not run_id or not store.startswith(("http://", "https://")):
+        return run_id or "-"
+    return Markup('<a href="{}/#/runs/{}">{}</a>').format(store.rstrip("/"), run_id, run_id)
+
+
+def _log(cell_id: str, home: Path | None) -> str:
+    """The log of a cell's last attempt, if it lies here."""
+    attempts = CellFolder.of(home, cell_id).attempts() if home else []
+    return str(attempts[-1].log) if attempts and attempts[-1].log.exists() else "-"
+
+
+def _shown(grid: Grid) -> list[dict[str, object]]:
+    """The columns of a grid for the script: their texts stand in the page."""
+    described = [COLUMNS.get(heading.name) for heading in grid.headings]
+    return [
+        {
+            "heading": heading.text,
+            "description": column.description if column else "",
+            "numeric": heading.numeric,
+            "better": column.better if column else "",
+            "values": [_sortable(line.entries[place].value) for line in grid.lines],
+        }
+        for place, (heading, column) in enumerate(zip(grid.headings, described, strict=True))
+    ]
+
+
+def _others(grid: Grid) -> list[dict[str, object]]:
+    """The columns that a grid does not show, with their texts; none where a line stands for several rows."""
+    if any(len(line.rows) != 1 for line in grid.lines):
+        return []
+    rows = [line.rows[0] for line in grid.lines]
+    shown = {heading.name for heading in grid.headings}
+    return [
+        {
+            "heading": column.heading,
+            "description": column.description,
+            "numeric": column.numeric,
+            "better": column.better,
+            "values": [_sortable(column.value(row)) for row in rows],
+            "texts": [one_line(column.text(row)) for row in rows],
+        }
+        for key, column in COLUMNS.items()
+        if key not in shown
+    ]
+
+
+def _sortable(value: Value) -> Value:
+    """A value that JSON can hold; what is not a number counts as missing."""
+    if isinstance(value, str):
+        return one_line(value) or None
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _details(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """What the details of a line say of each of its rows."""
+    return [
+        {
+            "label": one_line(row.label),
+            "state": one_line(row.state),
+            "schedule": one_line(f"{row.schedule}: {row.decay}"),
+            "recipe": one_line(row.recipe_text),
+            "note": one_line(row.note),
+            "stale": one_line(row.stale),
+        }
+        for row in rows
+    ]
+
+
+def _json(value: object) -> "Markup":
+    """JSON that can stand in a script element."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return _raw(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _raw(text: str) -> "Markup":
+    from markupsafe import Markup
+
+    return Markup(text)  # files of this package, and JSON without a sign that HTML knows
