@@ -40,7 +40,7 @@ def extended(project: Path) -> Path:
     shutil.copytree(ROOT / "bench", project / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     page = (ROOT / "bench" / "README.md").read_text()
     blocks = re.findall(r"```python\n# ([^\n]+): (bench/\S+)\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for place, file, code in blocks:
         path = project / file
         path.write_text(code if place == "new file" else insert(path.read_text(), place, code))
