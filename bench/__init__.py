@@ -8,11 +8,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.api import curves, load_suite, measure, plan, predictions, report, results, run
+    from bench.api import curves, load_net, load_suite, measure, plan, predictions, report, results, run
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "curves", "load_suite", "measure", "plan", "predictions", "report", "results", "run"]
+__all__ = [
+    "__version__",
+    "curves",
+    "load_net",
+    "load_suite",
+    "measure",
+    "plan",
+    "predictions",
+    "report",
+    "results",
+    "run",
+]
 
 
 class _Package(ModuleType):

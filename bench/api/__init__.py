@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from bench.api.nets import TrainedNet
     from bench.api.options import RunResult
     from bench.scheduler.attempts import RunObserver
     from bench.values import Cost, Plan, Stem, Suite
@@ -110,6 +111,32 @@ def predictions(run: str, *, tracking_uri: str | None = None) -> "DataFrame":
     return predictions_of(find_run(run, find_store(tracking_uri)))
 
 
+def load_net(run: str, *, check: bool = True, device: str = "cpu", tracking_uri: str | None = None) -> "TrainedNet":
+    """The net of a finished run with its weights: a torch module in eval mode, built as it was for training.
+
+    Its attribute ``card`` (:class:`bench.worker.weights.NetCard`) has ``classes``, ``input_size``, ``mean``,
+    ``deviation`` and ``normalise``, which makes uint8 images into what the net takes. Imports torch into this process,
+    and for a net of a file the code of that file.
+
+    Args:
+        run: An MLflow run's id, a cell's id, or the beginning of one.
+        check: Test the net on its test set first: a net of another stem can have the same names of weights.
+        device: Where it is put and tested, e.g. ``cuda``.
+        tracking_uri: The store; by default the one in use.
+
+    Raises:
+        UsageError: No finished run, or several, are meant.
+        MissingFileError: Its weights are no longer there.
+        ModelError: The weights are damaged, or are not of the net that is built today, or its top-1 is not the
+            recorded one.
+        DataError: The data set is needed and is missing.
+        TrackingError: The store cannot be read.
+    """
+    from bench.api.nets import load_net as load
+
+    return load(run, check=check, device=device, tracking_uri=tracking_uri)
+
+
 def report(suite: "Suite", *, format: str = "markdown", best: bool = False, tracking_uri: str | None = None) -> str:  # noqa: A002 - the command's word
     """The tables of a suite as text, in a format of ``bench report``.
 
@@ -143,7 +170,6 @@ def measure(
     return measured.cost
 
 
-PUBLIC = {
-    function.__name__: function for function in (load_suite, plan, run, results, curves, predictions, report, measure)
-}
+_FUNCTIONS = (load_suite, plan, run, results, curves, predictions, load_net, report, measure)
+PUBLIC = {function.__name__: function for function in _FUNCTIONS}
 """The functions by name. Importing :mod:`bench.api.run` puts that module in the place of the attribute ``run``."""

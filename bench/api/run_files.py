@@ -6,17 +6,19 @@ artifacts in the store.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.codec import read_object
 from bench.errors import BenchError, UsageError
 
 if TYPE_CHECKING:
     from bench.tracking import Store
     from bench.values import Cell, Outcome
     from bench.workspace.paths import CellFolder
+    from bench.workspace.requests import Trained
 
 KINDS = {"predictions.npz": "predictions", "weights.safetensors": "weights"}
 """File -> what it holds, in words."""
@@ -60,6 +62,23 @@ class FinishedRun:
             if found is None:
                 raise self._missing(name)
             yield found
+
+    def trained(self, weights: Path) -> "Trained":
+        """What the worker is told about the net in a file of weights."""
+        from bench.workspace.requests import Trained
+
+        digest = self.outcome.weights_sha256
+        if not digest and self._is_here():
+            with suppress(OSError, ValueError):
+                digest = str(read_object(self.folder.result.read_text()).get("weights_sha256", ""))
+        return Trained(
+            cell=self.cell,
+            title=self.title,
+            weights=str(weights),
+            sha256=digest,
+            top1=self.outcome.top1,
+            data=self.outcome.fingerprint.get("data", ""),
+        )
 
     def _is_here(self) -> bool:
         """Whether the folder on this machine is of this run: a rerun has another, and so has a run from elsewhere."""

@@ -18,15 +18,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.values import Cell
 from bench.worker import checkpoint
 from bench.worker.data.dataset import EpochBatches
 from bench.worker.evaluate import make_evaluator, top_classes
 from bench.worker.settling import settled
 from bench.worker.state import EpochTiming, Training
+from bench.worker.weights import make_card, serialise_weights
 from bench.workspace.events import ArtifactWritten, Ended, Summarised
 from bench.workspace.failpoint import failpoint
 from bench.workspace.files import write_atomically
@@ -47,7 +46,7 @@ def finish(training: Training, batches: EpochBatches) -> None:
     journal.write(ArtifactWritten(path=folder.predictions.name))
     journal.write(ArtifactWritten(path=folder.environment.name))
     with settled(training, batches):  # what was tested is what is kept
-        weights = serialise_weights(training.net, training.cell)
+        weights = serialise_weights(training.net, make_card(training.cell, training.data))
     digest = hashlib.sha256(weights).hexdigest()  # recorded even where the weights are not kept
     if training.attempt.keep_weights == "last":
         write_atomically(folder.weights, weights)
@@ -82,15 +81,6 @@ def write_predictions(scores: Tensor, labels: npt.NDArray[np.int64], names: Sequ
         names=np.array(names, dtype=np.str_),
     )
     write_atomically(folder.predictions, content.getvalue())
-
-
-def serialise_weights(net: nn.Module, cell: Cell) -> bytes:
-    """The net's parameters and buffers as a safetensors file; equal weights give equal bytes."""
-    # contiguous: safetensors stores no strides, and weights on a device may be in channels_last
-    weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
-    # one key only: safetensors writes several in any order, and equal weights would have different digests
-    content: bytes = save(weights, metadata={"cell": cell.id})
-    return content
 
 
 def journal_summary(timings: list[EpochTiming], device: torch.device, total_s: float, journal: Journal) -> None:

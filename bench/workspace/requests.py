@@ -115,6 +115,23 @@ class Inspect(Request[Inspected]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished cell and the file of its weights."""
+
+    cell: Cell
+    title: str
+    """What messages call it."""
+    weights: str
+    """Path of its weights."""
+    sha256: str = ""
+    """Of that file, as recorded; empty where it was not."""
+    top1: float | None = None
+    """Recorded percent of the test images."""
+    data: str = ""
+    """Recorded digest of the data set."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialSpeed:
     """How fast a net trained in a trial."""
 

@@ -1,33 +1,18 @@
 """What a finished cell leaves behind."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load
-from torch import nn
 
-from bench.values import Cell
-from bench.worker.results import journal_summary, peak_mb, serialise_weights, write_predictions
+from bench.worker.results import journal_summary, peak_mb, write_predictions
 from bench.worker.state import EpochTiming
 from bench.workspace.journal import Journal
 from bench.workspace.paths import CellFolder
 
 CPU = torch.device("cpu")
-
-
-class TestSerialiseWeights:
-    def test_equal_weights_give_equal_bytes(self, make_cell: Callable[..., Cell]) -> None:
-        net, cell = nn.Linear(2, 2), make_cell()
-        assert len({serialise_weights(net, cell) for _ in range(20)}) == 1
-
-    def test_weights_in_any_layout_come_back(self, make_cell: Callable[..., Cell]) -> None:
-        net = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
-        weights = load(serialise_weights(net, make_cell()))
-        assert torch.equal(weights["weight"], net.weight.detach())
 
 
 class TestWritePredictions:
