@@ -30,6 +30,7 @@ from bench.text import counted
 @layout_options
 @click.option("--per-class", metavar="ROW", help="Accuracy of each class in a row: its label, a part of it, or an id.")
 @click.option("--confusion", metavar="ROW", help="Which classes a row takes for which, from its predictions.")
+@click.option("--plots", type=click.Path(), help="Write the charts as SVG and PNG into this folder, too.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if a cell has no result.")
 def report(
     paths: Sequence[str],
@@ -49,9 +50,11 @@ def report(
     separate: bool,
     per_class: str | None,
     confusion: str | None,
+    plots: str | None,
     strict: bool,
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
+    from bench.api.charts import plot_suites, prepare_folder
     from bench.api.outcomes import find_store, load_suites, select, stored_suites
     from bench.api.reports import render_suites
     from bench.api.several import SuiteFaults
@@ -64,6 +67,7 @@ def report(
         format_ = format_of_file(output)
     if output is not None:
         check_writable(Path(output))
+    folder = prepare_folder(Path(plots), "--plots") if plots is not None else None
     faults = SuiteFaults(len(set(paths)), note)
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), faults, past=True)
     store = find_store(tracking_uri)
@@ -76,6 +80,8 @@ def report(
         return
     text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note, layout)
     write_output(text, output)
+    if folder is not None:
+        plot_suites(chosen, store, best=best, folder=folder, note=note)
     faults.raise_all()
     if strict and missing:
         raise BenchError(f"{counted(missing, 'cell')} without a result; bench plan says why")

@@ -5,6 +5,7 @@ Read by :mod:`bench.report.frame` for the Python API, and kept in the suite's ow
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.catalog.labels import variants
@@ -19,6 +20,15 @@ METRIC_COLUMNS = ("train/loss", "train/lr", "test/loss", "test/top1", "test/top5
 
 TYPES: dict[str, type] = {"seed": int, "epoch": int, "seconds": float, **dict.fromkeys(METRIC_COLUMNS, float)}
 """Column -> type; the others are texts."""
+
+
+def curve_records(suites: Iterable[Suite], home: Path) -> list[dict[str, str]]:
+    """The rows of :func:`curves` of several suites, all values as texts; a cell of two suites once."""
+    records: dict[tuple[str, str], dict[str, str]] = {}
+    for suite in suites:
+        for record in csv.DictReader(io.StringIO(curves(suite, home))):
+            records.setdefault((record["cell"], record["epoch"]), record)
+    return list(records.values())
 
 
 def curves(suite: Suite, home: Path) -> str:

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.report.charts.chart import (
+    HEIGHT,
+    WIDTH,
     Chart,
+    Datasets,
     Look,
     Record,
-    data,
     finish,
     full_names,
     scale_of,
@@ -23,7 +26,6 @@ from bench.text import one_line, percent
 if TYPE_CHECKING:
     import altair as alt
 
-HEIGHT, WIDTH = 340, 560
 LABELLED_FRONT = 8
 """Rows of a front that are labelled beside their marks. More would lie on each other."""
 
@@ -95,7 +97,7 @@ COST_AXES = (
 def accuracy_charts(table: Table, *, name: str, place: int, best: bool) -> Iterator[Callable[[], Chart | None]]:
     """One chart per cost; None where no row has both figures."""
     for axis in COST_AXES:
-        yield lambda axis=axis: _accuracy_chart(table, axis, name=name, place=place, best=best)  # type: ignore[misc]
+        yield partial(_accuracy_chart, table, axis, name=name, place=place, best=best)
 
 
 def front(points: Sequence[tuple[float, float]], *, higher: bool) -> list[int]:
@@ -135,7 +137,8 @@ def _accuracy_chart(table: Table, axis: CostAxis, *, name: str, place: int, best
     top = max(range(len(points)), key=lambda place: points[place][1])
     title = f"{one_line(table.title)}: top-1 against {axis.title.split(' (')[0].lower().replace('flops', 'FLOPs')}"
     return finish(
-        _layers(records, look, best_places, axis, best=best),
+        _layers(datasets := Datasets(), records, look, best_places, axis, best=best),
+        datasets,
         name=f"{name}-accuracy-{axis.name}",
         title=title,
         subtitle=f"Dashed line: Pareto front (higher top-1, {axis.better})"
@@ -169,7 +172,7 @@ def _record(row: Row, name: str, index: int, axis: CostAxis, value: float) -> Re
 
 
 def _layers(
-    records: Sequence[Record], look: Look, places: Sequence[int], axis: CostAxis, *, best: bool
+    datasets: Datasets, records: Sequence[Record], look: Look, places: Sequence[int], axis: CostAxis, *, best: bool
 ) -> "alt.LayerChart | alt.FacetChart":
     import altair as alt
 
@@ -189,29 +192,30 @@ def _layers(
     bars = [record for record in records if "low" in record]
     wide = [record for record in records if "left" in record]
     line = [records[place] for place in places]
-    steps = alt.Chart(data(line)).mark_line(style="front", interpolate="step-before" if axis.higher else "step-after")
+    steps = datasets.chart(line).mark_line(style="front", interpolate="step-before" if axis.higher else "step-after")
     layers: list[alt.Chart] = [steps.encode(x=x, y=y)]
     if bars:
-        layers.append(alt.Chart(data(bars)).mark_rule().encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour))
+        layers.append(datasets.chart(bars).mark_rule().encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour))
     if wide:
-        layers.append(alt.Chart(data(wide)).mark_rule().encode(x=alt.X("left:Q"), x2="right:Q", y=y, color=colour))
-    marks = alt.Chart(data(records)).mark_point(filled=True, size=80, opacity=0.9)
+        layers.append(datasets.chart(wide).mark_rule().encode(x=alt.X("left:Q"), x2="right:Q", y=y, color=colour))
+    marks = datasets.chart(records).mark_point(filled=True, size=80, opacity=0.9)
     layers.append(marks.encode(x=x, y=y, color=colour, shape=look.shape(), tooltip=tooltip))
     if len(places) <= LABELLED_FRONT:
-        layers += _labels(line, xs, x, y)
+        layers += _labels(datasets, line, xs, x, y)
     return alt.layer(*layers).properties(width=WIDTH, height=max(HEIGHT, 19 * look.entries))
 
 
-def _labels(line: Sequence[Record], xs: Sequence[float], x: "alt.X", y: "alt.Y") -> "Sequence[alt.Chart]":
+def _labels(
+    datasets: Datasets, line: Sequence[Record], xs: Sequence[float], x: "alt.X", y: "alt.Y"
+) -> "Sequence[alt.Chart]":
     """The names of the front's rows, on the side of the line where no mark can be."""
-    import altair as alt
 
     middle = math.sqrt(min(xs) * max(xs)) if spans(xs, 1) else (min(xs) + max(xs)) / 2
     layers = []
     for left in (True, False):
         half = [record for record in line if (float(str(record["x"])) < middle) == left]
         for style in ("halo", "label") if half else ():  # the halo keeps the line out of the letters
-            text = alt.Chart(data(half)).mark_text(
+            text = datasets.chart(half).mark_text(
                 style=style, align="left" if left else "right", dx=6 if left else -6, dy=-10, limit=260
             )
             layers.append(text.encode(x=x, y=y, text="series:N"))

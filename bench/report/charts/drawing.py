@@ -58,6 +58,10 @@ def theme(*, dark: bool = False) -> dict[str, object]:
         "text": {"color": text, "fontSize": 11},
         "style": {
             "front": {"color": muted, "strokeWidth": 1.5, "strokeDash": [5, 4]},
+            "spread": {"color": text, "strokeWidth": 1.2},
+            "single": {"color": colours["category"][0]},
+            "on-weak": {"color": text},
+            "on-strong": {"color": colours["background"]},
             "halo": {"color": colours["background"], "stroke": colours["background"], "strokeWidth": 4},
         },
     }

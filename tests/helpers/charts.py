@@ -1,0 +1,16 @@
+"""Reading the Vega-Lite specs of charts."""
+
+from typing import Any
+
+from bench.report.charts import Chart
+
+
+def records(chart: Chart | None, *, tooltip: bool = True) -> list[dict[str, Any]]:
+    """The data of the marks that have tooltips, or of the first that have none."""
+    assert chart
+    layers: Any = chart.spec["layer"]
+    datasets: Any = chart.spec["datasets"]
+    layer = next(layer for layer in layers if ("tooltip" in layer["encoding"]) == tooltip)
+    # altair writes what layers share once
+    found: list[dict[str, Any]] = datasets[layer.get("data", chart.spec.get("data"))["name"]]
+    return found
