@@ -15,6 +15,7 @@ from pathlib import PurePath
 from bench.errors import UsageError
 from bench.recipe import Recipe, keys_of
 from bench.report.html import html
+from bench.report.latex import latex
 from bench.report.markdown import markdown
 from bench.report.model import Layout, Report, Row, Statistic, Table
 from bench.report.plain import plain, plain_with_runs
@@ -211,6 +212,7 @@ FORMATS: dict[str, Format] = {
     "html": Format(
         description="a page for a browser, in one file", render=html, whole=True, suffixes=(".html", ".htm")
     ),
+    "latex": Format(description="a booktabs table for a paper", render=latex, suffixes=(".tex",)),
     "plain": Format(description="fitted to the terminal's width", render=plain),
     "runs": Format(description="plain, with the runs behind the numbers", render=plain_with_runs),
 }

@@ -49,14 +49,21 @@ class TestFormats:
 class TestFormatOfFile:
     @pytest.mark.parametrize(
         ("path", "format_"),
-        [("t.csv", "csv"), ("a.b/T.JSON", "json"), ("README.md", "markdown"), ("-", "markdown"), ("t.txt", "markdown")],
+        [
+            ("t.csv", "csv"),
+            ("a.b/T.JSON", "json"),
+            ("README.md", "markdown"),
+            ("-", "markdown"),
+            ("t.tex", "latex"),
+            ("t.txt", "markdown"),
+        ],
     )
     def test_goes_by_the_ending(self, path: str, format_: str) -> None:
         assert format_of_file(path) == format_
 
     def test_an_ending_that_no_format_has_is_refused(self) -> None:
-        with pytest.raises(UsageError, match=r"no format is known for .tex .*; choose one with --format markdown"):
-            format_of_file("t.tex")
+        with pytest.raises(UsageError, match=r"no format is known for .docx .*; choose one with --format markdown"):
+            format_of_file("t.docx")
 
 
 class TestRender:
