@@ -22,8 +22,8 @@ from bench.report.plain import plain, plain_with_runs
 from bench.text import one_line
 from bench.values import Suite
 
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""What a spreadsheet takes for the start of a formula."""
+FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet takes for the start of a formula; the last four are the first in full width."""
 
 Renderer = Callable[[Report], str]
 
@@ -184,6 +184,11 @@ def _csv_record(table: Table, row: Row, best: bool) -> dict[str, object]:
         "seeds": " ".join(str(run.seed) for run in row.runs),
         "device": ", ".join(dict.fromkeys(run.device for run in row.runs if run.device)),
         "seconds": row.seconds,
+        **_csv_statistic("best", row.best),
+        **_csv_statistic("gap", row.gap),
+        **_csv_statistic("loss", row.loss),
+        **_csv_statistic("images_per_s", row.images_per_s),
+        **_csv_statistic("peak_mb", row.peak_mb),
     }
 
 

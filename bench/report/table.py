@@ -134,7 +134,7 @@ def _row(cells: Sequence[Cell], variant: str, outcomes: Mapping[str, Outcome], s
     notes = [note for seed in cells if seed.id in outcomes for note in run_notes(seed, outcomes[seed.id])]
     if cost and (about_cost := cost_note(cost)):
         notes.insert(0, about_cost)
-    seconds = [outcome.total_s for outcome in complete if outcome.total_s is not None]
+    seconds = [value for outcome in complete if (value := _finite(outcome.total_s)) is not None]
     name = model_label(cell)
     return Row(
         model=cell.model,
@@ -209,7 +209,7 @@ def _reference(cell: Cell, outcome: Outcome | None, scores: _Scores) -> RunRefer
         device=run.device,
         top1=scores.top1(run),
         top5=scores.top5(run),
-        seconds=run.total_s,
+        seconds=_finite(run.total_s),
         mode=run.mode,
         stale=run.stale,
         threads=run.threads,

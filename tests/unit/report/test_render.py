@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import math
+import re
 from collections.abc import Callable
 
+import pandas
 import pytest
 from click.testing import CliRunner
 from helpers.outcomes import complete
@@ -14,7 +17,7 @@ from bench.errors import UsageError
 from bench.report.columns import COLUMNS
 from bench.report.render import FORMATS, Format, describe_formats, format_of_file, join, render
 from bench.report.table import build_tables
-from bench.values import Cell, Suite
+from bench.values import Cell, Outcome, Suite
 
 MakeCell = Callable[..., Cell]
 MakeSuite = Callable[..., Suite]
@@ -119,13 +122,16 @@ class TestRender:
         assert json.loads(render(tables, "json", suites=[suite], best=best))["accuracy"] == words
         assert ("Best top-1" in render(tables, "markdown", suites=[suite], best=best)) == best
 
-    @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+    @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
     def test_no_name_is_a_formula_of_a_spreadsheet(
         self, make_cell: MakeCell, make_suite: MakeSuite, start: str
     ) -> None:
         suite = make_suite(make_cell(f"{start}cmd|' /C calc'!A0.py:f"))
         (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suites=[suite])))
         assert row["model"].startswith(f"'{start}cmd")
+        suite = make_suite(make_cell(f"\t\r\n\x00 {start}cmd"))
+        (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suites=[suite])))
+        assert row["model"] == f"'{start}cmd", "nothing before it hides a formula"
 
     @pytest.mark.parametrize("format_", FORMATS)
     def test_no_format_holds_a_control_character(
@@ -141,6 +147,49 @@ class TestRender:
         suite = make_suite(make_cell())
         (row,) = csv.DictReader(io.StringIO(render(build_tables(suite, {}), "csv", suites=[suite])))
         assert (row["params"], row["top1_mean"], row["top1_std"], row["top1_n"]) == ("", "", "", "0")
+
+
+class TestFormatsForPrograms:
+    """CSV and JSON are read by pandas, R and spreadsheets as they are: R and spreadsheets stand in by their rules."""
+
+    NAMES = ('a "quoted", name', "two\nlines", "semi;colon|pipe\ttab", "\u05e9\u05dc\u05d5\u05dd", "net_" * 75, "#x%")
+
+    def outcomes(self, suite: Suite) -> dict[str, Outcome]:
+        """Of each net one seed of two, with figures that are no numbers as a store has them."""
+        odd = {"total_s": math.inf, "images_per_s": math.nan, "peak_mb": 1.8e308, "test_loss": -math.inf}
+        return {cell.id: complete(cell, 90.5, **odd) for cell in suite.cells if cell.seed == 0}
+
+    @pytest.fixture
+    def suite(self, make_cell: MakeCell, make_suite: MakeSuite) -> Suite:
+        return make_suite(*(make_cell(name, seed=seed) for name in self.NAMES for seed in (0, 1)))
+
+    def test_pandas_reads_csv_as_it_is(self, suite: Suite) -> None:
+        frame = pandas.read_csv(io.StringIO(render(build_tables(suite, self.outcomes(suite)), "csv", suites=[suite])))
+        assert list(frame["model"]) == [" ".join(name.split()) for name in self.NAMES]
+        assert frame["top1_mean"].tolist() == [90.5] * len(self.NAMES)
+        empty = ["seconds", "top1_std", "loss_mean", "images_per_s_mean", "peak_mb_mean"]
+        assert frame[empty].isna().all(axis=None)
+        numbers = frame.filter(regex="_(mean|std|n)$|^(params|flops|epochs|batch_size|lr|seconds)$")
+        assert all(kind.kind in "if" for kind in numbers.dtypes)
+
+    def test_csv_has_a_record_per_line_and_names_that_r_takes_for_columns(self, suite: Suite) -> None:
+        text = render(build_tables(suite, self.outcomes(suite)), "csv", suites=[suite])
+        header, *lines = text.splitlines()
+        assert len(lines) == len(self.NAMES)
+        assert all(re.fullmatch(r"[a-z][a-z0-9_]*", name) for name in header.split(","))
+        assert all(len(record) == len(header.split(",")) for record in csv.reader(lines))
+
+    def test_json_has_null_and_never_nan(self, suite: Suite) -> None:
+        def refuse(constant: str) -> None:
+            raise AssertionError(constant)
+
+        text = render(build_tables(suite, self.outcomes(suite)), "json", suites=[suite])
+        tables = json.loads(text, parse_constant=refuse)["tables"]
+        assert tables[0]["rows"][0]["seconds"] is None
+        assert tables[0]["rows"][0]["runs"][0]["seconds"] is None
+        frame = pandas.json_normalize(tables, "rows")
+        assert frame["top1.mean"].tolist() == [90.5] * len(self.NAMES)
+        assert list(frame["model"]) == list(self.NAMES)
 
 
 class TestJoin:
