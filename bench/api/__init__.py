@@ -137,17 +137,38 @@ def load_net(run: str, *, check: bool = True, device: str = "cpu", tracking_uri:
     return load(run, check=check, device=device, tracking_uri=tracking_uri)
 
 
-def report(suite: "Suite", *, format: str = "markdown", best: bool = False, tracking_uri: str | None = None) -> str:  # noqa: A002 - the command's word
-    """The tables of a suite as text, in a format of ``bench report``.
+def report(
+    suites: "Suite | Sequence[Suite]",
+    *,
+    format: str = "markdown",  # noqa: A002 - the command's word
+    best: bool = False,
+    columns: str | Sequence[str] = (),
+    sort: str = "",
+    highlight: bool = False,
+    pivot: str = "",
+    title: str = "",
+    separate: bool = False,
+    tracking_uri: str | None = None,
+) -> str:
+    """The tables of one or several suites as text, in a format of ``bench report``.
+
+    The other arguments are that command's options, e.g. ``columns="model,top1,time"`` or ``sort="top1:asc"``; see
+    :func:`bench.report.layout.make_layout`. Formats for programs (JSON, CSV) have every figure whatever they say.
 
     Raises:
-        UsageError: There is no such format.
+        UsageError: There is no such format, column or pivot.
         TrackingError: The store cannot be read.
     """
     from bench.api.outcomes import find_store
     from bench.api.reports import render_suites
+    from bench.report.layout import make_layout
+    from bench.report.render import find_format
+    from bench.values import Suite
 
-    return render_suites([suite], find_store(tracking_uri), format, best)[0]
+    find_format(format)
+    layout = make_layout(columns=columns, sort=sort, highlight=highlight, pivot=pivot, title=title, separate=separate)
+    chosen = [suites] if isinstance(suites, Suite) else list(suites)
+    return render_suites(chosen, find_store(tracking_uri), format, best, layout=layout)[0]
 
 
 def measure(

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from helpers.cells import suite_text
 
+from bench.api import report
 from bench.api.reports import as_it_ran, render_suites
+from bench.errors import UsageError
 from bench.report.model import Layout
 from bench.suite import load_suite
 from bench.values import Suite, to_json
@@ -88,3 +90,14 @@ class TestSeveralSuites:
         tables = json.loads(text)["tables"]
         assert [(table["suite"], len(table["rows"])) for table in tables] == [("one", 2), ("two", 2)]
         assert notes == ["json always has every figure: columns, order, pivot and title are those of tables for people"]
+
+    def test_the_function_takes_what_the_command_takes(self, suites: list[Suite]) -> None:
+        text = report(suites, columns=["model", "top1"], sort="model", highlight=True, title="Ours")
+        assert text.startswith("## Ours\n\n| Model ")
+        assert [line.split()[1] for line in text.splitlines()[4:7]] == ["alexnet", "resnet18", "vgg11"]
+        assert text.count("**50.00**") == 2
+        assert report(suites[0]) == report([suites[0]])
+        with pytest.raises(UsageError, match=r"did you mean 'top1'\?"):
+            report(suites, columns="top-1")
+        with pytest.raises(UsageError, match="unknown format 'pdf'"):
+            report(suites, format="pdf")
