@@ -9,7 +9,7 @@ from bench.api.known import complete, known_outcomes
 
 if TYPE_CHECKING:
     from bench.api.options import Note
-    from bench.report.model import Layout
+    from bench.report.model import Layout, Report
     from bench.tracking import Store
     from bench.values import Outcome, Suite
 
@@ -22,7 +22,32 @@ def render_suites(
     note: "Note" = lambda _: None,
     layout: "Layout | None" = None,
 ) -> tuple[str, int]:
-    """The tables of suites as one text, and how many of their cells have no result.
+    """The tables of suites as one text, and how many of their cells have no result; see :func:`make_reports`."""
+    reports, missing = make_reports(suites, store, format_, best, note, layout)
+    return draw(reports, format_), missing
+
+
+def draw(reports: "Sequence[Report]", format_: str) -> str:
+    """Reports as one text in a format.
+
+    Raises:
+        UsageError: There is no such format, or no such column.
+    """
+    from bench.report.render import find_format
+
+    drawn = find_format(format_)
+    return drawn.join([drawn.render(report) for report in reports])
+
+
+def make_reports(
+    suites: "Sequence[Suite]",
+    store: "Store | None",
+    format_: str,
+    best: bool,
+    note: "Note" = lambda _: None,
+    layout: "Layout | None" = None,
+) -> "tuple[list[Report], int]":
+    """What a format draws of suites, each a text of its own, and how many of their cells have no result.
 
     Formats for people have one table per data set, unless the layout separates the suites; formats for programs have
     one per suite and data set. A suite that ran on this machine only with ``--set`` is shown as it ran; ``note`` takes
@@ -36,8 +61,7 @@ def render_suites(
 
     layout = layout or Layout()
     drawn = find_format(format_)
-    for_programs = drawn.for_programs
-    if for_programs and layout != replace(Layout(), separate=layout.separate):
+    if drawn.for_programs and layout != replace(Layout(), separate=layout.separate):
         note(f"{format_} always has every figure: columns, order, pivot and title are those of tables for people")
     suites = [as_it_ran(suite, store, note) for suite in suites]
     known = [known_outcomes(store, suite).outcomes for suite in suites]
@@ -53,15 +77,15 @@ def render_suites(
         home=bench_home(),
         store=redact(store.uri) if store else "",
     )
-    if not (for_programs or layout.separate):
-        return drawn.render(replace(whole, tables=build_merged_tables(suites, outcomes, best=best))), missing
+    if not (drawn.for_programs or layout.separate):
+        return [replace(whole, tables=build_merged_tables(suites, outcomes, best=best))], missing
     titled = distinct_titles(
         [table for suite, own in zip(suites, known, strict=True) for table in build_tables(suite, own, best=best)]
     )
     if drawn.whole:
-        return drawn.render(replace(whole, tables=titled)), missing
+        return [replace(whole, tables=titled)], missing
     parts = [(suite, tuple(table for table in titled if table.suite == suite.name)) for suite in suites]
-    return drawn.join([drawn.render(replace(whole, tables=own, suites=(suite,))) for suite, own in parts]), missing
+    return [replace(whole, tables=own, suites=(suite,)) for suite, own in parts], missing
 
 
 def as_it_ran(suite: "Suite", store: "Store | None", note: "Note") -> "Suite":

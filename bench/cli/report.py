@@ -8,6 +8,7 @@ import click
 from bench.cli.layout import describe_columns, layout_options
 from bench.cli.options import all_overrides, max_images_option, runs_option, suite_options, tracking_option
 from bench.cli.output import check_writable, default_format, note, write_output
+from bench.cli.readme import check_saved, readme_options, rewrite_file
 from bench.errors import BenchError
 from bench.report.layout import make_layout
 from bench.report.render import FORMATS, describe_formats, format_of_file
@@ -28,6 +29,7 @@ from bench.text import counted
 @click.option("-o", "--output", type=click.Path(), help="Write here; - is standard output.")
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
 @layout_options
+@readme_options
 @click.option("--per-class", metavar="ROW", help="Accuracy of each class in a row: its label, a part of it, or an id.")
 @click.option("--confusion", metavar="ROW", help="Which classes a row takes for which, from its predictions.")
 @click.option("--plots", type=click.Path(), help="Write the charts as SVG and PNG into this folder, too.")
@@ -48,17 +50,28 @@ def report(
     pivot: str | None,
     title: str,
     separate: bool,
+    saved: str | None,
+    update: str | None,
+    check: str | None,
     per_class: str | None,
     confusion: str | None,
     plots: str | None,
     strict: bool,
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
-    from bench.api.charts import plot_suites, prepare_folder
+    from bench.api.charts import plot_suites, prepare_folder, write_charts
     from bench.api.outcomes import find_store, load_suites, select, stored_suites
-    from bench.api.reports import render_suites
+    from bench.api.reports import draw, make_reports
+    from bench.api.saved import saved_report
     from bench.api.several import SuiteFaults
+    from bench.workspace.paths import bench_home
 
+    context = click.get_current_context()
+    if update is not None or check is not None:
+        rewrite_file(context)
+        return
+    if saved is not None:
+        check_saved(context)
     layout = make_layout(
         columns=columns, sort=sort, highlight=highlight, pivot=pivot or "", title=title, separate=separate
     )
@@ -70,18 +83,24 @@ def report(
     folder = prepare_folder(Path(plots), "--plots") if plots is not None else None
     faults = SuiteFaults(len(set(paths)), note)
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), faults, past=True)
-    store = find_store(tracking_uri)
-    chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
-    if per_class is not None or confusion is not None:
-        from bench.api.classes import class_options
+    format_ = format_ or default_format(output, runs=runs)
+    if saved is not None:
+        found, missing = saved_report(saved, [suite.name for suite in suites], best, layout)
+        write_output(draw([found], format_), output)
+        if folder is not None:
+            write_charts(found, bench_home(), folder, note)
+    else:
+        store = find_store(tracking_uri)
+        chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
+        if per_class is not None or confusion is not None:
+            from bench.api.classes import class_options
 
-        text = class_options(chosen, store, per_class, confusion, format_ or default_format(output, runs=runs))
-        write_output(text, output)
-        return
-    text, missing = render_suites(chosen, store, format_ or default_format(output, runs=runs), best, note, layout)
-    write_output(text, output)
-    if folder is not None:
-        plot_suites(chosen, store, best=best, folder=folder, note=note)
+            write_output(class_options(chosen, store, per_class, confusion, format_), output)
+            return
+        reports, missing = make_reports(chosen, store, format_, best, note, layout)
+        write_output(draw(reports, format_), output)
+        if folder is not None:
+            plot_suites(chosen, store, best=best, folder=folder, note=note)
     faults.raise_all()
     if strict and missing:
         raise BenchError(f"{counted(missing, 'cell')} without a result; bench plan says why")

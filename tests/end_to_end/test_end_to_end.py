@@ -53,6 +53,11 @@ def test_a_run_ends_in_a_table_and_whole_mlflow_runs(finished: Done, project: Pa
     assert bench("report").stdout == finished.stdout, "without a file, the suites in the store are reported"
     assert bench("report", "tiny.yaml", "--strict").returncode == 1
 
+    (project / "R.md").write_text("<!-- bench report tiny.yaml -->\n<!-- end bench report -->\n")
+    assert bench("report", "--update", "R.md").returncode == 0
+    table = [line for line in finished.stdout.split("\n\n")[1].split("\n") if line]
+    assert (project / "R.md").read_text().split("\n")[2 : 2 + len(table)] == table
+
     parsed = json.loads(bench("report", "tiny.yaml", "--format", "json").stdout)
     row = parsed["tables"][0]["rows"][0]
     assert parsed["schema"] == 1

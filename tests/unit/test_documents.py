@@ -1,4 +1,5 @@
-"""The documents: links lead somewhere, commands exist, the changelog announces what decides results and caches."""
+"""The documents: links lead somewhere, commands exist, the README's table is that of the runs that were kept with it,
+the changelog announces what decides results and caches."""
 
 import re
 import tomllib
@@ -8,9 +9,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from bench import __version__
+from bench import __version__, load_suite
 from bench.cli import COMMANDS, cli
+from bench.cli.report import report
 from bench.datasets.prepared import INDEX_FORMAT, PACK_FORMAT
+from bench.report.saved import read_report
 from bench.scheduler.speeds import STEP_FORMAT
 from bench.values import PROTOCOL_VERSION
 
@@ -41,6 +44,19 @@ def test_the_guide_for_contributors_shows_the_layers_of_the_contract() -> None:
     (layers,) = (contract["layers"] for contract in contracts if "layers" in contract)
     chain = " > ".join(f"({layer})" if "|" in layer else layer for layer in layers)
     assert chain in (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_the_table_of_the_readme_is_made_from_the_kept_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(report, ["--check", "README.md"], catch_exceptions=False, standalone_mode=False)
+    assert result.exit_code == 0, result.output
+
+
+def test_the_kept_runs_are_those_of_the_suite_as_it_is_now() -> None:
+    (table,) = read_report(str(ROOT / "reports" / "digits.json")).tables
+    runs = [run for row in table.rows for run in row.runs]
+    assert [run.cell_id for run in runs] == [cell.id for cell in load_suite(ROOT / "suites" / "digits.yaml").cells]
+    assert {(run.state, run.stale) for run in runs} == {("complete", "")}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
