@@ -38,7 +38,9 @@ COMMANDS = {
     "data": Command("bench.cli.data:data", "List, fetch, verify and locate data sets."),
     "models": Command("bench.cli.listings:models", "List the models that a suite can name."),
     "datasets": Command("bench.cli.listings:datasets", "List the data sets that a suite can name."),
-    "schedules": Command("bench.cli.listings:schedules", "List the learning-rate schedules that a suite can name."),
+    "schedules": Command(
+        "bench.cli.schedules:schedules", "List or draw the learning-rate schedules that a suite can name."
+    ),
     "schema": Command("bench.cli.schema:schema", "Print the JSON schema of suite files, or their reference page."),
     "ui": Command("bench.cli.ui:ui", "Open the MLflow UI on the store in use."),
     "doctor": Command("bench.cli.doctor:doctor", "Check devices, libraries, data, disk and store."),

@@ -1,10 +1,8 @@
-"""``bench models``, ``bench datasets`` and ``bench schedules``: what a suite can name."""
+"""``bench models`` and ``bench datasets``: what a suite can name."""
 
 import click
 
 from bench.catalog.models import matching_models, model_stems, timm_names
-from bench.catalog.options import Option
-from bench.catalog.training import SCHEDULES, WARMUP
 from bench.cli.options import json_option
 from bench.cli.output import columns, print_json, say
 from bench.datasets.source import published_sources
@@ -54,29 +52,3 @@ def datasets(as_json: bool) -> None:
     ]
     say(columns(("dataset", "title", "classes", "pixels", "train", "test"), rows))
     say("\nalso folder:PATH, a tree of train/CLASS/*.jpg and val/ or test/; bench data list says what is here")
-
-
-@click.command()
-@json_option
-def schedules(as_json: bool) -> None:
-    """List the learning-rate schedules that a suite can name."""
-    if as_json:
-        print_json({"schedules": [schedule_entry(kind) for kind in SCHEDULES]})
-        return
-    for kind, spec in SCHEDULES.items():
-        say(f"{kind}: {spec.formula}")
-        for name, option in {**spec.options, **WARMUP}.items():
-            default = "required" if option.default is None else f"default {option.default}"
-            say(f"    {name:<14} {option.doc} ({default})")
-
-
-def schedule_entry(kind: str) -> dict[str, object]:
-    """A schedule as ``schedules --json`` shows it."""
-    spec = SCHEDULES[kind]
-    options = {name: option_entry(option) for name, option in {**spec.options, **WARMUP}.items()}
-    return {"kind": kind, "formula": spec.formula, "options": options}
-
-
-def option_entry(option: Option) -> dict[str, object]:
-    """An option as JSON shows it."""
-    return {"type": option.type, "default": option.default, "required": option.default is None, "doc": option.doc}

@@ -162,7 +162,7 @@ def default_format(output: str | None = None, *, runs: bool = False) -> str:
     return "plain" if output is None and sys.stdout.isatty() else "markdown"
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--output") -> None:
     """Refuse an output path before work is done for it.
 
     Raises:
@@ -171,17 +171,17 @@ def check_writable(path: Path) -> None:
     import tempfile
 
     if path.is_dir():
-        raise UsageError(f"--output {path} is a folder: name a file in it")
+        raise UsageError(f"{option} {path} is a folder: name a file in it")
     if is_special(path):
         if not os.access(path, os.W_OK):
-            raise UsageError(f"--output {path} cannot be written: Permission denied")
+            raise UsageError(f"{option} {path} cannot be written: Permission denied")
         return
     folder = path.resolve().parent
     try:
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
-        raise UsageError(f"--output {path} cannot be written: {error.strerror} ({folder})") from error
+        raise UsageError(f"{option} {path} cannot be written: {error.strerror} ({folder})") from error
 
 
 def size(count: int) -> str:

@@ -39,7 +39,9 @@ from bench.workspace.requests import (
     Measure,
     Prepare,
     Prepared,
+    Rates,
     Request,
+    Schedule,
     Trial,
     TrialSpeed,
     decode_requests,
@@ -197,6 +199,7 @@ def answer(requests: Sequence[Request[Any]], barrier: "Barrier | None" = None) -
         Import: _import,
         Inspect: _inspect,
         Trial: partial(_try, barrier=barrier),
+        Schedule: _rates,
     }
     answers = []
     for request in requests:
@@ -240,3 +243,10 @@ def _try(request: Trial, barrier: "Barrier | None") -> TrialSpeed | Failure:
     from bench.worker.speed import measure
 
     return measure(request, barrier)
+
+
+def _rates(request: Schedule) -> Rates:
+    from bench.worker.optim import learning_rates
+
+    rates = learning_rates(request.schedule, lr=request.lr, epochs=request.epochs, steps=request.steps)
+    return Rates(epochs=tuple(map(tuple, rates)))

@@ -11,6 +11,7 @@ prepare   Prepare          :class:`Prepared`: the data set is packed or indexed
 import    Import           :class:`Imported`: a copy that lies elsewhere was imported
 inspect   Inspect          :class:`Inspected`: classes, repeated and contradicting images of a data set
 trial     Trial            :class:`TrialSpeed`: how fast a net trains in a mode
+rates     Schedule         :class:`Rates`: the learning rates of a schedule
 ========= ================ =============================================================================
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from bench.values import Cell, Cost, Failure, Mode, Stem, from_dict
+from bench.values import Cell, Component, Cost, Failure, Mode, Stem, from_dict
 
 AnswerT = TypeVar("AnswerT")
 
@@ -159,7 +160,32 @@ class Trial(Request[TrialSpeed]):
     deterministic: bool
 
 
-REQUESTS: dict[str, type[Request[Any]]] = {cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial)}
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """The learning rates of a schedule."""
+
+    epochs: tuple[tuple[float, ...], ...]
+    """Of each epoch: one rate for the whole epoch or, during warm-up, one per step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Request[Rates]):
+    """Step through a schedule as a training does."""
+
+    command = "rates"
+    answer = Rates
+    limit_s = 300.0
+
+    schedule: Component
+    lr: float
+    epochs: int
+    steps: int
+    """Steps per epoch."""
+
+
+REQUESTS: dict[str, type[Request[Any]]] = {
+    cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial, Schedule)
+}
 
 
 def encode_all(values: Sequence[Any]) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.report.charts.chart import (
     HEIGHT,
@@ -37,6 +37,8 @@ MAX_FINITE = 1e300
 """A larger number was infinity before a store took it."""
 DECADES = 2.0
 """Losses and learning rates that span more decades have a logarithmic axis."""
+
+TimeT = TypeVar("TimeT", int, float)
 
 Curves = Mapping[str, Sequence[Mapping[str, object]]]
 """The epochs of each cell, in their order, by its id."""
@@ -101,17 +103,18 @@ def curve_charts(table: Table, curves: Curves, *, name: str, place: int) -> Iter
     yield partial(rate_curves, runs, name=f"{name}-lr", title=f"{title}: learning rate", place=place)
 
 
-def thin(points: Sequence[tuple[int, float]], most: int = MAX_POINTS) -> list[tuple[int, float]]:
+def thin(points: Sequence[tuple[TimeT, float]], most: int = MAX_POINTS) -> list[tuple[TimeT, float]]:
     """At most so many points of a curve: the first, the last, and the extremes of equally long parts between them."""
     if len(points) <= most:
         return list(points)
     inner, parts = points[1:-1], (most - 2) // 2
     cuts = [len(inner) * part // parts for part in range(parts + 1)]
-    kept = [points[0]]
+    kept = list(points[:1])
     for start, end in pairwise(cuts):
         part = inner[start:end]
         kept += sorted({min(part, key=lambda p: p[1]), max(part, key=lambda p: p[1])})
-    return [*kept, points[-1]]
+    kept.append(points[-1])
+    return kept
 
 
 def learning_curves(runs: Sequence[Run], metric: str, words: str, *, name: str, title: str, place: int) -> Chart | None:
