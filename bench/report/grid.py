@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from bench.report.columns import Column, Value, find_column
 from bench.report.layout import chosen_columns
-from bench.report.model import Layout, Report, Row, Table
+from bench.report.model import Report, Row, Table
 from bench.report.order import best_positions, sorted_positions
+from bench.report.pivot import Member, Pivot, distinctions, grouped, slot_of
 
 STALE_MARK = "(stale)"
 """Follows a number whose conditions have changed since it was made."""
@@ -108,40 +109,44 @@ def identity_columns(table: Table) -> tuple[str, ...]:
 
 def _make(tables: tuple[Table, ...], report: Report) -> Grid:
     layout = report.layout
-    rows = [(table, row) for table in tables for row in table.rows]
+    groups = grouped(tables, layout.pivot)
+    slots = list(dict.fromkeys(slot_of(member, layout.pivot) for group in groups for member in group))
     names = _names(tables, report)
-    slots = list(dict.fromkeys(_slot(table, row, layout) for table, row in rows)) if layout.pivot else []
-    places = _places(names, slots)
+    places = _places(names, slots if layout.pivot else [])
     holder = next((name for name in ("top1", "best", "top5") if name in names), "")
     lines = [
         Line(
             rows=tuple(row for _, row in group),
-            entries=tuple(_entry(group, place, holder, layout) for place in places),
+            entries=tuple(_entry(group, place, holder, layout.pivot) for place in places),
         )
-        for group in _grouped(rows, layout)
+        for group in groups
     ]
     if layout.sort:
         lines = _sorted(lines, _own_name(layout.sort, report), descending=layout.descending)
     if layout.highlight:
         lines = _highlighted(lines, places)
-    results = dict.fromkeys(place.column.heading for place in places if place.slot is not None)
-    title = ", ".join(results) if layout.pivot == "dataset" else tables[0].title
     return Grid(
-        title=f"{title}: {', '.join(results)}" if layout.pivot == "schedule" else title,
+        title=_title(tables, places, layout.pivot),
         tables=tables,
         headings=tuple(Heading(name=each.name, text=each.heading, numeric=each.column.numeric) for each in places),
         lines=tuple(lines),
     )
 
 
+def _title(tables: Sequence[Table], places: Sequence[_Place], pivot: Pivot) -> str:
+    """The data set, or what the columns of a pivot show, or both."""
+    results = ", ".join(dict.fromkeys(place.column.heading for place in places if place.slot is not None))
+    return ": ".join([*([tables[0].title] if pivot != "dataset" else []), *([results] if pivot else [])])
+
+
 def _names(tables: Sequence[Table], report: Report) -> list[str]:
     """The names of the columns, where one of a pivot stands for the columns of all data sets or schedules."""
     pivot, top1 = report.layout.pivot, "best" if report.best else "top1"
-    identity = [name for table in tables for name in identity_columns(table)]
-    identity = [name for name in ("model", "schedule", "recipe", "suite") if name in identity and name != pivot]
     if pivot == "dataset":
-        default = [*identity, *(["input"] if _sizes_differ(tables) else []), top1]
+        told = distinctions(tables)
+        default = ["model", *(name for name in ("schedule", "recipe", "input") if name in told), top1]
     else:
+        identity = [name for name in identity_columns(tables[0]) if name != pivot]
         default = [*identity, "params", "flops", "input", top1, *([] if pivot or report.best else ["top5"])]
     names = [name for name in chosen_columns(report.layout.columns, default) if name != pivot]
     names = list(dict.fromkeys(_own_name(name, report) for name in names))
@@ -166,39 +171,21 @@ def _places(names: Sequence[str], slots: Sequence[str]) -> list[_Place]:
     return places
 
 
-def _slot(table: Table, row: Row, layout: Layout) -> str:
-    """The data set or the schedule that a row has its column under."""
-    return table.title if layout.pivot == "dataset" else row.schedule
-
-
-def _sizes_differ(tables: Sequence[Table]) -> bool:
-    """Whether rows of one data set differ in nothing but the size of the input."""
-    return any(len({(row.name, row.schedule, row.variant) for row in table.rows}) < len(table.rows) for table in tables)
-
-
-def _grouped(rows: Sequence[tuple[Table, Row]], layout: Layout) -> list[list[tuple[Table, Row]]]:
-    """The rows of each line."""
-    tables = {table.title: table for table, _ in rows}.values()
-    schedules = layout.pivot == "dataset" and any(len({row.schedule for row in each.rows}) > 1 for each in tables)
-    sizes = layout.pivot == "schedule" or _sizes_differ(list(tables))
-    groups: dict[object, list[tuple[Table, Row]]] = {}
-    for number, (table, row) in enumerate(rows):
-        key: object = number
-        if layout.pivot:
-            key = (row.name, row.variant, row.schedule if schedules else "", row.input_size if sizes else 0)
-            slot = _slot(table, row, layout)
-            if any(_slot(*other, layout) == slot for other in groups.get(key, ())):
-                key = number  # a column holds one figure, so a second one gets a line of its own
-        groups.setdefault(key, []).append((table, row))
-    return list(groups.values())
-
-
-def _entry(group: Sequence[tuple[Table, Row]], place: _Place, holder: str, layout: Layout) -> Entry:
+def _entry(group: Sequence[Member], place: _Place, holder: str, pivot: Pivot) -> Entry:
     """What a line has in a column; the first column of accuracies (``holder``) says the state of a row too."""
-    rows = [row for table, row in group if place.slot is None or _slot(table, row, layout) == place.slot]
-    texts = dict.fromkeys(_text(row, place.column, with_state=place.name == holder) for row in rows)
+    rows = [member[1] for member in group if place.slot is None or slot_of(member, pivot) == place.slot]
     value = next((value for row in rows if (value := place.column.value(row)) is not None), None)
-    return Entry(text=" / ".join(texts) or "-", value=value, rows=tuple(rows))
+    if place.name == "recipe":
+        text = _common([row.variant.split(", ") for row in rows])
+    else:
+        texts = dict.fromkeys(_text(row, place.column, with_state=place.name == holder) for row in rows)
+        text = " / ".join(texts) or "-"
+    return Entry(text=text, value=value, rows=tuple(rows))
+
+
+def _common(variants: Sequence[Sequence[str]]) -> str:
+    """What of their recipes the rows of a line have in common."""
+    return ", ".join(part for part in variants[0] if all(part in other for other in variants))
 
 
 def _text(row: Row, column: Column, *, with_state: bool) -> str:

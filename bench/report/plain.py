@@ -26,7 +26,7 @@ def plain(report: Report) -> str:
     titled = bool(report.layout.title)
     blocks = []
     for grid in make_grids(report):
-        suites = ", ".join(dict.fromkeys(table.suite for table in grid.tables))
+        suites = ", ".join(dict.fromkeys(name for table in grid.tables for name in table.suite.split(", ")))
         title = one_line(grid.title if titled else f"{suites}: {grid.title}")
         blocks.append("\n".join([title, *fitted(grid, width)]))
     epoch = "best epoch on the test set itself, so optimistic" if report.best else "the test set after the last epoch"

@@ -1,6 +1,7 @@
 """Tables as lines of texts, whatever the format."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from helpers.outcomes import complete
@@ -10,7 +11,7 @@ from bench.report.grid import Grid, make_grids
 from bench.report.layout import make_layout
 from bench.report.model import Report
 from bench.report.table import build_tables
-from bench.values import Cell, Outcome, Suite
+from bench.values import Cell, Component, Outcome, Suite
 
 MakeCell = Callable[..., Cell]
 MakeSuite = Callable[..., Suite]
@@ -112,6 +113,35 @@ class TestPivot:
         [grid] = grids(make_suite(*cells), {}, pivot="schedule", columns="model,schedule,seeds,top1,top5")
         assert headings(grid)[3:] == ["exponential Top-5(%)", "cosine Top-1(%)", "cosine Top-5(%)"]
         assert lines(grid) == [["resnet18", "0", "missing", "-", "missing", "-"]]
+
+    def test_a_net_is_one_line_although_every_data_set_has_its_recipes(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cells = [make_cell("resnet18", epochs=8), make_cell("vgg11", epochs=12)]
+        cells += [make_cell(name, dataset="cifar10", epochs=200) for name in ("resnet18", "vgg11")]
+        [grid] = grids(make_suite(*cells), {}, pivot="dataset")
+        assert lines(grid) == [["resnet18", "missing", "missing"], ["vgg11", "missing", "missing"]]
+        cells.append(make_cell("resnet18", epochs=9))
+        [grid] = grids(make_suite(*cells), {}, pivot="dataset")
+        assert [line[:2] for line in lines(grid)] == [
+            ["resnet18", "8 epochs"],
+            ["vgg11", ""],
+            ["resnet18", "9 epochs"],
+            ["resnet18", ""],
+        ]
+
+    def test_schedules_are_compared_where_recipes_agree_whatever_their_options(
+        self, make_cell: MakeCell, make_suite: MakeSuite
+    ) -> None:
+        cells = [make_cell(schedule=name, epochs=n) for n in (2, 3) for name in ("exponential", "cosine")]
+        warm = Component.of("cosine", **{**cells[1].schedule.as_dict(), "eta_min": 0.01})
+        cells.append(replace(cells[1], schedule=warm))
+        [grid] = grids(make_suite(*cells), {}, pivot="schedule", columns="-model,-params,-flops,-input")
+        assert lines(grid) == [
+            ["2 epochs", "missing", "missing"],
+            ["3 epochs", "missing", "missing"],
+            ["2 epochs, eta min 0.01", "-", "missing"],
+        ]
 
     @pytest.mark.parametrize("pivot", ["dataset", "schedule"])
     def test_rows_that_differ_in_their_input_keep_their_lines(
