@@ -19,7 +19,8 @@ MODULES = [
     if path.name != "__main__.py"  # runs when it is imported
 ]
 WORKER_MODULES = [name for name in MODULES if name.startswith("bench.worker")]
-CONTROL_MODULES = [name for name in MODULES if not name.startswith("bench.worker")]
+# bench.api.nets loads nets into the process of a caller who asks for one, so it needs torch
+CONTROL_MODULES = [name for name in MODULES if not name.startswith(("bench.worker", "bench.api.nets"))]
 HEAVY = {"torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2", "pydantic", "yaml", "rich", "numpy"}
 CONTROL_ROOMS = {f"bench.{room}" for room in ("cli", "api", "scheduler", "tracking", "report", "suite")}
 
