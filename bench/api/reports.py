@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.api.known import complete, known_outcomes
+from bench.api.run_predictions import predictions_here
 
 if TYPE_CHECKING:
     from bench.api.options import Note
@@ -68,13 +69,16 @@ def make_reports(
     outcomes: dict[str, Outcome] = {}
     for found in known:
         outcomes |= {cell_id: found[cell_id] for cell_id in found.keys() - complete(outcomes)}
-    missing = len({cell.id for suite in suites for cell in suite.cells} - complete(outcomes))
+    cells = {cell.id: cell for suite in suites for cell in suite.cells}
+    missing = len(cells.keys() - complete(outcomes))
     whole = Report(
         tables=(),
         suites=tuple(suites),
         best=best,
         layout=layout,
         home=bench_home(),
+        charts=True,
+        predictions=predictions_here(cells.values(), outcomes) if drawn.predictions else {},
         store=redact(store.uri) if store else "",
     )
     if not (drawn.for_programs or layout.separate):

@@ -1,6 +1,8 @@
 """The predictions of finished runs: read from their files, as they were made by the net of the last epoch."""
 
 import zipfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bench.api.run_files import FinishedRun, MissingFileError
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from bench.report.predictions import Predictions
+    from bench.values import Cell, Outcome
 
 
 def read_predictions(run: FinishedRun) -> "Predictions":
@@ -43,6 +46,19 @@ def read_predictions(run: FinishedRun) -> "Predictions":
         scores=scores,
         names=(*names, *(str(label) for label in range(len(names), count))),
     )
+
+
+def predictions_here(cells: "Iterable[Cell]", outcomes: "Mapping[str, Outcome]") -> "dict[str, Predictions]":
+    """The predictions of complete cells that lie on this machine and are whole, by cell id."""
+    from bench.workspace.paths import CellFolder, bench_home
+
+    found: dict[str, Predictions] = {}
+    for cell in cells:
+        outcome, folder = outcomes.get(cell.id), CellFolder.of(bench_home(), cell.id)
+        if outcome and outcome.state == "complete" and folder.result.exists():
+            with suppress(MissingFileError):
+                found[cell.id] = read_predictions(FinishedRun(cell=cell, outcome=outcome, folder=folder, store=None))
+    return found
 
 
 def predictions_of(run: FinishedRun) -> "DataFrame":

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.columns import COLUMNS, Value
+from bench.report.embedded import NO_CHARTS, Charts, page_charts
 from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
 from bench.report.jinja import fill, read
 from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
 from bench.report.model import Report, Row, RunReference
+from bench.report.page_classes import class_details
 from bench.text import counted, one_line, percent
 from bench.workspace.paths import CellFolder
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 STATES = ("failed", "diverged", "interrupted", "running", "missing", "stale")
 """What is said of a row without a figure that counts, the worst first; also classes of the style sheet."""
+
+SHORT = 24
+"""Up to so many characters, the texts of a column are not broken into lines."""
 
 RUN_HEADINGS = (
     "Seed",
@@ -54,6 +59,7 @@ def html(report: Report) -> str:
     """
     grids = make_grids(report)
     sections = [_section(grid, f"table-{index}", report) for index, grid in enumerate(grids, 1)]
+    charts = page_charts(report) if report.charts else Charts(data=NO_CHARTS)
     rows = [row for table in report.tables for row in table.rows]
     states = [state for row in rows for state in _states(row)]
     values = {
@@ -67,14 +73,16 @@ def html(report: Report) -> str:
         "decays": decays(report.tables),
         "devices": devices(report.tables),
         "run_headings": RUN_HEADINGS,
-        "charts": [],
-        "no_charts": "",
-        "bundle": "",
+        "galleries": charts.galleries,
+        "missing": charts.missing,
+        "bundle": _raw(charts.bundle),
         "style": _raw(read("report.css")),
         "script": _raw(read("report.js")),
-        "data": _json({"tables": [section.data for section in sections]}),
+        "data": _json({"tables": [section.data for section in sections], **charts.data}),
     }
-    return fill("report.html.j2", values, {"name": name, "clean": one_line, "counted": counted}, escape=True)
+    return fill(
+        "report.html.j2", values, {"name": name, "clean": one_line, "counted": counted, "raw": _raw}, escape=True
+    )
 
 
 def name(text: str) -> "Markup":
@@ -91,7 +99,8 @@ class _Drawn:
     """An entry as it stands in the page."""
 
     html: "Markup"
-    numeric: bool
+    look: str
+    """A class of the style sheet: ``n`` for numbers, ``k`` for texts that stay on one line; empty for others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +134,14 @@ class _Section:
 
 
 def _section(grid: Grid, section_id: str, report: Report) -> _Section:
+    texts = [[line.entries[place].text for line in grid.lines] for place in range(len(grid.headings))]
+    looks = [
+        "n" if heading.numeric else "k" if max(map(len, own), default=0) <= SHORT else ""
+        for heading, own in zip(grid.headings, texts, strict=True)
+    ]
     spreads = {place for line in grid.lines for place, entry in enumerate(line.entries) if " ± " in entry.text}
     lines = tuple(
-        _line(line, grid, f"{section_id}-{index}", spreads, report) for index, line in enumerate(grid.lines, 1)
+        _line(line, f"{section_id}-{index}", looks, spreads, report) for index, line in enumerate(grid.lines, 1)
     )
     return _Section(
         id=section_id,
@@ -137,11 +151,11 @@ def _section(grid: Grid, section_id: str, report: Report) -> _Section:
         lines=lines,
         notes=row_notes(grid.tables),
         stale=stale_rows(grid.tables),
-        data={"columns": [*_shown(grid), *_others(grid)], "rows": [_details(line.rows) for line in grid.lines]},
+        data={"columns": [*_shown(grid), *_others(grid)], "rows": [_details(line.rows, report) for line in grid.lines]},
     )
 
 
-def _line(line: Line, grid: Grid, line_id: str, spreads: Container[int], report: Report) -> _Line:
+def _line(line: Line, line_id: str, looks: Sequence[str], spreads: Container[int], report: Report) -> _Line:
     states = [state for row in line.rows for state in _states(row)]
     said = {word for row in line.rows for word in (row.state, STALE_MARK if row.stale else "") if word}
     state = min((state for state in states if state in STATES), key=STATES.index, default="")
@@ -151,8 +165,8 @@ def _line(line: Line, grid: Grid, line_id: str, spreads: Container[int], report:
         state=state,
         badge="" if all(shows) else ", ".join(sorted(said - {"complete"})),
         entries=tuple(
-            _Drawn(html=_entry(entry, entry.rows, spreads=place in spreads), numeric=heading.numeric)
-            for place, (entry, heading) in enumerate(zip(line.entries, grid.headings, strict=True))
+            _Drawn(html=_entry(entry, entry.rows, spreads=place in spreads), look=looks[place])
+            for place, entry in enumerate(line.entries)
         ),
         runs=tuple((f"{row.label}, {row.schedule}", _run(run, report)) for row in line.rows for run in row.runs),
     )
@@ -199,7 +213,7 @@ def _run(run: RunReference, report: Report) -> tuple[str, ...]:
         _number(run.images_per_s, 0),
         _number(run.peak_mb, 0),
         run.device or "-",
-        ", ".join(filter(None, [run.mode, counted(run.threads, "thread") if run.threads else ""])) or "-",
+        run.mode or "-",
         run.commit[:10] or "-",
         run.cell_id,
         _link(run.run_id, report.store),
@@ -268,7 +282,7 @@ def _sortable(value: Value) -> Value:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _details(rows: Sequence[Row]) -> list[dict[str, str]]:
+def _details(rows: Sequence[Row], report: Report) -> list[dict[str, object]]:
     """What the details of a line say of each of its rows."""
     return [
         {
@@ -278,6 +292,7 @@ def _details(rows: Sequence[Row]) -> list[dict[str, str]]:
             "recipe": one_line(row.recipe_text),
             "note": one_line(row.note),
             "stale": one_line(row.stale),
+            "classes": class_details(row, report.predictions),
         }
         for row in rows
     ]
@@ -292,4 +307,4 @@ def _json(value: object) -> "Markup":
 def _raw(text: str) -> "Markup":
     from markupsafe import Markup
 
-    return Markup(text)  # files of this package, and JSON without a sign that HTML knows
+    return Markup(text)  # files of this package, JSON and URLs without a sign that HTML knows

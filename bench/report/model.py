@@ -6,9 +6,12 @@ The JSON format is these classes, field by field, so a field that is renamed her
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench.values import State, Suite
+
+if TYPE_CHECKING:
+    from bench.report.predictions import Predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,5 +151,9 @@ class Report:
     layout: Layout = field(default_factory=Layout)
     home: Path | None = None
     """The BENCH_HOME whose journals, logs and predictions a format may show; None: no file is read."""
+    charts: bool = False
+    """Whether a page has charts, which take seconds to draw."""
+    predictions: "Mapping[str, Predictions]" = field(default_factory=dict)
+    """Those that lie here, by cell id; empty for formats that do not show them."""
     store: str = ""
     """URI of the store, without credentials, for links to runs; empty if there is none."""

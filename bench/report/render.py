@@ -42,6 +42,8 @@ class Format:
     """Whether it has every figure of every suite, however tables for people are laid out."""
     whole: bool = False
     """Whether one text holds all suites, even where each has tables of its own."""
+    predictions: bool = False
+    """Whether it shows what runs predicted, which must be read for it."""
     suffixes: Sequence[str] = ()
     """Endings of files that hold it, e.g. ``.csv``."""
 
@@ -215,7 +217,11 @@ FORMATS: dict[str, Format] = {
         suffixes=(".csv",),
     ),
     "html": Format(
-        description="a page for a browser, in one file", render=html, whole=True, suffixes=(".html", ".htm")
+        description="a page for a browser, in one file",
+        render=html,
+        whole=True,
+        predictions=True,
+        suffixes=(".html", ".htm"),
     ),
     "latex": Format(description="a booktabs table for a paper", render=latex, suffixes=(".tex",)),
     "plain": Format(description="fitted to the terminal's width", render=plain),
