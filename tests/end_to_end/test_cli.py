@@ -47,6 +47,7 @@ def suite(project: Path) -> str:
         (["report", "tiny.yaml", "--output", "no/where/x.md"], "cannot be written"),
         (["report", "tiny.yaml", "--format", "pdf"], "pdf"),
         (["report", "--columns", "model,flopps"], "did you mean 'flops'?"),
+        (["report", "--columns", "-parms"], "did you mean 'params'?"),
         (["report", "--sort", "top1:down"], "a direction is asc or desc"),
         (["report"], "there are no results here yet"),
         (["measure", "resnet-18"], "did you mean 'resnet18'?"),

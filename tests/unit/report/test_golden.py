@@ -15,7 +15,7 @@ from bench.suite import parse_suite
 from bench.values import Cell, Cost, Outcome, Suite
 
 GOLDEN = Path(__file__).parent / "golden"
-FILES = {"markdown": "table.md", "json": "table.json", "csv": "table.csv"}
+FILES = {"markdown": "table.md", "json": "table.json", "csv": "table.csv", "latex": "table.tex"}
 
 SUITE = """
 suite: golden

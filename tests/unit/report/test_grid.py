@@ -7,7 +7,7 @@ import pytest
 from helpers.outcomes import complete
 
 from bench.report.columns import COLUMNS
-from bench.report.grid import Grid, make_grids
+from bench.report.grid import Grid, identity_columns, make_grids
 from bench.report.layout import make_layout
 from bench.report.model import Report
 from bench.report.table import build_tables
@@ -63,6 +63,16 @@ def test_best_epochs_are_never_shown_as_last_ones(make_cell: MakeCell, make_suit
     cell = make_cell()
     [grid] = grids(make_suite(cell), {cell.id: complete(cell, 90.0)}, best=True, columns="model,top1,best")
     assert headings(grid) == ["Model", "Best top-1(%)"]
+
+
+def test_the_suite_is_a_column_only_where_nothing_else_tells_rows_apart(
+    make_cell: MakeCell, make_suite: MakeSuite
+) -> None:
+    suite = make_suite(make_cell("resnet18"), make_cell("vgg11"))
+    [table] = build_tables(suite, {})
+    for name, columns in {"vgg11": ("model",), "resnet18": ("model", "suite")}.items():
+        rows = (table.rows[0], replace(table.rows[1], suite="other", name=name))
+        assert identity_columns(replace(table, rows=rows)) == columns
 
 
 class TestSort:
