@@ -30,6 +30,13 @@ from bench.text import counted
 @click.option("--best", is_flag=True, help="Best epoch on the test set instead of the last one: optimistic, labelled.")
 @layout_options
 @readme_options
+@click.option("--against", metavar="PREVIOUS.json", help="What changed since a report that --format json saved.")
+@click.option(
+    "--fail-below",
+    type=float,
+    metavar="POINTS",
+    help="With --against: exit code 1 if a row's top-1 fell by more than POINTS, or is missing.",
+)
 @click.option("--per-class", metavar="ROW", help="Accuracy of each class in a row: its label, a part of it, or an id.")
 @click.option("--confusion", metavar="ROW", help="Which classes a row takes for which, from its predictions.")
 @click.option("--plots", type=click.Path(), help="Write the charts as SVG and PNG into this folder, too.")
@@ -53,12 +60,15 @@ def report(
     saved: str | None,
     update: str | None,
     check: str | None,
+    against: str | None,
+    fail_below: float | None,
     per_class: str | None,
     confusion: str | None,
     plots: str | None,
     strict: bool,
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
+    from bench.api.against import check_fall, check_options, compare
     from bench.api.charts import plot_suites, prepare_folder, write_charts
     from bench.api.outcomes import find_store, load_suites, select, stored_suites
     from bench.api.reports import draw, make_reports
@@ -84,11 +94,10 @@ def report(
     faults = SuiteFaults(len(set(paths)), note)
     suites = load_suites(paths, all_overrides(overrides, max_images_per_class), faults, past=True)
     format_ = format_ or default_format(output, runs=runs)
+    check_options(against, fail_below, format_)
     if saved is not None:
         found, missing = saved_report(saved, [suite.name for suite in suites], best, layout)
-        write_output(draw([found], format_), output)
-        if folder is not None:
-            write_charts(found, bench_home(), folder, note)
+        reports = [found]
     else:
         store = find_store(tracking_uri)
         chosen = [select(suite, filters) for suite in suites or stored_suites(store, note)]
@@ -98,9 +107,15 @@ def report(
             write_output(class_options(chosen, store, per_class, confusion, format_), output)
             return
         reports, missing = make_reports(chosen, store, format_, best, note, layout)
-        write_output(draw(reports, format_), output)
-        if folder is not None:
-            plot_suites(chosen, store, best=best, folder=folder, note=note)
+    if against is not None:
+        reports = compare(reports, against, partial=bool(filters))
+    write_output(draw(reports, format_), output)
+    if folder is not None and saved is not None:
+        write_charts(reports[0], bench_home(), folder, note)
+    elif folder is not None:
+        plot_suites(chosen, store, best=best, folder=folder, note=note)
     faults.raise_all()
+    if fail_below is not None:
+        check_fall(reports, fail_below)
     if strict and missing:
         raise BenchError(f"{counted(missing, 'cell')} without a result; bench plan says why")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.report.against_grid import against_grid, against_sentences
 from bench.report.columns import COLUMNS, Value
 from bench.report.embedded import NO_CHARTS, Charts, page_charts
 from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
@@ -68,6 +69,8 @@ def html(report: Report) -> str:
         "total": len(rows),
         "states": [(state, states.count(state)) for state in ("complete", *STATES) if state in states],
         "sections": sections,
+        "changed": against_grid(report),
+        "compared": against_sentences(report),
         "figures": figures(report, grids),
         "recipes": recipes(report.tables),
         "decays": decays(report.tables),

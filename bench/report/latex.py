@@ -7,6 +7,7 @@ numbers are comments at the end of the file.
 import re
 from collections.abc import Sequence
 
+from bench.report.against_grid import against_grid, against_sentences
 from bench.report.grid import Entry, Grid, Heading, make_grids
 from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
 from bench.report.model import Report, Table
@@ -24,11 +25,16 @@ def latex(report: Report) -> str:
     blocks = [PACKAGES]
     for grid in make_grids(report):
         labels.append(_label(grid.title, labels))
-        blocks.append(_table(grid, labels[-1], report))
+        blocks.append(_table(grid, labels[-1], _notes(grid, report)))
+    compared = [tex(sentence) for sentence in against_sentences(report)]
+    if changed := against_grid(report):
+        blocks.append(_table(changed, _label(changed.title, labels), compared))
+    elif compared:
+        blocks.append("\n".join(compared))
     return "\n\n".join([*blocks, *_runs(report.tables)]) + "\n"
 
 
-def _table(grid: Grid, label: str, report: Report) -> str:
+def _table(grid: Grid, label: str, notes: Sequence[str]) -> str:
     columns = "".join("r" if heading.numeric else "l" for heading in grid.headings)
     lines = [
         " & ".join(_entry(entry, heading) for entry, heading in zip(line.entries, grid.headings, strict=True)) + r" \\"
@@ -51,7 +57,7 @@ def _table(grid: Grid, label: str, report: Report) -> str:
             r"\end{tabular}}",
             r"\par\medskip",
             r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
-            *(rf"{note}\par" for note in _notes(grid, report)),
+            *(rf"{note}\par" for note in notes),
             r"\end{minipage}",
             r"\end{table}",
         ]

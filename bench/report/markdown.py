@@ -5,6 +5,7 @@ The text around the tables is ``templates/markdown.j2``. Its bytes are a contrac
 
 import re
 
+from bench.report.against_grid import against_grid, against_sentences
 from bench.report.grid import Grid, make_grids
 from bench.report.jinja import fill
 from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
@@ -15,10 +16,13 @@ from bench.text import printable
 def markdown(report: Report) -> str:
     """Tables as markdown that also reads well as plain text."""
     grids = make_grids(report)
+    changed = against_grid(report)
     values = {
         "suites": report.suites,
         "tables": report.tables,
         "sections": [(grid, grid_lines(grid), row_notes(grid.tables), stale_rows(grid.tables)) for grid in grids],
+        "changed": (changed.title, grid_lines(changed)) if changed else None,
+        "compared": against_sentences(report),
         "figures": figures(report, grids),
         "recipes": recipes(report.tables),
         "decays": decays(report.tables),

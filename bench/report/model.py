@@ -157,3 +157,16 @@ class Report:
     """Those that lie here, by cell id; empty for formats that do not show them."""
     store: str = ""
     """URI of the store, without credentials, for links to runs; empty if there is none."""
+    against: "Against | None" = None
+    """An older report to compare with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """An older report of the same suites."""
+
+    path: str
+    """Of its JSON, as the user named it."""
+    report: Report
+    partial: bool = False
+    """Whether the newer report leaves out cells that were not asked for: a row that it lacks need not be gone."""

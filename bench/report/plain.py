@@ -8,6 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from bench.report.against_grid import against_grid, against_sentences
 from bench.report.grid import Grid, Heading, Line, make_grids
 from bench.report.model import Report
 from bench.report.names import SEPARATOR, shorten
@@ -29,6 +30,10 @@ def plain(report: Report) -> str:
         suites = ", ".join(dict.fromkeys(name for table in grid.tables for name in table.suite.split(", ")))
         title = one_line(grid.title if titled else f"{suites}: {grid.title}")
         blocks.append("\n".join([title, *fitted(grid, width)]))
+    if changed := against_grid(report):
+        blocks.append("\n".join([one_line(changed.title), *fitted(changed, width)]))
+    if compared := against_sentences(report):
+        blocks.append("\n".join(textwrap.wrap(one_line(" ".join(compared)), width)))
     epoch = "best epoch on the test set itself, so optimistic" if report.best else "the test set after the last epoch"
     legend = f"Top-1: {epoch}." if report.best else f"Top-1 and top-5: {epoch}."
     if any(row.top1 and row.top1.std is not None for table in report.tables for row in table.rows):

@@ -14,6 +14,7 @@ from pathlib import PurePath
 
 from bench.errors import UsageError
 from bench.recipe import Recipe, keys_of
+from bench.report.against_grid import against_json
 from bench.report.html import html
 from bench.report.latex import latex
 from bench.report.markdown import markdown
@@ -120,6 +121,7 @@ def to_json(report: Report) -> str:
         "descriptions": {suite.name: suite.description for suite in report.suites},
         "accuracy": "best epoch" if report.best else "last epoch",
         "tables": [asdict(table) for table in report.tables],
+        **against_json(report),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
@@ -135,6 +137,9 @@ def join_json(texts: Sequence[str]) -> str:
         "descriptions": {name: text for document in documents for name, text in document["descriptions"].items()},
         "tables": [table for document in documents for table in document["tables"]],
     }
+    if against := merged.get("against"):
+        rows = [row for document in documents for row in document["against"]["rows"]]
+        merged["against"] = {**against, "rows": rows}
     return json.dumps(merged, indent=2) + "\n"
 
 

@@ -358,7 +358,7 @@
     menu.querySelector("summary").focus();
   });
 
-  find("table.results").forEach((table) => setUpTable(table, Number(table.dataset.table)));
+  find("table.results[data-table]").forEach((table) => setUpTable(table, Number(table.dataset.table)));
   if (window.vegaEmbed) setUpCharts();
   else document.documentElement.classList.add("still");
 })();
