@@ -156,11 +156,12 @@ def report(
     :func:`bench.report.layout.make_layout`. Formats for programs (JSON, CSV) have every figure whatever they say.
 
     Raises:
-        UsageError: There is no such format, column or pivot.
+        UsageError: There is no such format, column or pivot, no suite, or two of one name.
         TrackingError: The store cannot be read.
     """
     from bench.api.outcomes import find_store
     from bench.api.reports import render_suites
+    from bench.errors import UsageError
     from bench.report.layout import make_layout
     from bench.report.render import find_format
     from bench.values import Suite
@@ -168,6 +169,9 @@ def report(
     find_format(format)
     layout = make_layout(columns=columns, sort=sort, highlight=highlight, pivot=pivot, title=title, separate=separate)
     chosen = [suites] if isinstance(suites, Suite) else list(suites)
+    if not chosen or len({suite.name for suite in chosen}) < len(chosen):
+        names = ", ".join(suite.name for suite in chosen) or "none"
+        raise UsageError(f"a report needs suites of different names, here: {names}")
     return render_suites(chosen, find_store(tracking_uri), format, best, layout=layout)[0]
 
 

@@ -101,3 +101,7 @@ class TestSeveralSuites:
             report(suites, columns="top-1")
         with pytest.raises(UsageError, match="unknown format 'pdf'"):
             report(suites, format="pdf")
+        with pytest.raises(UsageError, match="suites of different names, here: one, one"):
+            report([suites[0], suites[0]])
+        with pytest.raises(UsageError, match="here: none"):
+            report([])
