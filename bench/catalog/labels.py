@@ -57,11 +57,15 @@ def variants(cells: Sequence[Cell], *, shown: Collection[str] = OWN_COLUMNS) -> 
 
 
 def titles(cells: Sequence[Cell]) -> dict[str, str]:
-    """What cells are called in progress lines, logs and the tracking UI, by id: different for different cells."""
+    """What cells are called in progress lines, logs and the tracking UI, by id: different for different cells.
+
+    What differs comes first, because a narrow column shows the beginning; a data set that all share is left out.
+    """
     datasets = dataset_labels(cell.dataset for cell in cells)
     found = {}
     for cell, variant in zip(cells, variants(cells, shown=("stem",)), strict=True):
-        parts = (model_label(cell), datasets[cell.dataset], cell.schedule_name, variant, f"s{cell.seed}")
+        dataset = datasets[cell.dataset] if len(datasets) > 1 else ""
+        parts = (model_label(cell), dataset, variant, cell.schedule_name, f"s{cell.seed}")
         found[cell.id] = one_line(" · ".join(part for part in parts if part))
     return found
 

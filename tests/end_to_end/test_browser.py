@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [
@@ -56,6 +60,13 @@ def page(project: Path) -> Iterator[str]:
         requests.get(f"http://127.0.0.1:{port}/health", timeout=2)
 
 
+def columns_from_the_left(tab: "Page") -> list[str]:
+    """The headers of the runs' table as a person sees them; the page's source has them in another order."""
+    places = "headers => headers.map(header => [header.getBoundingClientRect().x, header.innerText.trim()])"
+    headers = tab.locator("[role=columnheader][col-id]").evaluate_all(places)
+    return list(dict.fromkeys(text for _, text in sorted(headers) if text))
+
+
 def test_the_ui_opens_with_the_runs_their_accuracy_and_cost_and_draws_their_curves(page: str, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -63,12 +74,17 @@ def test_the_ui_opens_with_the_runs_their_accuracy_and_cost_and_draws_their_curv
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         tab = browser.new_page(viewport={"width": 1500, "height": 1000})
         tab.goto(page)
-        tab.get_by_text("shufflenet_v2_x0_5 · digits · cosine · s0").first.wait_for(timeout=60_000)
-        tab.get_by_text("mobilenet_v2 · digits · cosine · s0").first.wait_for(timeout=10_000)
+        tab.get_by_text("shufflenet_v2_x0_5 · cosine · s0").first.wait_for(timeout=60_000)
+        tab.get_by_text("mobilenet_v2 · cosine · s0").first.wait_for(timeout=10_000)
         for column in ("test/top1", "test/top5", "cost/params_m", "cost/flops_m"):
             tab.get_by_text(column, exact=True).first.wait_for(timeout=10_000)
         tab.screenshot(path=tmp_path / "runs.png")
+        assert columns_from_the_left(tab)[:5] == ["Run Name", "Created", "test/top1", "test/top5", "cost/params_m"]
         tab.goto(f"{page}&compareRunsMode=CHART")
+        tab.get_by_text("test (3)").first.wait_for(timeout=60_000)
+        tab.get_by_text("cost (3)").first.wait_for(timeout=10_000)
+        sections = [tab.inner_text("body").index(f"{name} (") for name in ("test", "train", "cost")]
+        assert sections == sorted(sections), "charts of accuracy first"
         tab.get_by_placeholder("Search metric charts").fill("test/top1", timeout=60_000)
         tab.get_by_text("test/top1").first.wait_for(timeout=60_000)
         tab.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for(state="attached", timeout=60_000)

@@ -128,20 +128,21 @@ def assert_different(cells: list[Cell]) -> None:
 
 
 class TestTitles:
-    def test_cells_that_need_no_more_are_called_by_their_axes(self, make_cell: MakeCell) -> None:
-        cell = make_cell()
-        assert titles([cell, make_cell(seed=1)])[cell.id] == cell.title
+    def test_cells_are_called_by_their_axes_without_a_data_set_that_all_share(self, make_cell: MakeCell) -> None:
+        cell, other = make_cell(), make_cell(dataset="cifar10")
+        assert titles([cell, make_cell(seed=1)])[cell.id] == "shufflenet_v2_x0_5 · cosine · s0"
+        assert titles([cell, other])[cell.id] == cell.title == "shufflenet_v2_x0_5 · digits · cosine · s0"
 
-    def test_what_differs_stands_before_the_seed(self, make_cell: MakeCell) -> None:
+    def test_what_differs_in_the_recipe_follows_the_model(self, make_cell: MakeCell) -> None:
         cells = [make_cell(lr=0.05), make_cell(lr=0.5)]
         assert list(titles(cells).values()) == [
-            "shufflenet_v2_x0_5 · digits · cosine · lr 0.05 · s0",
-            "shufflenet_v2_x0_5 · digits · cosine · lr 0.5 · s0",
+            "shufflenet_v2_x0_5 · lr 0.05 · cosine · s0",
+            "shufflenet_v2_x0_5 · lr 0.5 · cosine · s0",
         ]
 
     def test_no_name_can_act_on_a_terminal(self, make_cell: MakeCell) -> None:
         cell = make_cell("\x1b]0;pwn\x07net.py:f", "folder:\x1b[2Jdata", stem="standard")
-        assert titles([cell])[cell.id] == "net.py:f · data · cosine · s0"
+        assert titles([cell, make_cell()])[cell.id] == "net.py:f · data · cosine · s0"
 
 
 def test_folders_of_one_name_are_called_by_their_paths() -> None:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bench.catalog.labels import titles
 from bench.cli.live import LiveProgress, fit
 from bench.scheduler.devices import Slot
 from bench.scheduler.plan import make_plan
@@ -102,7 +103,7 @@ def test_cells_that_end_are_printed_above_the_table(plan: Plan) -> None:
     with display:
         display.started(cell, slot(0), 1)
         display.finished(cell, Outcome(cell_id=cell.id, state="failed", kind="oom", reason="out of [memory]"))
-    assert f"failed (oom) {cell.title}: out of [memory]" in stream.getvalue()
+    assert f"failed (oom) {titles(plan.suite.cells)[cell.id]}: out of [memory]" in stream.getvalue()
     assert "0 of 2 done, 1 failed" in rendered(display, 120)[-1]
 
 

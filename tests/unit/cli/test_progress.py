@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.catalog.labels import titles
 from bench.cli.progress import CellProgress, PlainProgress, RunProgress, ending, retrying
 from bench.scheduler.devices import Slot
 from bench.scheduler.plan import make_plan
@@ -133,7 +134,7 @@ class TestPlainProgress:
             display.retried(cell, lost)
             display.started(cell, SLOT, 2)
             display.finished(cell, complete(cell))
-        title = cell.title
+        title = titles(plan.suite.cells)[cell.id]
         stamps, lines = zip(*(line.split("0:00 ", 1) for line in display.stream.getvalue().splitlines()), strict=True)
         assert set(stamps) == {"2026-11-25 10:0"}
         assert list(lines) == [

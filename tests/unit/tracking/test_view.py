@@ -77,3 +77,11 @@ def test_the_address_leads_to_the_training_runs() -> None:
     address = address_of("http://127.0.0.1:5000/", "7")
     assert address.startswith("http://127.0.0.1:5000/#/experiments/7/runs?workflowType=machine_learning&")
     assert json.loads(view_state())["selectedColumns"][:2] == ["metrics.`test/top1`", "metrics.`test/top5`"]
+
+
+def test_charts_of_accuracy_come_first_and_the_view_fits_into_a_tag() -> None:
+    state = json.loads(view_state())
+    assert [section["name"] for section in state["compareRunSections"]] == ["test", "train"]
+    assert state["compareRunCharts"][0]["metricKey"] == "test/top1"
+    assert state["isAccordionReordered"], "or MLflow sorts them by name"
+    assert len(view_state()) < 5_000, "what MLflow takes as the tag of an experiment"
