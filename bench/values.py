@@ -185,6 +185,33 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetSpeed:
+    """How fast a finished net answers, in eval mode and alone on its device. Figures are medians of repeats."""
+
+    latency_ms: float
+    """Of one image."""
+    latency_iqr_ms: float
+    """Interquartile range of the repeats."""
+    images_per_s: float
+    """In batches of ``batch``."""
+    images_per_s_iqr: float
+    """Interquartile range of the repeats."""
+    batch: int
+    repeats: int
+    """How often the batch was computed; one image was at least as often."""
+    device: str
+    """Name of the hardware."""
+    precision: Precision
+    threads: int
+    """CPU threads."""
+
+    @property
+    def conditions(self) -> str:
+        """Where it was measured, e.g. ``Intel(R) Xeon(R), 2 cores, 1 thread, fp32``."""
+        return f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}, {self.precision}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """Why a worker could not answer a request; of a net: why it cannot be trained."""
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.api.known import complete, known_outcomes
+from bench.api.net_speeds import with_speeds
 from bench.api.run_predictions import predictions_here
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ def make_reports(
         store=redact(store.uri) if store else "",
     )
     if not (drawn.for_programs or layout.separate):
-        return [replace(whole, tables=build_merged_tables(suites, outcomes, best=best))], missing
-    titled = distinct_titles(
-        [table for suite, own in zip(suites, known, strict=True) for table in build_tables(suite, own, best=best)]
-    )
+        merged = with_speeds(build_merged_tables(suites, outcomes, best=best))
+        return [replace(whole, tables=merged)], missing
+    tables = [table for suite, own in zip(suites, known, strict=True) for table in build_tables(suite, own, best=best)]
+    titled = distinct_titles(with_speeds(tables))
     if drawn.whole:
         return [replace(whole, tables=titled)], missing
     parts = [(suite, tuple(table for table in titled if table.suite == suite.name)) for suite in suites]

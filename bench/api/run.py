@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,7 +34,8 @@ from bench.scheduler.plan import cells_to_run, make_plan, merge_outcomes
 from bench.text import counted
 from bench.values import Outcome, Plan, Suite
 from bench.workspace.cells import result_marks
-from bench.workspace.paths import CellFolder, bench_home, data_home
+from bench.workspace.locks import shared_use
+from bench.workspace.paths import CellFolder, bench_home, data_home, devices_lock
 from bench.workspace.requests import Measure
 
 if TYPE_CHECKING:
@@ -135,10 +136,20 @@ def run_suite(job: Job) -> RunResult:
     waiting = replace(job.suite, cells=cells)
     needs = prepare(job, waiting) if waiting.cells else Needs({}, {})
     plan = plan_suite(job, needs)
-    layout = lay_out(job, plan, needs)
-    plan = with_estimates(plan, layout.seconds)
-    sent = execute(job, plan, needs, layout)
+    with devices(job) if plan.to_run else nullcontext():
+        layout = lay_out(job, plan, needs)
+        plan = with_estimates(plan, layout.seconds)
+        sent = execute(job, plan, needs, layout)
     return conclude(job, plan, needs, sent)
+
+
+def devices(job: Job) -> AbstractContextManager[None]:
+    """Use the devices beside other runs, but not while speed is measured on them."""
+    return shared_use(
+        devices_lock(),
+        stopped=lambda: bool(job.caller.stop.signal),
+        waiting=lambda: job.caller.note(f"{job.whole.name}: waiting, because bench measure --speed uses the machine"),
+    )
 
 
 def prepare(job: Job, waiting: Suite) -> Needs:

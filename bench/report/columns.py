@@ -177,6 +177,20 @@ COLUMNS: dict[str, Column] = {
         value=lambda r: _mean(r.peak_mb),
         better="lower",
     ),
+    "latency": Column(
+        heading="Latency(ms)",
+        description="time that the finished net takes for one image, as bench measure --speed measured it",
+        text=lambda r: _number(r.speed.latency_ms if r.speed else None, 2),
+        value=lambda r: r.speed.latency_ms if r.speed else None,
+        better="lower",
+    ),
+    "throughput": Column(
+        heading="Throughput(images/s)",
+        description="images per second of the finished net in batches of 64, as bench measure --speed measured it",
+        text=lambda r: _number(r.speed.images_per_s if r.speed else None, 0),
+        value=lambda r: r.speed.images_per_s if r.speed else None,
+        better="higher",
+    ),
     "seeds": Column(
         heading="Seeds",
         description="how many seeds have a result",

@@ -5,6 +5,7 @@ holds for, where it does not hold for all.
 """
 
 import math
+import shlex
 from collections.abc import Callable, Iterable, Sequence, Set
 
 from bench.report.columns import find_column
@@ -18,6 +19,7 @@ size shown; one multiply-add counts as one."""
 LAST = "Top-1 and top-5: the test set after the last epoch, never the best epoch."
 BEST = "Best top-1: the best epoch of each run, chosen on the test set itself, so it is optimistic."
 SPREAD = "± is the standard deviation over n seeds; a figure without it is one seed."
+SPEEDS = {"latency", "throughput"}
 IDENTITY = {"model", "schedule", "recipe", "suite", "epochs", "batch", "lr"}
 DESCRIBED = IDENTITY | {"params", "flops", "input", "top1", "top5"}
 """Columns that need no sentence of their own."""
@@ -72,6 +74,21 @@ def decays(tables: Sequence[Table]) -> list[tuple[str, str]]:
 
 def _decay_of(schedule: str) -> Callable[[Row], Sequence[str]]:
     return lambda row: [row.decay] if row.schedule == schedule else []
+
+
+def speeds(report: Report, grids: Sequence[Grid]) -> list[str]:
+    """Where the shown latencies and throughputs were measured, and what measures those that are missing."""
+    if not SPEEDS & {heading.name for grid in grids for heading in grid.headings}:
+        return []
+    sentences = [
+        f"Latency and throughput{f' of {rows}' if rows else ''}: median of repeats in eval mode, alone on {conditions}."
+        for conditions, rows in shared(report.tables, lambda row: [row.speed.conditions] if row.speed else [])
+    ]
+    rows = [row for table in report.tables for row in table.rows if row.speed is None]
+    missing = {name for row in rows for name in row.suite.split(", ")}
+    if paths := [shlex.quote(suite.path) for suite in report.suites if suite.name in missing]:
+        sentences.append(f"Missing latency and throughput: bench measure {' '.join(paths)} --speed measures them here.")
+    return sentences
 
 
 def shared(tables: Sequence[Table], values_of: Callable[[Row], Iterable[str]]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import re
 from bench.report.against_grid import against_grid, against_sentences
 from bench.report.grid import Grid, make_grids
 from bench.report.jinja import fill
-from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
+from bench.report.legend import decays, devices, figures, recipes, row_notes, speeds, stale_rows
 from bench.report.model import Report
 from bench.text import printable
 
@@ -27,6 +27,7 @@ def markdown(report: Report) -> str:
         "recipes": recipes(report.tables),
         "decays": decays(report.tables),
         "devices": devices(report.tables),
+        "speeds": speeds(report, grids),
     }
     # markdown is not HTML; every name goes through the filter
     return fill("markdown.j2", values, {"cell": escape}, escape=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.values import State, Suite
+from bench.values import NetSpeed, State, Suite
 
 if TYPE_CHECKING:
     from bench.report.predictions import Predictions
@@ -101,6 +101,8 @@ class Row:
     runs: tuple[RunReference, ...]
     suite: str = ""
     """Name of the suite that it is of; of several, with commas."""
+    speed: NetSpeed | None = None
+    """How fast its net answers; None until ``bench measure --speed`` has measured that."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from bench.report.against_grid import against_grid, against_sentences
 from bench.report.grid import Grid, Heading, Line, make_grids
+from bench.report.legend import speeds
 from bench.report.model import Report
 from bench.report.names import SEPARATOR, shorten
 from bench.text import one_line, printable
@@ -25,8 +26,9 @@ def plain(report: Report) -> str:
     """Tables for the terminal that this process writes to."""
     width = shutil.get_terminal_size().columns
     titled = bool(report.layout.title)
+    grids = make_grids(report)
     blocks = []
-    for grid in make_grids(report):
+    for grid in grids:
         suites = ", ".join(dict.fromkeys(name for table in grid.tables for name in table.suite.split(", ")))
         title = one_line(grid.title if titled else f"{suites}: {grid.title}")
         blocks.append("\n".join([title, *fitted(grid, width)]))
@@ -38,6 +40,7 @@ def plain(report: Report) -> str:
     legend = f"Top-1: {epoch}." if report.best else f"Top-1 and top-5: {epoch}."
     if any(row.top1 and row.top1.std is not None for table in report.tables for row in table.rows):
         legend += " ±: standard deviation over n seeds."
+    legend = "\n".join([legend, *map(one_line, speeds(report, grids))])
     return printable("\n\n".join([*blocks, legend]) + "\n")
 
 

@@ -18,7 +18,7 @@ from bench.model_names import file_of
 from bench.scheduler import launcher
 from bench.scheduler.launcher import LocalHandle, end_workers, prepare, start_process, worker_environment
 from bench.values import Failure
-from bench.workspace.requests import AnswerT, Measure, Request, Trial, decode_answers, encode_all
+from bench.workspace.requests import AnswerT, Measure, Request, TimeNet, Trial, decode_answers, encode_all
 
 if TYPE_CHECKING:
     from threading import Barrier
@@ -28,6 +28,9 @@ GRACE_S = 5.0
 KEPT_LOG = 20_000
 """Characters of the end of a dead worker's log that are kept."""
 
+
+OfNet = Measure | TimeNet
+"""Requests that run the code of a net."""
 
 Source = Connection | int
 """A pipe, or the number of a process's end."""
@@ -43,9 +46,9 @@ class WorkerDiedError(BenchError):
 
 
 def call_worker(
-    requests: Sequence[Request[AnswerT]], *, threads: int, limit_s: float | None = None
+    requests: Sequence[Request[AnswerT]], *, threads: int, limit_s: float | None = None, visible: str = ""
 ) -> list[AnswerT | Failure]:
-    """Have worker processes answer requests of one class on the CPU, one after the other, and wait for them.
+    """Have worker processes answer requests of one class, one after the other, and wait for them.
 
     They share one process, except nets of files: each has its own, because their code may change anything in it. A
     process that dies or hangs while it measures a net is answered for by a :class:`Failure`, once that net has been
@@ -55,14 +58,15 @@ def call_worker(
         requests: What to ask.
         threads: CPU threads of the worker.
         limit_s: How long one request may take, in seconds; None: what its class says.
+        visible: Their CUDA_VISIBLE_DEVICES; empty: they compute on the CPU.
 
     Raises:
         BenchError: A worker died of something else than a net; the text ends with the last line of its log.
     """
     if not requests:
         return []
-    prepare([request.model for request in requests if isinstance(request, Measure)])
-    environment, interrupted = worker_environment(visible="", threads=threads), launcher.interruptions()
+    prepare([request.model for request in requests if isinstance(request, OfNet)])
+    environment, interrupted = worker_environment(visible=visible, threads=threads), launcher.interruptions()
     limit_s = requests[0].limit_s if limit_s is None else limit_s
     answers: list[AnswerT | Failure] = []
     while len(answers) < len(requests):
@@ -72,7 +76,7 @@ def call_worker(
                 for answer in call.answers():
                     answers.append(answer)  # one by one: those before a death are kept
         except WorkerDiedError as death:
-            if not isinstance(first, Measure) or launcher.interruptions() != interrupted:
+            if not isinstance(first, OfNet) or launcher.interruptions() != interrupted:
                 raise
             if len(answers) == done:
                 answers.append(death_of_net(first.model, death, limit_s))
@@ -81,7 +85,7 @@ def call_worker(
 
 def _of_one_process(requests: Sequence[Request[AnswerT]]) -> list[Request[AnswerT]]:
     """The first requests that may share a process."""
-    alone = [isinstance(request, Measure) and bool(file_of(request.model)) for request in requests]
+    alone = [isinstance(request, OfNet) and bool(file_of(request.model)) for request in requests]
     if alone[0]:
         return [requests[0]]
     return list(requests[: alone.index(True) if True in alone else len(requests)])

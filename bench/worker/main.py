@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench.errors import DISK_ERRORS, BenchError, InterruptedTrainingError
-from bench.values import Attempt, Cost, DataKey, Failure, from_json
+from bench.values import Attempt, Cost, DataKey, Failure, NetSpeed, from_json
 from bench.worker.failures import KnownFailureError, classify, describe, write_traceback
 from bench.workspace.events import ArtifactWritten, Ended, Started
 from bench.workspace.files import write_atomically
@@ -42,6 +42,7 @@ from bench.workspace.requests import (
     Rates,
     Request,
     Schedule,
+    TimeNet,
     Trial,
     TrialSpeed,
     decode_requests,
@@ -200,6 +201,7 @@ def answer(requests: Sequence[Request[Any]], barrier: "Barrier | None" = None) -
         Inspect: _inspect,
         Trial: partial(_try, barrier=barrier),
         Schedule: _rates,
+        TimeNet: _time,
     }
     answers = []
     for request in requests:
@@ -250,3 +252,9 @@ def _rates(request: Schedule) -> Rates:
 
     rates = learning_rates(request.schedule, lr=request.lr, epochs=request.epochs, steps=request.steps)
     return Rates(epochs=tuple(map(tuple, rates)))
+
+
+def _time(request: TimeNet) -> NetSpeed:
+    from bench.worker.inference import measure
+
+    return measure(request)

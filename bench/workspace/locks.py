@@ -1,7 +1,12 @@
-"""Lock files of cells and of files that several processes write. The kernel drops the locks of a process that dies."""
+"""Lock files of cells, of files that several processes write, and of the devices of a machine.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The kernel drops the locks of a process that dies.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -79,3 +84,53 @@ def lock_cell(folder: CellFolder) -> FileLock | None:
             return lock
     lock.release()
     return None
+
+
+@contextmanager
+def sole_use(path: Path) -> Iterator[bool]:
+    """Keep others from the devices of this machine for a block. Yields False where somebody uses them now.
+
+    Yields True where the lock file ``path`` cannot be written, because nobody else can lock it either.
+    """
+    with _flock(path, fcntl.LOCK_EX) as locked:
+        yield locked
+
+
+@contextmanager
+def shared_use(path: Path, *, stopped: Callable[[], bool], waiting: Callable[[], None]) -> Iterator[None]:
+    """Use the devices of this machine beside others for a block, once nobody uses them alone.
+
+    Args:
+        path: The lock file.
+        stopped: Whether to wait no longer.
+        waiting: Called once if there is somebody to wait for.
+    """
+    told = False
+    while True:
+        with _flock(path, fcntl.LOCK_SH) as locked:
+            if locked or stopped():
+                yield
+                return
+        if not told:
+            waiting()
+            told = True
+        time.sleep(0.2)
+
+
+@contextmanager
+def _flock(path: Path, kind: int) -> Iterator[bool]:
+    """Hold a lock that several may share; False if others are in the way. filelock has only exclusive ones."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError:
+        yield True
+        return
+    with file:  # closing it drops the lock
+        locked = True
+        with suppress(OSError):  # a folder without locks
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                locked = False
+        yield locked

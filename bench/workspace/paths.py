@@ -37,6 +37,16 @@ def speeds_file() -> Path:
     return _cache_home() / "speeds.json"
 
 
+def net_speeds_file() -> Path:
+    """Measured latencies and throughputs of finished nets on this machine, in the user's cache folder."""
+    return _cache_home() / "net_speeds.json"
+
+
+def devices_lock() -> Path:
+    """The lock file of this machine's devices, in the user's cache folder."""
+    return _cache_home() / "devices.lock"
+
+
 def _cache_home() -> Path:
     """The user's cache folder."""
     ensure_home()

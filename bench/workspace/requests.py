@@ -12,6 +12,7 @@ import    Import           :class:`Imported`: a copy that lies elsewhere was imp
 inspect   Inspect          :class:`Inspected`: classes, repeated and contradicting images of a data set
 trial     Trial            :class:`TrialSpeed`: how fast a net trains in a mode
 rates     Schedule         :class:`Rates`: the learning rates of a schedule
+time      TimeNet          :class:`bench.values.NetSpeed`: how fast a finished net answers
 ========= ================ =============================================================================
 """
 
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from bench.values import Cell, Component, Cost, Failure, Mode, Stem, from_dict
+from bench.values import Cell, Component, Cost, Failure, Mode, NetSpeed, Stem, from_dict
 
 AnswerT = TypeVar("AnswerT")
 
@@ -183,8 +184,28 @@ class Schedule(Request[Rates]):
     """Steps per epoch."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TimeNet(Request[NetSpeed]):
+    """Time a net in eval mode: one image, and a batch."""
+
+    command = "time"
+    answer = NetSpeed
+    limit_s = 900.0
+
+    model: str
+    stem: Stem
+    input_size: int
+    """Height and width in pixels."""
+    num_classes: int
+    mode: Mode
+    device: str
+    """``cpu`` or ``cuda``."""
+    hardware: str
+    """Name of the device, which the answer repeats."""
+
+
 REQUESTS: dict[str, type[Request[Any]]] = {
-    cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial, Schedule)
+    cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial, Schedule, TimeNet)
 }
 
 

@@ -14,7 +14,7 @@ from bench.report.render import FORMATS, to_json
 from bench.report.saved import parse_report, read_report
 from bench.report.table import build_tables
 from bench.suite import parse_suite
-from bench.values import Suite
+from bench.values import NetSpeed, Suite
 
 T = TypeVar("T")
 GOLDEN = Path(__file__).parent / "golden"
@@ -32,6 +32,7 @@ def built(cls: type[T], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[T
     """Any value of a dataclass with finite numbers, a field that somebody adds included."""
     kinds: dict[object, st.SearchStrategy[Any]] = {
         int | None: st.none() | st.integers(0, 2**62),
+        float: numbers,
         float | None: st.none() | numbers,
         Statistic | None: st.one_of(st.none(), statistics),
     }
@@ -45,6 +46,7 @@ rows = built(
     runs=st.lists(built(RunReference, seed=st.integers(0, 2**32)), max_size=2).map(tuple),
     suite=st.sampled_from(["one", "two"]),
     input_size=st.integers(1, 999),
+    speed=st.none() | built(NetSpeed, **dict.fromkeys(("batch", "repeats", "threads"), st.integers(1, 999))),
 )
 
 

@@ -1,13 +1,13 @@
 """Locks between processes, here between two open files of one process."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from bench.workspace.locks import hold_lock, is_held, lock_cell, try_lock, wait_for_lock
+from bench.workspace.locks import hold_lock, is_held, lock_cell, shared_use, sole_use, try_lock, wait_for_lock
 from bench.workspace.paths import CellFolder
 
 
@@ -59,3 +59,24 @@ def test_where_no_lock_can_be_written_hold_lock_does_without_and_wait_for_lock_f
     assert entered
     with pytest.raises(OSError, match=r"Not a directory|File exists"), wait_for_lock(tmp_path / "file" / "lock"):
         pass
+
+
+def test_speed_is_measured_alone_and_runs_share_a_machine(tmp_path: Path) -> None:
+    lock, said = tmp_path / "devices.lock", []
+
+    def run(*, stopped: bool = False) -> AbstractContextManager[None]:
+        return shared_use(lock, stopped=lambda: stopped, waiting=lambda: said.append("waiting"))
+
+    with run(), run(), sole_use(lock) as alone:
+        assert not alone
+    with sole_use(lock) as alone, run(stopped=True):
+        assert alone
+    assert not said
+
+
+def test_a_run_waits_until_speed_has_been_measured(tmp_path: Path) -> None:
+    lock = tmp_path / "devices.lock"
+    with ExitStack() as measuring:
+        measuring.enter_context(sole_use(lock))
+        with shared_use(lock, stopped=lambda: False, waiting=measuring.close), sole_use(lock) as alone:
+            assert not alone, "the run has it now"
