@@ -31,6 +31,7 @@ COMMANDS = {
     "show": Command("bench.cli.show:show", "Show everything that is known of one cell."),
     "logs": Command("bench.cli.logs:logs", "Print the log and the traceback of a cell's last attempt."),
     "report": Command("bench.cli.report:report", "Print the tables of suites from their runs."),
+    "export": Command("bench.cli.export:export", "Write the trained net of a run as ONNX, TorchScript or a folder."),
     "measure": Command("bench.cli.measure:measure", "Count params and FLOPs of models."),
     "sync": Command("bench.cli.sync:sync", "Send the journals of offline or cut-off runs to MLflow."),
     "rm": Command("bench.cli.rm:rm", "Remove the results of a suite or a cell, from the store and this machine."),

@@ -32,6 +32,8 @@ from bench.workspace.journal import Journal
 from bench.workspace.locks import wait_for_lock
 from bench.workspace.paths import CellFolder
 from bench.workspace.requests import (
+    Export,
+    Exported,
     Import,
     Imported,
     Inspect,
@@ -202,6 +204,7 @@ def answer(requests: Sequence[Request[Any]], barrier: "Barrier | None" = None) -
         Trial: partial(_try, barrier=barrier),
         Schedule: _rates,
         TimeNet: _time,
+        Export: _export,
     }
     answers = []
     for request in requests:
@@ -258,3 +261,9 @@ def _time(request: TimeNet) -> NetSpeed:
     from bench.worker.inference import measure
 
     return measure(request)
+
+
+def _export(request: Export) -> Exported:
+    from bench.worker.export import export
+
+    return export(request)

@@ -71,7 +71,7 @@ def serialise_weights(net: nn.Module, card: NetCard) -> bytes:
     """The net's parameters and buffers as a safetensors file; equal weights give equal bytes."""
     # contiguous: safetensors stores no strides, and weights on a device may be in channels_last
     weights = {name: value.detach().clone().contiguous().cpu() for name, value in net.state_dict().items()}
-    return with_metadata(save(weights), _to_texts(card))
+    return with_metadata(save(weights), card_texts(card))
 
 
 def with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -92,7 +92,8 @@ def read_card(metadata: Mapping[str, str]) -> NetCard | None:
         return None
 
 
-def _to_texts(card: NetCard) -> dict[str, str]:
+def card_texts(card: NetCard) -> dict[str, str]:
+    """A card as the metadata of a file: texts by key."""
     # a name of a folder need not be valid text, and a JSON parser may refuse half a character
     return {
         key: (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

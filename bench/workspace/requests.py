@@ -13,13 +13,14 @@ inspect   Inspect          :class:`Inspected`: classes, repeated and contradicti
 trial     Trial            :class:`TrialSpeed`: how fast a net trains in a mode
 rates     Schedule         :class:`Rates`: the learning rates of a schedule
 time      TimeNet          :class:`bench.values.NetSpeed`: how fast a finished net answers
+export    Export           :class:`Exported`: a trained net was written in a format of other programs
 ========= ================ =============================================================================
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from bench.values import Cell, Component, Cost, Failure, Mode, NetSpeed, Stem, from_dict
 
@@ -204,8 +205,43 @@ class TimeNet(Request[NetSpeed]):
     """Name of the device, which the answer repeats."""
 
 
+ExportFormat = Literal["onnx", "torchscript", "folder"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A trained net was written, and gives the classes that it should."""
+
+    input_size: int
+    classes: int
+    images: int
+    """Test images that the written net was tried on."""
+    test_images: int
+    """Images of the whole test set."""
+    ties: int
+    """Those of them on which two classes have almost equal scores and the other one won."""
+    top1: float
+    """Percent of the tried images that it classifies rightly."""
+    needs: str
+    """What a program needs to load it, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Request[Exported]):
+    """Write a trained net in a format of other programs, and try what was written."""
+
+    command = "export"
+    answer = Exported
+
+    trained: Trained
+    to: ExportFormat
+    output: str
+    """Where it is written, absolute; a file, or a folder that is missing or empty."""
+    data_home: str
+
+
 REQUESTS: dict[str, type[Request[Any]]] = {
-    cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial, Schedule, TimeNet)
+    cls.command: cls for cls in (Measure, Prepare, Import, Inspect, Trial, Schedule, TimeNet, Export)
 }
 
 

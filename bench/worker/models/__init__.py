@@ -47,10 +47,13 @@ def build(model: str, *, stem: Stem, num_classes: int, input_size: int) -> nn.Mo
         raise ModelError(problem)
     name, arguments = split_model(model)
     with own_code(model, "built"):
-        if name.startswith("timm/"):
-            net = _from_timm(name.removeprefix("timm/"), num_classes, input_size, arguments)
+        module, function, values = published_call(model, stem, num_classes, input_size)
+        if module == "timm":
+            net = _timm().create_model(function, **values)
+        elif module:
+            net = resolve_name(f"{module}:{function}")(**values)
         elif name in MODELS:
-            net = _from_catalog(name, stem, num_classes, input_size)
+            net = _from_catalog(name, stem, num_classes)
         else:
             net = _from_file(model, name, num_classes, arguments)
     if not isinstance(net, nn.Module):
@@ -72,30 +75,45 @@ def place(net: nn.Module, device: torch.device, memory_format: torch.memory_form
     return placed
 
 
-def _from_timm(name: str, num_classes: int, input_size: int, arguments: dict[str, object]) -> Any:
+def published_call(model: str, stem: Stem, num_classes: int, input_size: int) -> tuple[str, str, dict[str, object]]:
+    """How a net is built without bench: ``("torchvision.models", "resnet18", {"num_classes": 10})``.
+
+    The first text is empty for nets that bench changes and for nets of files.
+    """
+    name, arguments = split_model(model)
+    if name.startswith("timm/"):
+        timm = _timm()
+        published = timm.models.get_pretrained_cfg(name := name.removeprefix("timm/"), allow_unregistered=True)
+        if published and published.fixed_input_size and published.input_size[-1] != input_size:
+            arguments = {"img_size": input_size, **arguments}
+        return "timm", name, {"pretrained": False, "num_classes": num_classes, **arguments}
+    target = getattr(MODELS[name], stem) if name in MODELS else None
+    if target is None or not target.startswith("torchvision."):
+        return "", "", {}
+    extra: dict[str, object] = {"aux_logits": False, "init_weights": True} if name in AUXILIARY else {}
+    if input_size != TORCHVISION_SIZE and name.startswith("vit_"):
+        extra["image_size"] = input_size
+    elif input_size != TORCHVISION_SIZE and name.startswith("maxvit_"):
+        extra["input_size"] = (input_size, input_size)
+    module, _, function = target.partition(":")
+    return module, function, {"num_classes": num_classes, **extra}
+
+
+def _timm() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm uses torch.jit.script, which torch deprecates
         import timm
-
-    published = timm.models.get_pretrained_cfg(name, allow_unregistered=True)
-    if published and published.fixed_input_size and published.input_size[-1] != input_size:
-        arguments = {"img_size": input_size, **arguments}
-    return timm.create_model(name, pretrained=False, num_classes=num_classes, **arguments)
+    return timm
 
 
-def _from_catalog(model: str, stem: Stem, num_classes: int, input_size: int) -> Any:
+def _from_catalog(model: str, stem: Stem, num_classes: int) -> Any:
     target = getattr(MODELS[model], stem)
     if target is None:
         raise ModelError(f"{model} has no {stem} stem")
     function = resolve_name(target)
     if target.startswith(f"{__name__}."):  # one function builds a whole family, by name
         return function(model, num_classes)
-    extra: dict[str, object] = {"aux_logits": False, "init_weights": True} if model in AUXILIARY else {}
-    if input_size != TORCHVISION_SIZE and model.startswith("vit_"):
-        extra["image_size"] = input_size
-    elif input_size != TORCHVISION_SIZE and model.startswith("maxvit_"):
-        extra["input_size"] = (input_size, input_size)
-    return function(num_classes=num_classes, **extra)
+    return function(num_classes=num_classes)
 
 
 def _from_file(model: str, path: str, num_classes: int, arguments: dict[str, object]) -> Any:
