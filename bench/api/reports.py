@@ -1,19 +1,21 @@
 """The tables of suites from their runs."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from bench.api.calibration import wants_calibration, with_calibration
 from bench.api.known import complete, known_outcomes
 from bench.api.net_speeds import with_speeds
 from bench.api.run_predictions import predictions_here
 
 if TYPE_CHECKING:
     from bench.api.options import Note
-    from bench.report.model import Layout, Report
+    from bench.report.model import Layout, Report, Table
     from bench.tracking import Store
-    from bench.values import Outcome, Suite
+    from bench.values import Cell, Outcome, Suite
 
 
 def render_suites(
@@ -82,15 +84,29 @@ def make_reports(
         predictions=predictions_here(cells.values(), outcomes) if drawn.predictions else {},
         store=redact(store.uri) if store else "",
     )
+    measured = partial(_measured, cells=cells, outcomes=outcomes, store=store, layout=layout)
     if not (drawn.for_programs or layout.separate):
-        merged = with_speeds(build_merged_tables(suites, outcomes, best=best))
+        merged = measured(build_merged_tables(suites, outcomes, best=best))
         return [replace(whole, tables=merged)], missing
     tables = [table for suite, own in zip(suites, known, strict=True) for table in build_tables(suite, own, best=best)]
-    titled = distinct_titles(with_speeds(tables))
+    titled = distinct_titles(measured(tables))
     if drawn.whole:
         return [replace(whole, tables=titled)], missing
     parts = [(suite, tuple(table for table in titled if table.suite == suite.name)) for suite in suites]
     return [replace(whole, tables=own, suites=(suite,)) for suite, own in parts], missing
+
+
+def _measured(
+    tables: "Sequence[Table]",
+    *,
+    cells: "Mapping[str, Cell]",
+    outcomes: "Mapping[str, Outcome]",
+    store: "Store | None",
+    layout: "Layout",
+) -> "tuple[Table, ...]":
+    """Tables with what was measured of their nets and, if that is asked for, with what only predictions say."""
+    timed = with_speeds(tables)
+    return with_calibration(timed, cells, outcomes, store) if wants_calibration(layout) else timed
 
 
 def as_it_ran(suite: "Suite", store: "Store | None", note: "Note") -> "Suite":

@@ -156,6 +156,13 @@ COLUMNS: dict[str, Column] = {
         value=lambda r: _mean(r.loss),
         better="lower",
     ),
+    "ece": Column(
+        heading="ECE(%)",
+        description="expected calibration error of the last epoch (Guo et al. 2017; 15 bins of equal width)",
+        text=lambda r: accuracy(r.ece),
+        value=lambda r: _mean(r.ece),
+        better="lower",
+    ),
     "time": Column(
         heading="Time(s)",
         description="wall time of a run, mean over its seeds, in seconds",

@@ -94,6 +94,8 @@ class Row:
     """Test loss of the last epoch."""
     images_per_s: Statistic | None = None
     peak_mb: Statistic | None = None
+    ece: Statistic | None = None
+    """Expected calibration error in percent, of the last epoch; None unless it was asked for."""
     note: str
     """A caveat about the row's numbers, e.g. counters that disagree; else empty."""
     stale: str
