@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,22 +36,30 @@ def prepare_folder(path: Path, option: str) -> Path:
         raise UsageError(f"{option} {path} cannot be written: {error.strerror}") from error
 
 
-def plot_suites(suites: "Sequence[Suite]", store: "Store | None", *, best: bool, folder: Path, note: "Note") -> None:
-    """Write the charts of suites, with the results that their tables show.
-
-    Raises:
-        DiskError: The folder is full, or can no longer be written.
-    """
-    from bench.api.known import known_outcomes
-    from bench.api.reports import as_it_ran
-    from bench.report.model import Report
-    from bench.report.table import build_tables, distinct_titles
+def plot_reports(reports: "Sequence[Report]", folder: Path, note: "Note") -> None:
+    """Write the charts of all tables of reports; see :func:`write_charts`."""
     from bench.workspace.paths import bench_home
 
-    shown = [as_it_ran(suite, store, lambda _: None) for suite in suites]
-    tables = [t for suite in shown for t in build_tables(suite, known_outcomes(store, suite).outcomes, best=best)]
-    report = Report(tables=distinct_titles(tables), suites=tuple(shown), best=best)
-    write_charts(report, bench_home(), folder, note)
+    whole = replace(
+        reports[0],
+        tables=tuple(table for report in reports for table in report.tables),
+        suites=tuple(dict.fromkeys(suite for report in reports for suite in report.suites)),
+    )
+    write_charts(whole, bench_home(), folder, note)
+
+
+def plot_classes(suites: "Sequence[Suite]", store: "Store | None", name: str, folder: Path, note: "Note") -> None:
+    """Write the confusion matrix and the accuracy of each class of a row; ``name`` means the row.
+
+    Raises:
+        UsageError: No row or several rows are meant.
+        MissingFileError: None of its runs has predictions.
+        DiskError: The folder is full, or can no longer be written.
+    """
+    from bench.api.classes import class_report
+    from bench.report.charts.classes import class_charts
+
+    draw_charts(class_charts(class_report(suites, store, name)), folder, note)
 
 
 def write_charts(report: "Report", home: Path, folder: Path, note: "Note") -> list[Path]:
@@ -62,11 +71,16 @@ def write_charts(report: "Report", home: Path, folder: Path, note: "Note") -> li
         DiskError: The folder is full, or can no longer be written.
     """
     from bench.report.charts import make_charts
-    from bench.report.charts.collect import failed
     from bench.report.curves import curve_records
 
+    return draw_charts(make_charts(report, curve_records(report.suites, home), note), folder, note)
+
+
+def draw_charts(charts: "Sequence[Chart]", folder: Path, note: "Note") -> list[Path]:
+    """Write charts as pictures; arguments and errors as in :func:`write_charts`."""
+    from bench.report.charts.collect import failed
+
     written: list[Path] = []
-    charts = make_charts(report, curve_records(report.suites, home), note)
     for chart in charts:
         try:
             written += _write(chart, folder)
@@ -82,7 +96,7 @@ def write_charts(report: "Report", home: Path, folder: Path, note: "Note") -> li
             files = [path.suffix[1:] for path in written if path.stem == chart.name]
             note(f"  {chart.name} ({', '.join(files) or 'failed'}): {one_line(chart.title)}")
     else:
-        note(f"--plots: nothing to draw, because no row has a figure yet; {folder} is as it was")
+        note(f"--plots: nothing to draw, because nothing has a figure yet; {folder} is as it was")
     return written
 
 

@@ -69,7 +69,7 @@ def report(
 ) -> None:
     """Print the tables of suites from their runs; without a suite file, of every suite in the store."""
     from bench.api.against import check_fall, check_options, compare
-    from bench.api.charts import plot_suites, prepare_folder, write_charts
+    from bench.api.charts import plot_classes, plot_reports, prepare_folder, write_charts
     from bench.api.outcomes import find_store, load_suites, select, stored_suites
     from bench.api.reports import draw, make_reports
     from bench.api.saved import saved_report
@@ -105,6 +105,8 @@ def report(
             from bench.api.classes import class_options
 
             write_output(class_options(chosen, store, per_class, confusion, format_), output)
+            if folder is not None:
+                plot_classes(chosen, store, per_class or confusion or "", folder, note)
             return
         reports, missing = make_reports(chosen, store, format_, best, note, layout)
     if against is not None:
@@ -113,7 +115,7 @@ def report(
     if folder is not None and saved is not None:
         write_charts(reports[0], bench_home(), folder, note)
     elif folder is not None:
-        plot_suites(chosen, store, best=best, folder=folder, note=note)
+        plot_reports(reports, folder, note)
     faults.raise_all()
     if fail_below is not None:
         check_fall(reports, fail_below)

@@ -16,6 +16,7 @@ from bench.report.charts.chart import (
     finish,
     full_names,
     scale_of,
+    share_of,
     short_names,
     spans,
 )
@@ -26,8 +27,8 @@ from bench.text import one_line, percent
 if TYPE_CHECKING:
     import altair as alt
 
-LABELLED_FRONT = 8
-"""Rows of a front that are labelled beside their marks. More would lie on each other."""
+LETTER, LINE = 6.0, 15.0
+"""About the width of a letter and the height of a line of a label, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,25 +199,36 @@ def _layers(
         layers.append(datasets.chart(bars).mark_rule().encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour))
     if wide:
         layers.append(datasets.chart(wide).mark_rule().encode(x=alt.X("left:Q"), x2="right:Q", y=y, color=colour))
-    marks = datasets.chart(records).mark_point(filled=True, size=80, opacity=0.9)
-    layers.append(marks.encode(x=x, y=y, color=colour, shape=look.shape(), tooltip=tooltip))
-    if len(places) <= LABELLED_FRONT:
-        layers += _labels(datasets, line, xs, x, y)
-    return alt.layer(*layers).properties(width=WIDTH, height=max(HEIGHT, 19 * look.entries))
-
-
-def _labels(
-    datasets: Datasets, line: Sequence[Record], xs: Sequence[float], x: "alt.X", y: "alt.Y"
-) -> "Sequence[alt.Chart]":
-    """The names of the front's rows, on the side of the line where no mark can be."""
-
-    middle = math.sqrt(min(xs) * max(xs)) if spans(xs, 1) else (min(xs) + max(xs)) / 2
-    layers = []
-    for left in (True, False):
-        half = [record for record in line if (float(str(record["x"])) < middle) == left]
-        for style in ("halo", "label") if half else ():  # the halo keeps the line out of the letters
-            text = datasets.chart(half).mark_text(
-                style=style, align="left" if left else "right", dx=6 if left else -6, dy=-10, limit=260
+    height = max(HEIGHT, 19 * look.entries)
+    for side, labelled in front_labels(line, xs, ys, height, higher=axis.higher).items():
+        for style in ("halo", "label"):  # the halo keeps the line out of the letters
+            text = datasets.chart(labelled).mark_text(
+                style=style, align="left" if side == "left" else "right", dx=6 if side == "left" else -6, dy=-10
             )
             layers.append(text.encode(x=x, y=y, text="series:N"))
-    return layers
+    marks = datasets.chart(records).mark_point(filled=True, size=80, opacity=0.9)
+    layers.append(marks.encode(x=x, y=y, color=colour, shape=look.shape(), tooltip=tooltip))
+    return alt.layer(*layers).properties(width=WIDTH, height=height)
+
+
+def front_labels(
+    line: Sequence[Record], xs: Sequence[float], ys: Sequence[float], height: float, *, higher: bool
+) -> dict[str, list[Record]]:
+    """The rows of a front whose names have room above their marks, by the side of the name that is at the mark.
+
+    A name stands on the side of the line where no mark can be, unless it would leave the chart. ``xs`` and ``ys`` are
+    all values of the axes, ``height`` is in pixels.
+    """
+    labels: dict[str, list[Record]] = {}
+    taken: list[tuple[float, float, float]] = []
+    for record in reversed(line):  # the most accurate first
+        x = WIDTH * share_of(float(str(record["x"])), xs, log=spans(xs, 1))
+        y = height * share_of(float(str(record["y"])), ys, log=False)
+        width = LETTER * len(str(record["series"]))
+        fits = x + width < WIDTH if higher else x < width
+        side = "left" if fits else "right"
+        start = x if side == "left" else x - width
+        if all(abs(y - other) > LINE or start > right or start + width < left for left, right, other in taken):
+            taken.append((start, start + width, y))
+            labels.setdefault(side, []).append(record)
+    return labels

@@ -155,7 +155,7 @@ def per_class_bars(
 
 
 def confusion_map(
-    classes: Sequence[str], matrix: Sequence[Sequence[int]], *, name: str, title: str, runs: str
+    classes: Sequence[str], matrix: Sequence[Sequence[float]], *, name: str, title: str, runs: str
 ) -> Chart | None:
     """How many images of each true class (a line of ``matrix``) were taken for which class (its columns).
 
@@ -172,7 +172,7 @@ def confusion_map(
         {
             "true": labels[i],
             "predicted": labels[j],
-            "count": count,
+            "count": _count(count),
             "share": count / sums[i],
             "percent": f"{percent(100 * count / sums[i])}%",
             "runs": runs,
@@ -198,7 +198,7 @@ def confusion_map(
     tooltip = [
         alt.Tooltip("true:N", title="True class"),
         alt.Tooltip("predicted:N", title="Predicted class"),
-        alt.Tooltip("count:Q", title="Images"),
+        alt.Tooltip("count:N", title="Images"),
         alt.Tooltip("percent:N", title="Share of the true class"),
         alt.Tooltip("runs:N", title="Runs"),
     ]
@@ -207,7 +207,7 @@ def confusion_map(
     for style, strong in (("on-weak", False), ("on-strong", True)) if numbered else ():
         part = [record for record in records if (float(str(record["share"])) > 0.5) == strong]
         if part:
-            layers.append(datasets.chart(part).mark_text(style=style).encode(x=x, y=y, text="count:Q"))
+            layers.append(datasets.chart(part).mark_text(style=style).encode(x=x, y=y, text="count:N"))
     hits = sum(matrix[i][i] for i in range(len(labels)))
     return finish(
         alt.layer(*layers).properties(width=alt.Step(step), height=alt.Step(step)),
@@ -215,10 +215,16 @@ def confusion_map(
         name=name,
         title=f"{title}: confusion matrix",
         subtitle="",
-        description=f"Confusion matrix of {len(labels)} classes: {hits} of {sum(sums)} images are on its diagonal.",
+        description=f"Confusion matrix of {len(labels)} classes: {_count(hits)} of {_count(sum(sums))} images are on "
+        "its diagonal.",
         points=len(records),
         table=0,
     )
+
+
+def _count(images: float) -> str:
+    """A mean number of images; whole numbers without decimals."""
+    return f"{images:.1f}".removesuffix(".0")
 
 
 def _ticks(longest: float) -> list[float]:

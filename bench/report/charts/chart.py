@@ -23,7 +23,7 @@ MAX_NAME = 48
 COLOURS = 7
 """Colours of the themes, see :mod:`bench.report.charts.drawing`. Further series repeat them with another shape."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4])
+DASHES: tuple[list[float], ...] = ([], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4])
 HEIGHT, WIDTH = 340, 560
 """Pixels of a chart, without its axes and its legend."""
 
@@ -205,6 +205,14 @@ def scale_of(values: Sequence[float], *, decades: float = 1.0, log: bool = True)
     room = (high - low) * 0.06 or abs(high) * 0.06 or 1.0
     bottom = max(0.0, low - room) if low >= 0 else low - room
     return alt.Scale(domain=[bottom, high + room], nice=False, zero=False)
+
+
+def share_of(value: float, values: Sequence[float], *, log: bool) -> float:
+    """Where a value lies between the least and the greatest, from 0 to 1."""
+    if log:
+        value, values = math.log(value), [math.log(min(values)), math.log(max(values))]
+    low, high = min(values), max(values)
+    return (value - low) / (high - low) if high > low else 0.5
 
 
 def spans(values: Sequence[float], decades: float) -> bool:

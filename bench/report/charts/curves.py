@@ -33,6 +33,8 @@ MAX_POINTS = 200
 """Points of a run: more than a chart has room for. Of longer runs the extremes are kept."""
 FEW_EPOCHS = 30
 """Up to so many epochs, each is marked on its line."""
+MAX_HOVERED = 1_000
+"""Unmarked points that a pointer finds. Each is an element of the page, and more make it slow."""
 MAX_FINITE = 1e300
 """A larger number was infinity before a store took it."""
 DECADES = 2.0
@@ -149,7 +151,7 @@ def learning_curves(runs: Sequence[Run], metric: str, words: str, *, name: str, 
         title=title,
         subtitle=f"The first {len(shown)} of {counted(len(found), 'run')}" if len(found) > len(shown) else "",
         description=f"Line chart, {title} by epoch, of {counted(len(shown), 'run')}: {', '.join(series)}.",
-        points=len(records),
+        points=len(records) if max(int(str(record["x"])) for record in records) <= FEW_EPOCHS else len(shown),
         table=place,
     )
 
@@ -190,7 +192,7 @@ def rate_curves(runs: Sequence[Run], *, name: str, title: str, place: int) -> Ch
         title=title,
         subtitle="At the end of each epoch, as it was journalled",
         description=f"Line chart, {title} by epoch: {', '.join(series)}.",
-        points=len(records),
+        points=len(groups),
         table=place,
     )
 
@@ -227,8 +229,15 @@ def _lines(
     # rates of rows may coincide, and through the gaps of a dashed line the one below it is seen
     lines = line.encode(x=x, y=y, color=look.colour(), strokeDash=look.dash(every=steps), detail="cell:N")
     few = last - first <= FEW_EPOCHS and not steps
-    dots = base.mark_point(filled=True, size=22 if few else 40, opacity=1 if few else 0)
-    marks = dots.encode(x=x, y=y, tooltip=tooltip, detail="cell:N")
     if few:
-        marks = marks.encode(color=look.colour())
+        dots = base.mark_point(filled=True, size=22, opacity=1).encode(color=look.colour())
+    else:
+        dots = datasets.chart(_hovered(records)).mark_point(size=60, opacity=0)
+    marks = dots.encode(x=x, y=y, tooltip=tooltip, detail="cell:N")
     return alt.layer(lines, marks).properties(width=WIDTH, height=max(HEIGHT, 19 * look.entries))
+
+
+def _hovered(records: Sequence[Record]) -> list[Record]:
+    """The points that have a tooltip where not each is marked: evenly spread, at most :data:`MAX_HOVERED`."""
+    stride = -(-len(records) // MAX_HOVERED)
+    return list(records[::stride])

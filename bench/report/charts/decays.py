@@ -67,6 +67,6 @@ def decay_chart(decays: Sequence[Decay], *, subtitle: str) -> Chart:
         title="Learning rate by epoch",
         subtitle=subtitle,
         description=f"Line chart of the learning rate by epoch ({subtitle}): {'; '.join(series)}.",
-        points=len(records),
+        points=len(decays),
         table=0,
     )

@@ -5,6 +5,7 @@ lighter on dark.
 """
 
 import re
+from collections.abc import Mapping
 
 from bench.report.charts.chart import Chart
 
@@ -71,7 +72,7 @@ def to_svg(chart: Chart, *, dark: bool = False) -> str:
     """A chart as SVG: the same chart gives the same text."""
     import vl_convert
 
-    svg: str = vl_convert.vegalite_to_svg(chart.spec, config=theme(dark=dark))
+    svg: str = vl_convert.vegalite_to_svg(_still(chart.spec), config=theme(dark=dark))
     # Vega numbers its clipping paths through the life of the process
     numbers: dict[str, str] = {}
     return re.sub(r"\bclip\d+\b", lambda found: numbers.setdefault(found[0], f"clip{len(numbers) + 1}"), svg)
@@ -81,5 +82,12 @@ def to_png(chart: Chart, *, dark: bool = False) -> bytes:
     """A chart as PNG with two pixels per unit."""
     import vl_convert
 
-    png: bytes = vl_convert.vegalite_to_png(chart.spec, scale=2, config=theme(dark=dark))
+    png: bytes = vl_convert.vegalite_to_png(_still(chart.spec), scale=2, config=theme(dark=dark))
     return png
+
+
+def _still(spec: Mapping[str, object]) -> dict[str, object]:
+    """A spec without what only a pointer finds."""
+    layers = spec["layer"]
+    assert isinstance(layers, list)  # every chart has layers
+    return {**spec, "layer": [layer for layer in layers if layer["mark"].get("opacity") != 0]}

@@ -51,7 +51,7 @@ def test_a_suite_without_a_result_has_nothing_to_draw(
 ) -> None:
     suite, notes = make_suite(make_cell()), list[str]()
     assert write_charts(Report(tables=build_tables(suite, {}), suites=(suite,)), tmp_path, tmp_path, notes.append) == []
-    assert notes == [f"--plots: nothing to draw, because no row has a figure yet; {tmp_path} is as it was"]
+    assert notes == [f"--plots: nothing to draw, because nothing has a figure yet; {tmp_path} is as it was"]
 
 
 def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:

@@ -33,11 +33,11 @@ def test_schedules_stand_beside_each_other_where_several_have_a_figure(
 
 
 def test_a_confusion_matrix_shows_what_was_taken_for_what() -> None:
-    chart = confusion_map(["cat", "<b>"], [[3, 1], [0, 4]], name="c", title="Digits", runs="abc")
+    chart = confusion_map(["cat", "<b>"], [[3, 1.5], [0, 4]], name="c", title="Digits", runs="abc")
     assert [(each["true"], each["predicted"], each["count"], each["percent"]) for each in records(chart)] == [
-        ("cat", "cat", 3, "75.00%"),
-        ("cat", "<b>", 1, "25.00%"),
-        ("<b>", "<b>", 4, "100.00%"),
+        ("cat", "cat", "3", "66.67%"),
+        ("cat", "<b>", "1.5", "33.33%"),
+        ("<b>", "<b>", "4", "100.00%"),
     ]
     assert confusion_map(["x"] * 101, [[1] * 101] * 101, name="c", title="", runs="") is None
 
