@@ -5,10 +5,10 @@ holds. Journal events have a format of their own, see :mod:`bench.workspace.even
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -72,11 +72,10 @@ def read_known(cls: type[T], content: JsonObject, place: str = "") -> T:
     Raises:
         ValueError: The content does not fit the class.
     """
-    hints = get_type_hints(cls)
     known = {
-        each.name: _read(hints[each.name], content[each.name], f"{place}{each.name}")
-        for each in fields(cls)
-        if each.name in content
+        name: content[name] if type(content[name]) in exact else _read(hint, content[name], f"{place}{name}")
+        for name, (hint, exact) in _fields(cls).items()
+        if name in content
     }
     try:
         return cls(**known)
@@ -96,6 +95,20 @@ def _read(hint: object, value: object, place: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+@cache
+def _fields(cls: type["DataclassInstance"]) -> dict[str, tuple[object, Set[type]]]:
+    """The fields of a dataclass: their types, and the scalars that need no further look, which are most of a report."""
+    hints = get_type_hints(cls)
+    scalars: dict[object, set[type]] = {str: {str}, int: {int}, float: {int, float}, bool: {bool}, NoneType: {NoneType}}
+    found: dict[str, tuple[object, Set[type]]] = {}
+    for each in fields(cls):
+        hint = hints[each.name]
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        found[each.name] = (hint, set[type]().union(*(scalars.get(kind, ()) for kind in kinds)))
+    return found
+
+
+@cache
 def _nested(hint: object) -> "type[DataclassInstance] | None":
     """The dataclass in a type, if there is one."""
     return next((each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)), None)

@@ -8,6 +8,7 @@ What formats show of it is made in :mod:`bench.report.against_grid`.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from bench.report.columns import accuracy
@@ -61,7 +62,7 @@ class Change:
         assert row is not None
         return row
 
-    @property
+    @cached_property
     def top1(self) -> Difference | None:
         """The change of top-1; None where a side has no figure."""
         if self.before is None or self.now is None:

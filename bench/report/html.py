@@ -185,7 +185,7 @@ def _entry(entry: Entry, rows: Sequence[Row], *, spreads: bool) -> "Markup":
         if found and text.endswith(word):
             text = head.rstrip(", ")
             kind = "stale" if word == STALE_MARK else _kind(word)
-            badges.append(Markup('<span class="state {}">{}</span>').format(kind, word.strip("()")))
+            badges.append(Markup('<span class="state {}">{}</span>').format(kind, name(word.strip("()"))))
     mean, sign, spread = text.partition(" ± ")
     shown = Markup("<b>{}</b>").format(name(mean)) if entry.bold else name(mean)
     if spreads:

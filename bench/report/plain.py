@@ -47,7 +47,8 @@ def plain(report: Report) -> str:
 def plain_with_runs(report: Report) -> str:
     """The same, followed by the runs behind the numbers."""
     runs = [
-        f"{run.cell_id}{GAP}{run.run_id or run.state:<32}{GAP}{one_line(row.label)}, {row.schedule}, seed {run.seed}"
+        f"{one_line(run.cell_id)}{GAP}{one_line(run.run_id) or run.state:<32}{GAP}"
+        + one_line(f"{row.label}, {row.schedule}, seed {run.seed}")
         for table in report.tables
         for row in table.rows
         for run in row.runs

@@ -173,3 +173,34 @@ class TestReadReport:
     def test_a_file_that_cannot_be_read_is_named(self, name: str, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"cannot be read|is no path"):
             read_report(f"{tmp_path}/{name}")
+
+
+HOSTILE = [
+    "a|b",
+    "</script><script>",
+    "two\nlines",
+    "\u202eabc",
+    "\x1b[31m",
+    "n" * 300,
+    '"quoted"',
+    "<!-- end bench report -->",
+]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_nothing_in_a_saved_report_becomes_markup_or_acts_on_a_terminal(format_: str) -> None:
+    row = saved()["tables"][0]["rows"][0]
+    fields = ("model", "name", "label", "variant", "schedule", "decay", "recipe_text", "state", "note", "stale")
+    rows = []
+    for text in HOSTILE:
+        run = {**row["runs"][0], **dict.fromkeys(("cell_id", "run_id", "commit", "device", "mode", "stale"), text)}
+        rows.append({**row, **dict.fromkeys(fields, text), "runs": [run]})
+    content = saved(descriptions={"s": HOSTILE[1]})
+    content["tables"] = [{**content["tables"][0], "rows": rows, "title": HOSTILE[1]}]
+    text = FORMATS[format_].render(parse_report(json.dumps(content).encode(), "r.json"))
+    assert not {"\x1b", "\u202e"} & {*text}
+    if format_ in ("markdown", "html"):
+        assert "</script><script>" not in text
+        assert "<!--" not in text
+    if format_ == "markdown":
+        assert all(line.count("|") - line.count("\\|") in (0, 8, 9) for line in text.split("\n"))
