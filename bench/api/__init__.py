@@ -8,7 +8,7 @@ file, because the steps of a run (:mod:`bench.api.run`) should fit on a page.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -67,25 +67,46 @@ def run(suite: "Suite", *, observer: "RunObserver | None" = None, **options: obj
     return result
 
 
-def results(suite: "Suite", *, tracking_uri: str | None = None) -> "DataFrame":
-    """One row per cell, in the suite's order: axes, recipe, state, accuracies in percent, cost, speed and run id.
+def results(
+    suites: "Suite | Sequence[Suite] | None" = None,
+    *,
+    by: "Literal['cell', 'row']" = "cell",
+    tracking_uri: str | None = None,
+) -> "DataFrame":
+    """The results of suites, in their order: one row per cell, or one per row of a table.
+
+    By cell: axes, recipe, state, accuracies in percent, cost, speed and run id, see
+    :func:`bench.report.frame.results_frame`. By row: the columns of ``bench report --format csv``, e.g. ``top1_mean``,
+    ``top1_std`` (of the seeds, NaN for one) and ``top1_n``.
+
+    Args:
+        suites: One suite, several, or None for every suite that has results.
+        by: ``cell`` or ``row``.
+        tracking_uri: The store; by default the one in use.
 
     Raises:
+        UsageError: There is no suite, two have one name, or ``by`` is another word.
         TrackingError: The store cannot be read.
     """
-    from bench.api.known import known_outcomes
-    from bench.api.outcomes import find_store
-    from bench.report.frame import results_frame
+    from bench.api.frames import results_of
 
-    return results_frame(suite, known_outcomes(find_store(tracking_uri), suite).outcomes)
+    return results_of(suites, by, tracking_uri)
 
 
-def curves(suite: "Suite") -> "DataFrame":
-    """One row per cell and epoch: losses, learning rate and accuracies, from the journals on this machine."""
-    from bench.report.frame import curves_frame
-    from bench.workspace.paths import bench_home
+def curves(suites: "Suite | Sequence[Suite] | None" = None, *, tracking_uri: str | None = None) -> "DataFrame":
+    """One row per cell and epoch: losses, learning rate and accuracies, from the journals on this machine.
 
-    return curves_frame(suite, bench_home())
+    Args:
+        suites: One suite, several, or None for every suite that has results.
+        tracking_uri: The store that is asked which suites there are.
+
+    Raises:
+        UsageError: There is no suite, or two have one name.
+        TrackingError: The store cannot be read.
+    """
+    from bench.api.frames import curves_of
+
+    return curves_of(suites, tracking_uri)
 
 
 def predictions(run: str, *, tracking_uri: str | None = None) -> "DataFrame":
@@ -138,7 +159,7 @@ def load_net(run: str, *, check: bool = True, device: str = "cpu", tracking_uri:
 
 
 def report(
-    suites: "Suite | Sequence[Suite]",
+    suites: "Suite | Sequence[Suite] | None" = None,
     *,
     format: str = "markdown",  # noqa: A002 - the command's word
     best: bool = False,
@@ -150,7 +171,9 @@ def report(
     separate: bool = False,
     tracking_uri: str | None = None,
 ) -> str:
-    """The tables of one or several suites as text, in a format of ``bench report``.
+    """The tables of one suite, several, or every one that has results as text, in a format of ``bench report``.
+
+    The cell of a notebook shows them as tables.
 
     The other arguments are that command's options, e.g. ``columns="model,top1,time"`` or ``sort="top1:asc"``; see
     :func:`bench.report.layout.make_layout`. Formats for programs (JSON, CSV) have every figure whatever they say.
@@ -159,20 +182,17 @@ def report(
         UsageError: There is no such format, column or pivot, no suite, or two of one name.
         TrackingError: The store cannot be read.
     """
-    from bench.api.outcomes import find_store
-    from bench.api.reports import render_suites
-    from bench.errors import UsageError
+    from bench.api.outcomes import choose_suites, find_store
+    from bench.api.reports import draw, make_reports
     from bench.report.layout import make_layout
+    from bench.report.notebook import ReportText
     from bench.report.render import find_format
-    from bench.values import Suite
 
     find_format(format)
     layout = make_layout(columns=columns, sort=sort, highlight=highlight, pivot=pivot, title=title, separate=separate)
-    chosen = [suites] if isinstance(suites, Suite) else list(suites)
-    if not chosen or len({suite.name for suite in chosen}) < len(chosen):
-        names = ", ".join(suite.name for suite in chosen) or "none"
-        raise UsageError(f"a report needs suites of different names, here: {names}")
-    return render_suites(chosen, find_store(tracking_uri), format, best, layout=layout)[0]
+    store = find_store(tracking_uri)
+    reports, _ = make_reports(choose_suites(suites, store), store, format, best, layout=layout)
+    return ReportText.of(draw(reports, format), reports)
 
 
 def measure(

@@ -116,6 +116,13 @@ class RunResult:
 
         return render(self.tables, format_, suites=[self.suite])
 
+    def _repr_html_(self) -> str:
+        """The tables in the cell of a notebook."""
+        from bench.report.model import Report
+        from bench.report.notebook import notebook_html
+
+        return notebook_html([Report(tables=tuple(self.tables), suites=(self.suite,))])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:

@@ -123,6 +123,23 @@ def stored_suites(store: "Store | None", note: Callable[[str], None] = lambda _:
     return suites
 
 
+def choose_suites(suites: "Suite | Sequence[Suite] | None", store: "Store | None") -> "list[Suite]":
+    """The suites that a caller from Python means: one, several, or every one that has results.
+
+    Raises:
+        UsageError: There is none, or two have one name.
+    """
+    from bench.values import Suite
+
+    if suites is None:
+        return stored_suites(store)
+    chosen = [suites] if isinstance(suites, Suite) else list(suites)
+    if not chosen or len({suite.name for suite in chosen}) < len(chosen):
+        names = ", ".join(suite.name for suite in chosen) or "none"
+        raise UsageError(f"a report needs suites of different names, here: {names}")
+    return chosen
+
+
 def suites_here(store: "Store | None", note: Callable[[str], None] = lambda _: None) -> "list[Suite]":
     """The suites that ran on this machine, else those in the store; arguments as in :func:`stored_suites`.
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from bench.catalog.labels import variants
 from bench.recipe import recipe_values
 from bench.report.curves import TYPES, curves
+from bench.report.model import Table
+from bench.report.render import row_record
 from bench.values import Cell, Outcome, Suite
 
 if TYPE_CHECKING:
@@ -20,23 +22,38 @@ if TYPE_CHECKING:
     from bench.report.predictions import Predictions
 
 
-def results_frame(suite: Suite, outcomes: Mapping[str, Outcome]) -> "DataFrame":
-    """One row per cell, in the suite's order: its axes, recipe, state, accuracies, cost, speed and run.
+def results_frame(*results: tuple[Suite, Mapping[str, Outcome]]) -> "DataFrame":
+    """One row per cell of suites with outcomes, in their order: axes, recipe, state, accuracies, cost, speed and run.
 
     Accuracies are percent of the test images, ``params`` and ``flops`` plain counts (one multiply-add is one flop),
     times seconds. A number that does not exist yet is NaN. A cell without an outcome has the state ``missing``.
     """
     import pandas as pd
 
-    labels = zip(suite.cells, variants(suite.cells), strict=True)
-    return pd.DataFrame([_record(suite.name, cell, variant, outcomes.get(cell.id)) for cell, variant in labels])
+    return pd.DataFrame(
+        [
+            _record(suite.name, cell, variant, outcomes.get(cell.id))
+            for suite, outcomes in results
+            for cell, variant in zip(suite.cells, variants(suite.cells), strict=True)
+        ]
+    )
 
 
-def curves_frame(suite: Suite, home: Path) -> "DataFrame":
+def rows_frame(tables: Sequence[Table], *, best: bool = False) -> "DataFrame":
+    """One row per row of the tables: the columns of the CSV format, numbers that do not exist as NaN."""
+    import pandas as pd
+
+    return pd.DataFrame([row_record(table, row, best) for table in tables for row in table.rows])
+
+
+def curves_frame(suites: Sequence[Suite], home: Path) -> "DataFrame":
     """One row per cell and epoch, from the journals below a BENCH_HOME: losses, learning rate and accuracies."""
     import pandas as pd
 
-    header, *lines = csv.reader(io.StringIO(curves(suite, home)))
+    lines: list[list[str]] = []
+    for suite in suites:
+        header, *own = csv.reader(io.StringIO(curves(suite, home)))
+        lines += own
     return pd.DataFrame(lines, columns=header).astype(TYPES)
 
 

@@ -145,7 +145,7 @@ def join_json(texts: Sequence[str]) -> str:
 
 def to_csv(report: Report) -> str:
     """A header, then one line per row; numbers with all their digits."""
-    records = [_csv_record(table, row, report.best) for table in report.tables for row in table.rows]
+    records = [row_record(table, row, report.best) for table in report.tables for row in table.rows]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
@@ -166,7 +166,8 @@ def join_csv(texts: Sequence[str]) -> str:
     return texts[0] + "".join(text.split("\n", 1)[1] for text in texts[1:])
 
 
-def _csv_record(table: Table, row: Row, best: bool) -> dict[str, object]:
+def row_record(table: Table, row: Row, best: bool) -> dict[str, object]:
+    """A row as flat values by column of the CSV; lists as texts with spaces between."""
     recipe = {name: row.recipe.get(name) for name in (*keys_of(Recipe), "lr") if name not in ("stem", "input_size")}
     return {
         "dataset": table.dataset,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.cells import suite_text
@@ -15,8 +16,12 @@ done = bench.run(suite, device="cpu")
 frame = bench.results(suite)
 print(type(frame).__module__.split(".")[0], list(frame["state"]), len(bench.curves(suite)), done.states)
 print(bench.report(suite) == done.render(), bench.plan(suite).to_run)
+run = frame["run_id"][0][:8]
+net, predictions = bench.load_net(run), bench.predictions(run)
+print(net.training, len(net.card.classes), abs(100 * predictions["correct"].mean() - frame["top1"][0]) < 1e-9)
+bench.report(suite)
 """
-PRINTED = "pandas ['complete'] 2 ['complete']\nTrue ()\n"
+PRINTED = "pandas ['complete'] 2 ['complete']\nTrue ()\nFalse 10 True\n"
 
 
 @pytest.fixture
@@ -39,15 +44,23 @@ def test_run_works_in_a_cell_of_a_notebook(project: Path, suite: Path) -> None:
 
     manager, client = start_new_kernel(cwd=str(project))
     printed: list[str] = []
+    shown: list[str] = []
 
-    def hook(message: dict[str, dict[str, str]]) -> None:
+    def hook(message: dict[str, Any]) -> None:
         if message["header"]["msg_type"] == "stream" and message["content"]["name"] == "stdout":
             printed.append(message["content"]["text"])
+        if message["header"]["msg_type"] == "execute_result":
+            shown.append(message["content"]["data"]["text/html"])
 
     try:
         reply = client.execute_interactive(CALLS, timeout=240, output_hook=hook)
+        client.execute_interactive("done", timeout=60, output_hook=hook)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
     assert reply["content"]["status"] == "ok", reply["content"]
     assert "".join(printed) == PRINTED
+    assert len(shown) == 2
+    assert shown[0] == shown[1]
+    assert "<caption>Digits</caption>" in shown[0]
+    assert "nets.py:net" in shown[0]

@@ -25,7 +25,7 @@ def finish_cell(cell: Cell, home: Path, *, top1: float = 90.0) -> CellFolder:
     folder = CellFolder.of(home, cell.id)
     attempt = folder.attempt(1)
     attempt.root.mkdir(parents=True)
-    metrics = {"test/top1": top1, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4}
+    metrics = {"test/top1": top1, "test/top5": 99.0, "test/loss": 0.5, "train/loss": 0.4, "train/lr": 0.1}
     with Journal(attempt.journal) as journal:
         journal.write(
             DataLoaded(dataset=cell.dataset, digest="", classes=10, train_images=1, test_images=1, fingerprint={})
