@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from bench import __version__, load_suite
+from bench.api.schedules import describe, make_lines
 from bench.cli import COMMANDS, cli
 from bench.cli.report import report
 from bench.datasets.prepared import INDEX_FORMAT, PACK_FORMAT
@@ -57,6 +58,19 @@ def test_the_kept_runs_are_those_of_the_suite_as_it_is_now() -> None:
     runs = [run for row in table.rows for run in row.runs]
     assert [run.cell_id for run in runs] == [cell.id for cell in load_suite(ROOT / "suites" / "digits.yaml").cells]
     assert {(run.state, run.stale) for run in runs} == {("complete", "")}
+
+
+def test_the_pictures_of_the_readme_show_the_kept_runs_and_the_schedules_of_the_catalog() -> None:
+    (table,) = read_report(str(ROOT / "reports" / "digits.json")).tables
+    marks = set(
+        re.findall(
+            r"Top-1 \(%\): ([\d.]+);[^\"]*Runs: (\w+)", (ROOT / "reports/digits-accuracy-params.svg").read_text()
+        )
+    )
+    figures = {(f"{row.top1.mean:.10f}", row.runs[0].run_id[:8]) for row in table.rows if row.top1}
+    assert {(f"{float(figure):.10f}", run) for figure, run in marks} == figures
+    texts = re.findall(r">([^<>]+)</text>", (ROOT / "reports" / "schedules.svg").read_text())
+    assert {*describe(make_lines({}))[0]} <= {*texts}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

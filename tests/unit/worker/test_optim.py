@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.values import Component
+from bench.worker.main import answer
 from bench.worker.optim import build_optimizer, learning_rates
+from bench.workspace.requests import Schedule
 
 LR = 0.1
 
@@ -127,3 +129,9 @@ def test_frozen_parameters_are_left_out_of_the_optimizer() -> None:
     net.bias.requires_grad_(False)
     optimizer = build_optimizer(net.parameters(), Component.of("sgd", lr=0.1, momentum=0.0))
     assert [parameter is net.weight for parameter in optimizer.param_groups[0]["params"]] == [True]
+
+
+def test_a_worker_answers_with_the_rates_that_it_would_train_with() -> None:
+    schedule = Component.of("step", gamma=0.5, step_size=2, warmup_epochs=1, warmup_start=0.5)
+    [rates] = answer([Schedule(schedule=schedule, lr=LR, epochs=4, steps=2)])
+    assert [list(each) for each in rates.epochs] == learning_rates(schedule, lr=LR, epochs=4, steps=2)
