@@ -64,4 +64,5 @@ def check_fall(reports: "Sequence[Report]", points: float) -> None:
     if lines:
         path = reports[0].against.path if reports[0].against else ""
         listed = "".join(f"\n  {line}" for line in lines)
-        raise BenchError(f"{counted(len(lines), 'row')} fell by more than {points:g} points against {path}:{listed}")
+        rows = counted(len(lines), "row")
+        raise BenchError(f"{rows} fell by more than {points:g} points against {path}, or without a result now:{listed}")

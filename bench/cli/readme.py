@@ -101,8 +101,8 @@ def _marker(command: click.Command, arguments: Sequence[str]) -> "BlockRequest":
     from bench.api.readme import BlockRequest
 
     try:
-        if "--help" in arguments:
-            raise UsageError("--help has no place in a marker")
+        if wrong := [word for word in arguments if word in ("-h", "--help")]:
+            raise UsageError(f"{wrong[0]} has no place in a marker")
         with command.make_context("bench report", list(arguments)) as context:
             values = context.params
             if wrong := given(context, IN_A_MARKER):

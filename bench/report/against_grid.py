@@ -47,13 +47,13 @@ def against_grid(report: Report) -> Grid | None:
 
 
 def against_sentences(report: Report) -> list[str]:
-    """What the table of changes means, and how many rows are not in it; empty if nothing is compared."""
+    """What the table of changes means, and how many rows are in it; empty if nothing is compared."""
     if report.against is None:
         return []
     found = changes(report)
-    same = sum(not change.is_one for change in found)
-    sentences = [f"Against {report.against.path}: {same} of {counted(len(found), 'row')} did not change."]
-    if same == len(found):
+    changed = sum(change.is_one for change in found)
+    sentences = [f"Against {report.against.path}: {changed} of {counted(len(found), 'row')} changed."]
+    if not changed:
         return sentences
     sentences.append(
         "Change: top-1 now minus before, in percentage points. Time: change of the mean wall time of a run."

@@ -55,9 +55,9 @@ class TestAgainstGrid:
 
 
 class TestAgainstSentences:
-    def test_count_what_did_not_change_and_explain_the_interval(self, report: Report) -> None:
+    def test_count_what_changed_and_explain_the_interval(self, report: Report) -> None:
         first, _, interval = against_sentences(report)
-        assert first == "Against p <b>|.json: 1 of 3 rows did not change."
+        assert first == "Against p <b>|.json: 2 of 3 rows changed."
         assert interval.startswith("Significant: the 95% interval of Welch's t test")
         assert against_sentences(replace(report, against=None)) == []
 
@@ -94,5 +94,5 @@ def test_every_format_for_people_shows_it(
     monkeypatch.setenv("COLUMNS", "200")
     shown = FORMATS[format_].render(report)
     assert text in "".join(line.strip() if format_ == "html" else line + "\n" for line in shown.split("\n"))
-    assert "did not change" in shown
-    assert "did not change" not in FORMATS[format_].render(replace(report, against=None))
+    assert "2 of 3 rows changed" in shown
+    assert "rows changed" not in FORMATS[format_].render(replace(report, against=None))
