@@ -169,6 +169,7 @@ def report(
     pivot: str = "",
     title: str = "",
     separate: bool = False,
+    against: str | Path = "",
     tracking_uri: str | None = None,
 ) -> str:
     """The tables of one suite, several, or every one that has results as text, in a format of ``bench report``.
@@ -177,11 +178,13 @@ def report(
 
     The other arguments are that command's options, e.g. ``columns="model,top1,time"`` or ``sort="top1:asc"``; see
     :func:`bench.report.layout.make_layout`. Formats for programs (JSON, CSV) have every figure whatever they say.
+    ``against`` is the JSON of an older report, which the tables are compared with.
 
     Raises:
-        UsageError: There is no such format, column or pivot, no suite, or two of one name.
+        UsageError: There is no such format, column or pivot, no suite, two of one name, or nothing to compare with.
         TrackingError: The store cannot be read.
     """
+    from bench.api.against import check_options, compare
     from bench.api.outcomes import choose_suites, find_store
     from bench.api.reports import draw, make_reports
     from bench.report.layout import make_layout
@@ -190,8 +193,11 @@ def report(
 
     find_format(format)
     layout = make_layout(columns=columns, sort=sort, highlight=highlight, pivot=pivot, title=title, separate=separate)
+    check_options(str(against) or None, None, format)
     store = find_store(tracking_uri)
     reports, _ = make_reports(choose_suites(suites, store), store, format, best, layout=layout)
+    if against:
+        reports = compare(reports, str(against), partial=False)
     return ReportText.of(draw(reports, format), reports)
 
 

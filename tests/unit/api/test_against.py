@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from helpers.cells import suite_text
 from helpers.outcomes import complete
 
+from bench import api
 from bench.cli.report import report
 from bench.errors import BenchError, UsageError
 from bench.report.model import Report
@@ -39,6 +40,12 @@ def test_a_change_is_shown(now: str) -> None:
     assert "## Against before.json: top-1(%)" in text
     assert "one seed each: cannot say" in text
     assert json.loads(bench("--from", now, "--against", "before.json", "--format", "json"))["against"]["rows"]
+
+
+def test_a_change_is_shown_from_python(now: str) -> None:
+    Path("a.yaml").write_text(suite_text(["resnet18"], name="a"))
+    text = api.report(api.load_suite("a.yaml"), against=Path("before.json"))
+    assert "| resnet18 |  90.40 | missing |" in text
 
 
 def test_fail_below_fails_where_a_row_fell_further(now: str) -> None:
