@@ -10,17 +10,15 @@ from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bench.report.model import Report, Table
+from bench.report.packing import Record, pack
 from bench.text import one_line
 
 if TYPE_CHECKING:
     from bench.report.charts import Chart
-
-Record = Mapping[str, object]
 
 NO_CHARTS: Mapping[str, object] = {"charts": []}
 
@@ -76,19 +74,22 @@ class Charts:
 
 def page_charts(report: Report) -> Charts:
     """The charts of a report for the page; none, with a sentence, where the libraries that draw are missing."""
+    from bench.report.charts import make_charts, theme
+    from bench.report.charts.collect import failed
+
+    missing: list[str] = []
+    charts = make_charts(report, _curves(report), missing.append)
+    if not charts and not missing:
+        return Charts(data=NO_CHARTS)
     try:
         import altair  # noqa: F401
         import vl_convert  # noqa: F401
-
-        from bench.report.charts import make_charts, theme
-        from bench.report.charts.collect import failed
     except ImportError as error:
         sentence = f"Charts are left out: {one_line(str(error))}."
         return Charts(data=NO_CHARTS, missing=(f"{sentence} pip install altair vl-convert-python brings them.",))
-    missing: list[str] = []
     chosen = [_best_rows(table) for table in report.tables]
     drawn: list[tuple[Chart, Figure]] = []
-    for chart in make_charts(report, _curves(report), missing.append):
+    for chart in charts:
         try:
             drawn.append((chart, _figure(chart, len(drawn), chosen[chart.table])))
         except Exception as error:  # whatever the drawing library raises; a chart is worth less than the page
@@ -166,43 +167,6 @@ def datasets(spec: Mapping[str, object]) -> Mapping[str, list[Record]]:
 def packed(spec: Mapping[str, object]) -> dict[str, object]:
     """A spec with its records packed, see :func:`pack`; ``unpack`` of ``report.js`` is the inverse."""
     return {**spec, "datasets": {name: pack(records) for name, records in datasets(spec).items()}}
-
-
-def pack(records: Sequence[Mapping[str, object]]) -> object:
-    """Records as columns of runs of equal values or, for whole numbers, of equal steps.
-
-    As they are, where not all have the same keys. Numbers keep five significant digits, and a text that shows one of
-    the same record is not kept.
-    """
-    keys = list(records[0]) if records else []
-    if any(list(record) != keys for record in records):
-        return list(records)
-    columns = {key: [record[key] for record in records] for key in keys}
-    packed: dict[str, object] = {}
-    for key, values in columns.items():
-        source = next((other for other in keys if _shows(values, columns[other])), "")
-        whole = [value for value in values if type(value) is int]
-        if source:
-            packed[key] = {"of": source}
-        elif len(whole) == len(values):
-            packed[key] = {"steps": _runs([b - a for a, b in pairwise([0, *whole])])}
-        elif all(isinstance(value, float) for value in values):
-            packed[key] = {"each": [float(f"{value:.5g}") for value in values]}
-        else:
-            packed[key] = {"runs": _runs(values)}
-    return {"count": len(records), "columns": packed}
-
-
-def _shows(texts: Sequence[object], numbers: Sequence[object]) -> bool:
-    return all(
-        isinstance(text, str) and isinstance(number, float) and text == f"{number:.4g}"
-        for text, number in zip(texts, numbers, strict=True)
-    )
-
-
-def _runs(values: Sequence[object]) -> list[object]:
-    """Each value followed by how many times in a row it stands."""
-    return [each for value, run in groupby(values) for each in (value, len(list(run)))]
 
 
 def _figure(chart: "Chart", number: int, chosen: Collection[int]) -> Figure:

@@ -6,20 +6,18 @@ needs beside the tables lies in the page as JSON. The same runs give the same by
 """
 
 import json
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.against_grid import against_grid, against_sentences
-from bench.report.columns import COLUMNS, Value
 from bench.report.embedded import NO_CHARTS, Charts, page_charts
 from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
 from bench.report.jinja import fill, read
 from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
 from bench.report.model import Report, Row, RunReference
-from bench.report.page_classes import class_details
+from bench.report.page_data import table_data
 from bench.text import counted, one_line, percent
 from bench.workspace.paths import CellFolder
 
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
 STATES = ("failed", "diverged", "interrupted", "running", "missing", "stale")
 """What is said of a row without a figure that counts, the worst first; also classes of the style sheet."""
 
+ROWS_AT_FIRST = 1_000
+"""Rows that a browser lays out at once. More take seconds, so the script shows them when it is asked to."""
 SHORT = 24
 """Up to so many characters, the texts of a column are not broken into lines."""
 
@@ -76,6 +76,7 @@ def html(report: Report) -> str:
         "decays": decays(report.tables),
         "devices": devices(report.tables),
         "run_headings": RUN_HEADINGS,
+        "rows_at_first": ROWS_AT_FIRST,
         "galleries": charts.galleries,
         "missing": charts.missing,
         "bundle": _raw(charts.bundle),
@@ -154,7 +155,7 @@ def _section(grid: Grid, section_id: str, report: Report) -> _Section:
         lines=lines,
         notes=row_notes(grid.tables),
         stale=stale_rows(grid.tables),
-        data={"columns": [*_shown(grid), *_others(grid)], "rows": [_details(line.rows, report) for line in grid.lines]},
+        data=table_data(grid, report),
     )
 
 
@@ -185,6 +186,7 @@ def _entry(entry: Entry, rows: Sequence[Row], *, spreads: bool) -> "Markup":
         if found and text.endswith(word):
             text = head.rstrip(", ")
             kind = "stale" if word == STALE_MARK else _kind(word)
+            kind += " long" if len(word) > SHORT else ""
             badges.append(Markup('<span class="state {}">{}</span>').format(kind, name(word.strip("()"))))
     mean, sign, spread = text.partition(" ± ")
     shown = Markup("<b>{}</b>").format(name(mean)) if entry.bold else name(mean)
@@ -241,64 +243,6 @@ def _log(cell_id: str, home: Path | None) -> str:
     """The log of a cell's last attempt, if it lies here."""
     attempts = CellFolder.of(home, cell_id).attempts() if home else []
     return str(attempts[-1].log) if attempts and attempts[-1].log.exists() else "-"
-
-
-def _shown(grid: Grid) -> list[dict[str, object]]:
-    """The columns of a grid for the script: their texts stand in the page."""
-    described = [COLUMNS.get(heading.name) for heading in grid.headings]
-    return [
-        {
-            "heading": heading.text,
-            "description": column.description if column else "",
-            "numeric": heading.numeric,
-            "better": column.better if column else "",
-            "values": [_sortable(line.entries[place].value) for line in grid.lines],
-        }
-        for place, (heading, column) in enumerate(zip(grid.headings, described, strict=True))
-    ]
-
-
-def _others(grid: Grid) -> list[dict[str, object]]:
-    """The columns that a grid does not show, with their texts; none where a line stands for several rows."""
-    if any(len(line.rows) != 1 for line in grid.lines):
-        return []
-    rows = [line.rows[0] for line in grid.lines]
-    shown = {heading.name for heading in grid.headings}
-    return [
-        {
-            "heading": column.heading,
-            "description": column.description,
-            "numeric": column.numeric,
-            "better": column.better,
-            "values": [_sortable(column.value(row)) for row in rows],
-            "texts": [one_line(column.text(row)) for row in rows],
-        }
-        for key, column in COLUMNS.items()
-        if key not in shown
-    ]
-
-
-def _sortable(value: Value) -> Value:
-    """A value that JSON can hold; what is not a number counts as missing."""
-    if isinstance(value, str):
-        return one_line(value) or None
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _details(rows: Sequence[Row], report: Report) -> list[dict[str, object]]:
-    """What the details of a line say of each of its rows."""
-    return [
-        {
-            "label": one_line(row.label),
-            "state": one_line(row.state),
-            "schedule": one_line(f"{row.schedule}: {row.decay}"),
-            "recipe": one_line(row.recipe_text),
-            "note": one_line(row.note),
-            "stale": one_line(row.stale),
-            "classes": class_details(row, report.predictions),
-        }
-        for row in rows
-    ]
 
 
 def _json(value: object) -> "Markup":

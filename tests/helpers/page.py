@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "input", "img", "br", "link", "hr"}
 
@@ -54,9 +55,9 @@ class Page(HTMLParser):
         self.faults += [f"<{tag}> is not closed" for tag in self._open]
 
     @property
-    def data(self) -> dict[str, list[dict[str, list[dict[str, object]]]]]:
+    def data(self) -> dict[str, Any]:
         """The JSON of the page."""
-        loaded: dict[str, list[dict[str, list[dict[str, object]]]]] = json.loads(self.scripts[0])
+        loaded: dict[str, Any] = json.loads(self.scripts[0])
         return loaded
 
 

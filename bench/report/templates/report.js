@@ -1,7 +1,7 @@
 "use strict";
 // What the page does beyond being read: sort, filter, other columns, the details of a row, charts that answer.
 (() => {
-  const ROWS_AT_FIRST = 2000; // more cells than these take a browser seconds to lay out
+  const MORE_ROWS = 1000; // as many as a browser lays out at once
   const SVG_POINTS = 2000; // above, a canvas draws faster
   const data = JSON.parse(document.getElementById("data").textContent);
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
@@ -11,47 +11,92 @@
     node.append(...children);
     return node;
   };
+  const parse = (html) => {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    return template.content;
+  };
   document.documentElement.classList.add("script");
+
+  // --- what packing.py packed
+
+  function unpackColumn({ each, runs, steps }) {
+    if (each) return each;
+    const values = [];
+    const pairs = runs || steps;
+    let sum = 0;
+    for (let place = 0; place < pairs.length; place += 2) {
+      for (let left = pairs[place + 1]; left > 0; left -= 1) values.push(steps ? (sum += pairs[place]) : pairs[place]);
+    }
+    return values;
+  }
+
+  function unpack({ count, columns }) {
+    const records = Array.from({ length: count }, () => ({}));
+    for (const [key, column] of Object.entries(columns)) {
+      if (!column.of) unpackColumn(column).forEach((value, place) => (records[place][key] = value));
+    }
+    for (const [key, { of }] of Object.entries(columns)) {
+      if (of) records.forEach((record) => (record[key] = String(Number(record[of].toPrecision(4)))));
+    }
+    return records;
+  }
+
+  // the details of the rows of each line
+  function unpackLines(table) {
+    const rows = table.rows.columns ? unpack(table.rows) : table.rows;
+    for (const [place, classes] of Object.entries(table.classes)) rows[place].classes = classes;
+    let start = 0;
+    return unpackColumn(table.sizes).map((size) => rows.slice(start, (start += size)));
+  }
 
   // --- tables
 
-  function compare(column, direction) {
-    const { values } = column;
+  function comparison(values, direction) {
     return (a, b) => {
       const [x, y] = [values[a], values[b]];
       if (x === null || y === null) return (x === null) - (y === null); // what is missing comes last both ways
-      const order = typeof x === "number" && typeof y === "number" ? x - y : collator.compare(x, y);
-      return direction * order;
+      return direction * (typeof x === "number" && typeof y === "number" ? x - y : collator.compare(x, y));
     };
   }
 
   function setUpTable(table, number) {
-    const { columns, rows } = data.tables[number];
+    const { count, columns } = data.tables[number];
+    const lines = unpackLines(data.tables[number]);
     const body = table.tBodies[0];
-    const lines = [...body.rows];
+    const nodes = [...body.rows]; // of the other lines, once they are shown
+    const rest = find(`[data-rest="${number}"]`)[0]?.textContent.match(/<tr[^]*?<\/tr>/g) || [];
+    const sources = (index) => nodes[index]?.outerHTML || rest[index - (count - rest.length)];
     const heads = find("thead th", table);
+    const shownAtFirst = heads.length;
     const more = find(`[data-more="${number}"]`)[0];
-    const count = find(`[data-count="${number}"]`)[0];
-    const state = { column: -1, direction: 1, words: [], all: lines.length <= ROWS_AT_FIRST };
-    let texts = null;
+    const counter = find(`[data-count="${number}"]`)[0];
+    const state = { column: -1, direction: 1, words: [], limit: MORE_ROWS, added: [], hidden: new Set(), columns: 0 };
+    let searched = null;
+
+    function ordered() {
+      const order = Array.from({ length: count }, (_, index) => index);
+      if (state.column >= 0) order.sort(comparison(unpackColumn(columns[state.column].values), state.direction));
+      return order.filter((index) => state.words.every((word) => searched[index].includes(word)));
+    }
 
     function show() {
-      const order = lines.map((_, index) => index);
-      if (state.column >= 0) order.sort(compare(columns[state.column], state.direction));
+      const order = ordered();
+      const shown = order.slice(0, state.limit);
+      const absent = shown.filter((index) => !nodes[index]);
+      const made = parse(`<table><tbody>${absent.map(sources).join("")}</tbody></table>`).querySelectorAll("tr");
+      absent.forEach((index, place) => (nodes[index] = made[place]));
+      shown.forEach((index) => fitColumns(nodes[index], index));
       const fragment = document.createDocumentFragment();
-      let matching = 0;
-      for (const index of order) {
-        const matches = state.words.every((word) => texts[index].includes(word));
-        matching += matches;
-        const rest = matches && !state.all && matching > ROWS_AT_FIRST;
-        lines[index].hidden = !matches || rest;
-        lines[index].toggleAttribute("data-rest", rest);
-        fragment.append(lines[index]);
-      }
-      body.append(fragment);
-      count.value = matching === lines.length ? `${matching} rows` : `${matching} of ${lines.length} rows`;
-      more.hidden = state.all || matching <= ROWS_AT_FIRST;
-      more.textContent = `Show all ${matching} rows`;
+      fragment.append(...shown.map((index) => nodes[index]));
+      body.replaceChildren(fragment);
+      counter.value = order.length === count ? `${count} rows` : `${order.length} of ${count} rows`;
+      tellMore(order.length);
+    }
+
+    function tellMore(matching) {
+      more.hidden = matching <= state.limit;
+      more.textContent = `Show ${Math.min(MORE_ROWS, matching - state.limit)} more of ${matching} rows`;
     }
 
     function sortBy(index) {
@@ -73,70 +118,94 @@
       head.append(button);
     }
 
+    // a line gets the cells of columns that were added since it was made, and hides those that are switched off
+    function fitColumns(node, index) {
+      if (node.columns === state.columns || !state.columns) return;
+      node.columns = state.columns;
+      state.added.slice(node.cells.length - shownAtFirst).forEach((column) => node.append(makeCell(columns[column], index)));
+      [...node.cells].forEach((cell, place) => {
+        cell.hidden = state.hidden.has(place < shownAtFirst ? place : state.added[place - shownAtFirst]);
+      });
+    }
+
+    function makeCell(column, index) {
+      const [mean, spread] = column.texts[index].split(" ± ");
+      const cell = make("td", { className: column.look }, make("bdi", {}, mean));
+      if (column.spreads) cell.append(make("span", { className: "spread" }, spread ? `± ${spread}` : ""));
+      return cell;
+    }
+
     function addColumn(index) {
       const column = columns[index];
-      const short = column.texts.every((text) => text.length <= 24);
-      const head = make("th", { scope: "col", className: column.numeric ? "n" : short ? "k" : "" }, column.heading);
-      heads[index] = head;
-      addButton(head, index);
-      table.tHead.rows[0].append(head);
-      const spreads = column.texts.some((text) => text.includes(" ± "));
-      const cells = lines.map((_, row) => {
-        const [mean, spread] = column.texts[row].split(" ± ");
-        const cell = make("td", { className: head.className }, make("bdi", {}, mean));
-        if (spreads) cell.append(make("span", { className: "spread" }, spread ? `± ${spread}` : ""));
-        return cell;
-      });
-      lines.forEach((line, row) => line.append(cells[row]));
-      return [head, ...cells];
+      column.texts = unpackColumn(column.texts);
+      column.spreads = column.texts.some((text) => text.includes(" ± "));
+      column.look = column.numeric ? "n" : column.texts.every((text) => text.length <= 24) ? "k" : "";
+      heads[index] = make("th", { scope: "col", className: column.look }, column.heading);
+      addButton(heads[index], index);
+      table.tHead.rows[0].append(heads[index]);
+      state.added.push(index);
+    }
+
+    function switchColumn(index, on) {
+      if (!heads[index]) addColumn(index);
+      heads[index].hidden = !on;
+      if (on) state.hidden.delete(index);
+      else state.hidden.add(index);
+      state.columns += 1;
+      show();
     }
 
     heads.forEach(addButton);
     const menu = find(`[data-columns="${number}"]`)[0];
-    const cellsOf = new Map();
     columns.forEach((column, index) => {
-      const box = make("input", { type: "checkbox", checked: index < lines[0]?.cells.length });
+      const box = make("input", { type: "checkbox", checked: index < shownAtFirst });
       box.disabled = index === 0; // it says which row it is, and leads to its details
-      box.addEventListener("change", () => {
-        if (!cellsOf.has(index)) {
-          const shown = heads[index] && [heads[index], ...lines.map((line) => line.cells[index])];
-          cellsOf.set(index, shown || addColumn(index));
-        }
-        cellsOf.get(index).forEach((cell) => (cell.hidden = !box.checked));
-      });
+      box.addEventListener("change", () => switchColumn(index, box.checked));
       const words = make("span", {}, column.heading, " ", make("small", {}, column.description));
       menu.append(make("label", {}, box, words));
     });
     find(`[data-filter="${number}"]`)[0].addEventListener("input", (event) => {
-      texts ||= lines.map((line, row) => searched(line, rows[row]));
+      searched ||= lines.map((rows, index) => wordsOf(rows, sources(index)));
       state.words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
       show();
     });
     more.addEventListener("click", () => {
-      state.all = true;
+      const next = body.rows.length;
+      state.limit += MORE_ROWS;
       show();
-      lines.find((line) => !line.hidden)?.querySelector("a")?.focus();
+      body.rows[next]?.querySelector("a").focus();
     });
     body.addEventListener("click", (event) => {
       const line = event.target.closest("tr");
       const link = line?.querySelector("th a");
       if (!link || !getSelection().isCollapsed || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
-      openDetails(link, rows[Number(line.dataset.row)]);
+      openDetails(link, lines[Number(line.dataset.row)]);
     });
-    if (!state.all) show();
+    addEventListener("beforeprint", () => {
+      state.limit += Infinity;
+      if (!more.hidden) show();
+    });
+    tellMore(count);
     table.closest("section").querySelector(".tools").hidden = false;
   }
 
-  const searched = (line, rows) =>
-    [line.textContent, ...rows.flatMap((row) => [row.label, row.schedule, row.state, row.stale && "stale"])]
+  const wordsOf = (rows, html) =>
+    [parse(`<table>${html}</table>`).textContent, ...rows.flatMap((row) => [row.label, row.schedule, row.state])]
       .join(" ").toLowerCase();
 
   // --- the details of a row
 
   const dialog = document.getElementById("details");
 
+  // thousands of runs cost nothing until somebody asks for one
+  function readRuns() {
+    const unread = find(".runs noscript")[0];
+    if (unread) unread.replaceWith(parse(unread.textContent));
+  }
+
   function openDetails(link, rows) {
+    readRuns();
     const runs = document.getElementById(link.hash.slice(1));
     const names = find("thead th", runs.closest("table")).slice(1).map((head) => head.textContent);
     dialog.querySelector("h2").replaceChildren(make("bdi", {}, rows.map((row) => row.label).join(", ")));
@@ -207,27 +276,6 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const copy = (value) => JSON.parse(JSON.stringify(value));
 
-  // the inverse of pack in embedded.py
-  function unpack({ count, columns }) {
-    const records = Array.from({ length: count }, () => ({}));
-    const fill = (key, runs, value) => {
-      let place = 0;
-      for (let run = 0; run < runs.length; run += 2) {
-        for (let end = place + runs[run + 1]; place < end; place += 1) records[place][key] = value(runs[run]);
-      }
-    };
-    for (const [key, { runs, steps, each }] of Object.entries(columns)) {
-      let sum = 0;
-      if (runs) fill(key, runs, (value) => value);
-      else if (steps) fill(key, steps, (step) => (sum += step));
-      else if (each) each.forEach((value, place) => (records[place][key] = value));
-    }
-    for (const [key, { of }] of Object.entries(columns)) {
-      if (of) records.forEach((record) => (record[key] = String(Number(record[of].toPrecision(4)))));
-    }
-    return records;
-  }
-
   function walk(value, visit) {
     if (value === null || typeof value !== "object") return;
     visit(value);
@@ -240,7 +288,7 @@
       if (records.columns) spec.datasets[name] = unpack(records);
     }
     if (chart.names.size) choose(spec, new Set(chart.chosen));
-    if (spec.height?.step) spec.height = Math.max(60, picture.getAttribute("height") - 110); // what fits a width wants a height
+    if (spec.height?.step) fitBars(spec, width, picture);
     if (typeof spec.width === "number" && spec.layer) {
       spec.width = width;
       spec.autosize = { type: "fit-x", contains: "padding" };
@@ -252,8 +300,19 @@
     return spec;
   }
 
+  // what fits a width wants a height in pixels, and figures beside bars want room
+  function fitBars(spec, width, picture) {
+    spec.height = Math.max(60, picture.getAttribute("height") - 110);
+    const longest = Math.max(...Object.values(spec.datasets).flat().map(({ label }) => label?.length || 0));
+    const room = width - Math.min(width < 480 ? 130 : 300, 7 * longest);
+    walk(spec, (part) => {
+      const domain = part.field === "y" && part.scale?.domain;
+      if (domain) domain[1] *= room / Math.max(room - 60, 60);
+    });
+  }
+
   function legendsBelow(spec, width) {
-    Object.assign(spec.config, { legend: { layout: { bottom: { anchor: "start", direction: "vertical" } } } });
+    Object.assign(spec.config, { legend: { layout: { bottom: { anchor: "start", direction: "vertical" } }, labelLimit: width - 80 } });
     walk(spec, (part) => {
       if (!part.legend || !part.scale?.domain) return;
       const longest = Math.max(...part.scale.domain.map((name) => name.length));
@@ -358,6 +417,7 @@
     menu.querySelector("summary").focus();
   });
 
+  find(".runs")[0].addEventListener("toggle", readRuns);
   find("table.results[data-table]").forEach((table) => setUpTable(table, Number(table.dataset.table)));
   if (window.vegaEmbed) setUpCharts();
   else document.documentElement.classList.add("still");

@@ -105,3 +105,14 @@ class TestSeveralSuites:
             report([suites[0], suites[0]])
         with pytest.raises(UsageError, match="here: none"):
             report([])
+
+
+def test_a_page_of_suites_without_a_finished_run_has_their_rows_and_no_chart(project: Path) -> None:
+    files = [project / "a.yaml", project / "b.yaml"]
+    for file in files:
+        file.write_text(suite_text(["resnet18"], name=file.stem))
+    text, missing = render_suites([load_suite(str(file)) for file in files], None, "html", False)
+    assert missing == 1
+    assert text.count("<!DOCTYPE html>") == 1
+    assert "No run of this table has finished yet" in text
+    assert "vegaEmbed=" not in text

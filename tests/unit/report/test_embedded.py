@@ -11,7 +11,7 @@ from helpers.outcomes import complete
 
 from bench.report import embedded
 from bench.report.charts import Chart
-from bench.report.embedded import ROWS_AT_FIRST, Record, datasets, pack, packed, page_charts, rows_of
+from bench.report.embedded import ROWS_AT_FIRST, datasets, packed, page_charts, rows_of
 from bench.report.model import Report
 from bench.report.table import build_tables
 from bench.values import Cell, Suite
@@ -24,28 +24,6 @@ MakeSuite = Callable[..., Suite]
 def report_of(suite: Suite) -> Report:
     outcomes = {cell.id: complete(cell, 90.0) for cell in suite.cells}
     return Report(tables=build_tables(suite, outcomes), suites=(suite,))
-
-
-class TestPack:
-    def test_what_repeats_or_rises_evenly_stands_once(self) -> None:
-        records = [{"run": "a" if epoch < 100 else "b", "epoch": epoch, "lr": 0.123456789} for epoch in range(1, 200)]
-        assert pack(records) == {
-            "count": 199,
-            "columns": {
-                "run": {"runs": ["a", 99, "b", 100]},
-                "epoch": {"steps": [1, 199]},
-                "lr": {"each": [0.12346] * 199},
-            },
-        }
-
-    def test_a_text_that_shows_a_number_is_not_kept(self) -> None:
-        records = [{"y": 0.987654, "figure": "0.9877"}, {"y": 12.0, "figure": "12"}]
-        assert pack(records) == {"count": 2, "columns": {"y": {"each": [0.98765, 12.0]}, "figure": {"of": "y"}}}
-
-    def test_records_of_several_kinds_stay_as_they_are(self) -> None:
-        records: list[Record] = [{"x": 1}, {"x": 1, "low": 0.5}]
-        assert pack(records) == records
-        assert pack([]) == {"count": 0, "columns": {}}
 
 
 def curves_chart(rows: int) -> Chart:
