@@ -197,7 +197,7 @@ def _svg(chart: "Chart") -> tuple[str, int, int]:
 
 
 def _still(spec: Mapping[str, object], chosen: Collection[int]) -> dict[str, object]:
-    """A chart of curves with the chosen rows only, without marks that are there for the mouse."""
+    """A chart of curves with the chosen rows only."""
     kept = {name: [each for each in records if each.get("row") in chosen] for name, records in datasets(spec).items()}
     shown = {each.get(key) for records in kept.values() for each in records for key in ("colour", "shape")}
     pruned = {key: _pruned(each, shown) for key, each in spec.items() if key != "datasets"}
@@ -207,7 +207,7 @@ def _still(spec: Mapping[str, object], chosen: Collection[int]) -> dict[str, obj
 def _pruned(value: object, shown: Collection[object]) -> object:
     """A part of a spec whose legends have only what is shown."""
     if isinstance(value, list):
-        return [_pruned(each, shown) for each in value if not _is_invisible(each)]
+        return [_pruned(each, shown) for each in value]
     if not isinstance(value, dict):
         return value
     result = {key: _pruned(each, shown) for key, each in value.items()}
@@ -216,8 +216,3 @@ def _pruned(value: object, shown: Collection[object]) -> object:
         for key in {"domain", "range"} & value.keys():
             result[key] = [each for each, name in zip(value[key], domain, strict=True) if name in shown]
     return result
-
-
-def _is_invisible(layer: object) -> bool:
-    mark = layer.get("mark") if isinstance(layer, dict) else None
-    return isinstance(mark, dict) and mark.get("opacity") == 0

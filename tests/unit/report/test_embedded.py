@@ -37,7 +37,7 @@ def curves_chart(rows: int) -> Chart:
     spec: dict[str, object] = {
         "layer": [
             {
-                "mark": "line",
+                "mark": {"type": "line"},
                 "encoding": {
                     "x": {"field": "x", "type": "quantitative"},
                     "y": {"field": "y", "type": "quantitative"},
