@@ -206,9 +206,14 @@ def _layers(
                 style=style, align="left" if side == "left" else "right", dx=6 if side == "left" else -6, dy=-10
             )
             layers.append(text.encode(x=x, y=y, text="series:N"))
-    marks = datasets.chart(records).mark_point(filled=True, size=80, opacity=0.9)
+    marks = datasets.chart(records).mark_point(filled=True, size=mark_size(len(records)), opacity=0.9)
     layers.append(marks.encode(x=x, y=y, color=colour, shape=look.shape(), tooltip=tooltip))
     return alt.layer(*layers).properties(width=WIDTH, height=height)
+
+
+def mark_size(count: int) -> int:
+    """The area of a mark in square pixels: smaller where there are so many that they would cover each other."""
+    return 80 if count <= 100 else 40 if count <= 1_000 else 12
 
 
 def front_labels(
