@@ -34,4 +34,4 @@ def saved_report(path: str, names: Collection[str], best: bool, layout: "Layout"
     suites = [suite for suite in report.suites if not names or suite.name in names]
     cells = {run.cell_id: run.state for table in tables for row in table.rows for run in row.runs}
     missing = sum(state != "complete" for state in cells.values())
-    return replace(report, tables=tuple(tables), suites=tuple(suites), layout=layout), missing
+    return replace(report, tables=tuple(tables), suites=tuple(suites), layout=layout, charts=True), missing

@@ -42,7 +42,7 @@ class TestDifference:
     def test_is_welchs_interval(
         self, before: list[float], now: list[float], low: float, high: float, verdict: str
     ) -> None:
-        """The numbers are those of ``scipy.stats.ttest_ind(now, before, equal_var=False).confidence_interval(0.95)``."""
+        """Numbers of ``scipy.stats.ttest_ind(now, before, equal_var=False).confidence_interval(0.95)``."""
         found = difference(statistic(before), statistic(now))
         assert (found.low, found.high) == pytest.approx((low, high), abs=1e-6)
         assert found.verdict == verdict
