@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.context import run_context
@@ -22,7 +23,8 @@ from bench.api.layout import lay_out
 from bench.api.options import Caller, Note, RunOptions, RunResult, check_options
 from bench.api.outcomes import open_store, select
 from bench.api.prepare import check_augmentations, data_remarks, fetch_data, measure_costs, past_cells, prepare_data
-from bench.api.publish import publish
+from bench.api.publish import draw, drawing_folder, publish
+from bench.api.run_predictions import predictions_here
 from bench.api.several import SuiteFaults
 from bench.catalog.labels import titles
 from bench.datasets.prepared import data_key
@@ -39,6 +41,7 @@ from bench.workspace.paths import CellFolder, bench_home, data_home, devices_loc
 from bench.workspace.requests import Measure
 
 if TYPE_CHECKING:
+    from bench.report.model import Report, Table
     from bench.scheduler.devices import Slot
     from bench.tracking import Store
 
@@ -290,10 +293,28 @@ def conclude(job: Job, plan: Plan, needs: Needs, sent: Sent) -> RunResult:
     if job.store and not problems:
         whole = tables if plan.suite is job.whole else build_tables(job.whole, outcomes)
         try:
-            publish(job.store, job.whole, whole, bench_home(), plan)
+            with drawing_folder() as folder:
+                if sent.any:  # else the store has the pictures of these results
+                    draw(report_of(job, whole, outcomes), Path(folder), job.caller.note)
+                publish(job.store, job.whole, whole, bench_home(), plan, drawn=Path(folder))
         except TrackingError as error:
             problems.append(str(error))
     return RunResult(plan=plan, outcomes=outcomes, tables=tables, store=job.store, problems=problems)
+
+
+def report_of(job: Job, tables: "Sequence[Table]", outcomes: Mapping[str, Outcome]) -> "Report":
+    """The report that is drawn for the store."""
+    from bench.report.model import Report
+    from bench.tracking import redact
+
+    return Report(
+        tables=tuple(tables),
+        suites=(job.whole,),
+        home=bench_home(),
+        charts=True,
+        predictions=predictions_here(job.whole.cells, outcomes),
+        store=redact(job.store.uri) if job.store else "",
+    )
 
 
 def outcomes_after(job: Job, needs: Needs, problems: list[str]) -> Mapping[str, Outcome]:

@@ -15,7 +15,7 @@ from bench.report.against_grid import against_grid, against_sentences
 from bench.report.embedded import NO_CHARTS, Charts, page_charts
 from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
 from bench.report.jinja import fill, read
-from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
+from bench.report.legend import decays, devices, figures, recipes, row_notes, speeds, stale_rows
 from bench.report.model import Report, Row, RunReference
 from bench.report.page_data import table_data
 from bench.text import counted, one_line, percent
@@ -75,6 +75,7 @@ def html(report: Report) -> str:
         "recipes": recipes(report.tables),
         "decays": decays(report.tables),
         "devices": devices(report.tables),
+        "speeds": speeds(report, grids),
         "run_headings": RUN_HEADINGS,
         "rows_at_first": ROWS_AT_FIRST,
         "galleries": charts.galleries,

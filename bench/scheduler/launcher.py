@@ -187,8 +187,17 @@ def start_process(function: str, log: str, environment: Mapping[str, str], *argu
     Raises:
         BenchError: The fork server is gone or could not import torch.
     """
+    return start_call(f"{WORKER}:{function}", log, environment, *arguments)
+
+
+def start_call(target: str, log: str, environment: Mapping[str, str], *arguments: object) -> "ForkServerProcess":
+    """Run any ``module:function`` in a process from the fork server.
+
+    Raises:
+        BenchError: The fork server is gone or could not import torch.
+    """
     process = multiprocessing.get_context("forkserver").Process(
-        target=enter, args=(f"{WORKER}:{function}", log, environment, *arguments)
+        target=enter, args=(target, log, environment, *arguments)
     )
     try:
         with _main_hidden():

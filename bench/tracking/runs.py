@@ -277,26 +277,29 @@ class Store(ExperimentStore):
             self.client.log_text(run_id, suite.source, "suite.yaml")
             self.client.set_terminated(run_id, "FINISHED")
 
-    def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str]) -> None:
+    def publish(self, suite: Suite, *, markdown: str, files: Mapping[str, str], folder: "Path | None" = None) -> None:
         """Write the suite file and the tables into the suite's own run, and the table into the experiment's note.
 
         Args:
             suite: The suite.
             markdown: The table, shortened where it exceeds MLflow's limit.
             files: Text by artifact name.
+            folder: Whose files become artifacts, too.
 
         Raises:
             TrackingError: The store cannot be written.
         """
-        self.retry_clashes(lambda: self._publish(suite, markdown, files))
+        self.retry_clashes(lambda: self._publish(suite, markdown, files, folder))
 
-    def _publish(self, suite: Suite, markdown: str, files: Mapping[str, str]) -> None:
+    def _publish(self, suite: Suite, markdown: str, files: Mapping[str, str], folder: "Path | None") -> None:
         with self.translated("cannot store the tables"):
             experiment = self.experiment(suite.name)
             with self.exclusive():
                 run_id = self._suite_run(suite, experiment)
                 for name, text in files.items():
                     self.client.log_text(run_id, text, name)
+                if folder is not None and any(folder.iterdir()):
+                    self.client.log_artifacts(run_id, str(folder))
                 hint = f"(the complete table: artifact tables.md of run {run_id})"
                 described = f"{describe_suite(suite)}\n\n{markdown}"
                 note = shorten(described, hint, TAG_LIMIT)
