@@ -90,7 +90,7 @@ def rewrite_file(context: click.Context) -> None:
     blocks = counted(done.blocks, "table")
     if check and done.changed:
         write_output(done.diff(), None)
-        raise BenchError(f"{check} differs from its {blocks}: bench report --update {check} rewrites it")
+        raise BenchError(f"{check} is not up to date; the same command with --update for --check rewrites it")
     if done.changed:
         done.write()
     note(f"{done.path}: {blocks} {'written' if done.changed else 'up to date'}")
