@@ -21,7 +21,7 @@ def _help(name: str, option: Option) -> str:
 
 PICTURE_OPTIONS = {
     "kind": f"Schedules to draw: {', '.join(SCHEDULES)}.  [default: those that have the given options, else all]",
-    "epochs": "Epochs of training, which are T_max of cosine.  [default: 100]",
+    "epochs": "Epochs of training; without those of warm-up, T_max of cosine.  [default: 100]",
     "lr": "Learning rate at the start.  [default: 0.1]",
     **{name: _help(name, option) for name, option in OPTIONS.items()},
 }

@@ -21,7 +21,8 @@ MODULES = [
 WORKER_MODULES = [name for name in MODULES if name.startswith("bench.worker")]
 # bench.api.nets loads nets into the process of a caller who asks for one, so it needs torch
 CONTROL_MODULES = [name for name in MODULES if not name.startswith(("bench.worker", "bench.api.nets"))]
-HEAVY = {"torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2", "pydantic", "yaml", "rich", "numpy"}
+HEAVY = {"torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2", "altair", "vl_convert", "pydantic"}
+HEAVY |= {"yaml", "rich", "numpy"}
 CONTROL_ROOMS = {f"bench.{room}" for room in ("cli", "api", "scheduler", "tracking", "report", "suite")}
 
 
@@ -58,7 +59,7 @@ def test_reading_a_suite_imports_neither_torch_nor_mlflow() -> None:
 
 
 def test_the_control_side_never_imports_torch() -> None:
-    libraries = {"torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2"}
+    libraries = {"torch", "torchvision", "timm", "fvcore", "mlflow", "pandas", "jinja2", "altair", "vl_convert"}
     assert imported_by(import_all(CONTROL_MODULES)).isdisjoint(libraries | {"bench.worker"})
 
 
