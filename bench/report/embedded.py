@@ -5,7 +5,9 @@ still picture for print and for browsers without scripts. Curves of more than a 
 reader chooses others.
 """
 
+import json
 import re
+import zlib
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,16 +22,16 @@ from bench.text import one_line
 if TYPE_CHECKING:
     from bench.report.charts import Chart
 
-NO_CHARTS: Mapping[str, object] = {"charts": []}
-
 ROWS_AT_FIRST = 7
 """Rows whose curves are drawn at first: as many as there are colours."""
+DIGITS = 5
+"""Significant digits of what is drawn: more than a screen can show."""
 SVG_POINTS = 2_000
 """A picture of more points is a PNG: as SVG it would take megabytes."""
 WIDTH, HEIGHT = 800, 450
 """Pixels of a picture that does not say its own."""
 SIZED = re.compile(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"')
-SEEN_BY_NOBODY = re.compile(r' (?:aria-[a-z]+|role|tabindex|class|pointer-events)="[^"]*"')
+SEEN_BY_NOBODY = re.compile(r' (?:aria-[a-z]+|role|tabindex|class|pointer-events)="[^"]*"| opacity="1"')
 """Attributes of a picture whose words stand beside it."""
 PLACES = re.compile(r' (?:d|transform|x|y|x1|x2|y1|y2|points)="[^"]*"')
 DECIMALS = re.compile(r"(\.\d)\d+")
@@ -65,9 +67,10 @@ class Charts:
     """All charts of the page, and what its script needs of them."""
 
     galleries: tuple[Gallery, ...] = ()
-    data: Mapping[str, object]
-    bundle: str = ""
-    """The libraries that draw, as a script."""
+    drawings: str = ""
+    """The charts and the two themes as JSON, see :func:`deflated`."""
+    libraries: str = ""
+    """The script of the libraries that draw, see :func:`deflated`."""
     missing: tuple[str, ...] = ()
     """Why there are none, or not all, a sentence each."""
 
@@ -80,13 +83,13 @@ def page_charts(report: Report) -> Charts:
     missing: list[str] = []
     charts = make_charts(report, _curves(report), missing.append)
     if not charts and not missing:
-        return Charts(data=NO_CHARTS)
+        return Charts()
     try:
         import altair  # noqa: F401
         import vl_convert  # noqa: F401
     except ImportError as error:
         sentence = f"Charts are left out: {one_line(str(error))}."
-        return Charts(data=NO_CHARTS, missing=(f"{sentence} pip install altair vl-convert-python brings them.",))
+        return Charts(missing=(f"{sentence} pip install altair vl-convert-python brings them.",))
     chosen = [_best_rows(table) for table in report.tables]
     drawn: list[tuple[Chart, Figure]] = []
     for chart in charts:
@@ -95,7 +98,7 @@ def page_charts(report: Report) -> Charts:
         except Exception as error:  # whatever the drawing library raises; a chart is worth less than the page
             missing.append(failed(chart.title, error))
     if not drawn:
-        return Charts(data=NO_CHARTS, missing=tuple(missing))
+        return Charts(missing=tuple(missing))
     galleries = []
     for place, curves in sorted({(chart.table, _is_of_curves(chart)) for chart, _ in drawn}):
         own = [pair for pair in drawn if (pair[0].table, _is_of_curves(pair[0])) == (place, curves)]
@@ -107,7 +110,7 @@ def page_charts(report: Report) -> Charts:
                 choice=any(rows_of(chart.spec) for chart, _ in own),
             )
         )
-    data = {
+    drawings = {
         "charts": [
             {
                 "spec": packed(chart.spec),
@@ -119,16 +122,25 @@ def page_charts(report: Report) -> Charts:
         ],
         "themes": {"light": theme(), "dark": theme(dark=True)},
     }
-    return Charts(galleries=tuple(galleries), data=data, bundle=_bundle(), missing=tuple(missing))
+    return Charts(
+        galleries=tuple(galleries),
+        drawings=deflated(json.dumps(drawings, allow_nan=False, separators=(",", ":"))),
+        libraries=_libraries(),
+        missing=tuple(missing),
+    )
 
 
 @cache
-def _bundle() -> str:
+def _libraries() -> str:
     """The libraries that draw charts in a browser; made in a second or two, from what vl-convert brings."""
     import vl_convert
 
-    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub says otherwise
-    return bundle
+    return deflated(vl_convert.javascript_bundle())  # type: ignore[call-arg]  # its stub says otherwise
+
+
+def deflated(text: str) -> str:
+    """A text with a third of its size or less, in letters that HTML has no meaning for; ``report.js`` inflates it."""
+    return b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def _is_of_curves(chart: "Chart") -> bool:
@@ -166,7 +178,7 @@ def datasets(spec: Mapping[str, object]) -> Mapping[str, list[Record]]:
 
 def packed(spec: Mapping[str, object]) -> dict[str, object]:
     """A spec with its records packed, see :func:`pack`; ``unpack`` of ``report.js`` is the inverse."""
-    return {**spec, "datasets": {name: pack(records) for name, records in datasets(spec).items()}}
+    return {**spec, "datasets": {name: pack(records, digits=DIGITS) for name, records in datasets(spec).items()}}
 
 
 def _figure(chart: "Chart", number: int, chosen: Collection[int]) -> Figure:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.against_grid import against_grid, against_sentences
-from bench.report.embedded import NO_CHARTS, Charts, page_charts
+from bench.report.embedded import Charts, page_charts
 from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
 from bench.report.jinja import fill, read
 from bench.report.legend import decays, devices, figures, recipes, row_notes, speeds, stale_rows
@@ -60,7 +60,7 @@ def html(report: Report) -> str:
     """
     grids = make_grids(report)
     sections = [_section(grid, f"table-{index}", report) for index, grid in enumerate(grids, 1)]
-    charts = page_charts(report) if report.charts else Charts(data=NO_CHARTS)
+    charts = page_charts(report) if report.charts else Charts()
     rows = [row for table in report.tables for row in table.rows]
     states = [state for row in rows for state in _states(row)]
     values = {
@@ -80,10 +80,11 @@ def html(report: Report) -> str:
         "rows_at_first": ROWS_AT_FIRST,
         "galleries": charts.galleries,
         "missing": charts.missing,
-        "bundle": _raw(charts.bundle),
+        "drawings": charts.drawings,
+        "libraries": charts.libraries,
         "style": _raw(read("report.css")),
         "script": _raw(read("report.js")),
-        "data": _json({"tables": [section.data for section in sections], **charts.data}),
+        "data": _json({"tables": [section.data for section in sections]}),
     }
     return fill(
         "report.html.j2", values, {"name": name, "clean": one_line, "counted": counted, "raw": _raw}, escape=True

@@ -6,13 +6,14 @@ from itertools import groupby, pairwise
 Record = Mapping[str, object]
 
 DIGITS = 7
-"""Significant digits that a number keeps."""
+"""Significant digits that a number keeps, unless its user says otherwise."""
 
 
-def pack(records: Sequence[Record]) -> object:
+def pack(records: Sequence[Record], *, digits: int = DIGITS) -> object:
     """Records as columns, see :func:`pack_column`; as they are, where not all have the same keys.
 
-    A text that shows a number of the same record, with four significant digits, is not kept.
+    Numbers keep so many significant ``digits``. A text that shows a number of the same record, with four of them, is
+    not kept.
     """
     keys = list(records[0]) if records else []
     if any(list(record) != keys for record in records):
@@ -21,17 +22,17 @@ def pack(records: Sequence[Record]) -> object:
     packed: dict[str, object] = {}
     for key, values in columns.items():
         source = next((other for other in keys if _shows(values, columns[other])), "")
-        packed[key] = {"of": source} if source else pack_column(values)
+        packed[key] = {"of": source} if source else pack_column(values, digits=digits)
     return {"count": len(records), "columns": packed}
 
 
-def pack_column(values: Sequence[object]) -> dict[str, object]:
+def pack_column(values: Sequence[object], *, digits: int = DIGITS) -> dict[str, object]:
     """Values, in the shortest of three ways.
 
     Each value; or each value followed by how many times in a row it stands; or, for whole numbers, each step from the
     number before, likewise.
     """
-    short = [float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for value in values]
+    short = [float(f"{value:.{digits}g}") if isinstance(value, float) else value for value in values]
     whole = [value for value in values if type(value) is int]
     ways: dict[str, list[object]] = {"each": short, "runs": _runs(short)}
     if len(whole) == len(values):

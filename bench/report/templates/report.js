@@ -276,6 +276,24 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const copy = (value) => JSON.parse(JSON.stringify(value));
 
+  // text that embedded.py deflated
+  async function inflate(id) {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Response(stream).text();
+  }
+
+  // the charts, and the libraries that draw them: not before one of them comes into view
+  let drawings = null;
+  async function loadDrawings() {
+    const [libraries, text] = await Promise.all([inflate("libraries"), inflate("drawings")]);
+    document.head.append(make("script", { textContent: libraries }));
+    const loaded = JSON.parse(text);
+    for (const chart of loaded.charts) chart.names = new Map(Object.entries(chart.rows));
+    find("[data-rows]").forEach((menu) => setUpChoice(menu, loaded.charts));
+    return loaded;
+  }
+
   function walk(value, visit) {
     if (value === null || typeof value !== "object") return;
     visit(value);
@@ -337,16 +355,17 @@
   }
 
   async function draw(plot) {
-    const chart = data.charts[Number(plot.dataset.chart)];
-    const width = Math.floor(plot.clientWidth);
-    const spec = specOf(chart, width, plot.querySelector("img"));
     const turn = (plot.turn = (plot.turn || 0) + 1); // of several that overlap, the last one counts
+    const { charts, themes } = await (drawings ||= loadDrawings());
+    const chart = charts[Number(plot.dataset.chart)];
+    const width = Math.floor(plot.clientWidth);
+    const theme = dark.matches ? "dark" : "light";
     const target = make("div");
-    const result = await vegaEmbed(target, spec, {
+    const result = await vegaEmbed(target, specOf(chart, width, plot.querySelector("img")), {
       actions: false,
       renderer: chart.points > SVG_POINTS ? "canvas" : "svg",
-      config: { ...data.themes[dark.matches ? "dark" : "light"], padding: { left: 0, top: 4, right: 4, bottom: 8 } },
-      tooltip: { theme: dark.matches ? "dark" : "light" },
+      config: { ...themes[theme], padding: { left: 0, top: 4, right: 4, bottom: 8 } },
+      tooltip: { theme },
     });
     if (turn !== plot.turn) {
       result.finalize();
@@ -361,48 +380,49 @@
     plot.classList.add("live");
   }
 
+  // a chart that was drawn is drawn again now, another one when it comes into view
+  const drawAgain = (plots) => plots.filter((plot) => plot.result).forEach(draw);
+
+  function setUpChoice(menu, all) {
+    const plots = find(".plot", menu.closest(".gallery")).filter((plot) => all[Number(plot.dataset.chart)].names.size);
+    const charts = plots.map((plot) => all[Number(plot.dataset.chart)]);
+    const names = new Map(charts.flatMap((chart) => [...chart.names]));
+    const chosen = new Set(charts[0].chosen.map(String));
+    for (const [row, name] of [...names].sort((a, b) => a[0] - b[0])) {
+      const box = make("input", { type: "checkbox", checked: chosen.has(row) });
+      box.addEventListener("change", () => {
+        if (box.checked) chosen.add(row);
+        else chosen.delete(row);
+        for (const chart of charts) chart.chosen = [...chosen].map(Number);
+        drawAgain(plots);
+      });
+      menu.append(make("label", {}, box, make("bdi", {}, name)));
+    }
+    menu.closest(".tools").hidden = false;
+  }
+
   function setUpCharts() {
     const plots = find(".plot");
     const seen = new IntersectionObserver(
       (entries) => {
-        for (const entry of entries) {
-          if (!entry.isIntersecting) continue;
-          seen.unobserve(entry.target);
-          draw(entry.target);
+        for (const { isIntersecting, target } of entries) {
+          if (!isIntersecting) continue;
+          seen.unobserve(target);
+          draw(target);
         }
       },
       { rootMargin: "600px" },
     );
-    // a chart that was drawn is drawn again now, another one when it comes into view
-    const again = (which) => which.filter((plot) => plot.result).forEach(draw);
-    for (const chart of data.charts) chart.names = new Map(Object.entries(chart.rows));
     for (const plot of plots) {
       plot.style.minHeight = `${plot.querySelector("img").getAttribute("height")}px`;
       seen.observe(plot);
     }
-    dark.addEventListener("change", () => again(plots));
+    dark.addEventListener("change", () => drawAgain(plots));
     let wait = 0;
     addEventListener("resize", () => {
       clearTimeout(wait);
-      wait = setTimeout(() => again(plots.filter((plot) => Math.abs(plot.width - plot.clientWidth) > 8)), 150);
+      wait = setTimeout(() => drawAgain(plots.filter((plot) => Math.abs(plot.width - plot.clientWidth) > 8)), 150);
     });
-    for (const menu of find("[data-rows]")) {
-      const own = find(".plot", menu.closest(".gallery"));
-      const charts = own.map((plot) => data.charts[Number(plot.dataset.chart)]).filter((chart) => chart.names.size);
-      const names = new Map(charts.flatMap((chart) => [...chart.names]));
-      const chosen = new Set(charts[0].chosen.map(String));
-      for (const [row, name] of [...names].sort((a, b) => a[0] - b[0])) {
-        const box = make("input", { type: "checkbox", checked: chosen.has(row) });
-        box.addEventListener("change", () => {
-          if (box.checked) chosen.add(row);
-          else chosen.delete(row);
-          for (const chart of charts) chart.chosen = [...chosen].map(Number);
-          again(own.filter((plot) => data.charts[Number(plot.dataset.chart)].names.size));
-        });
-        menu.append(make("label", {}, box, make("bdi", {}, name)));
-      }
-      menu.closest(".tools").hidden = false;
-    }
   }
 
   // --- menus close as menus do
@@ -419,6 +439,6 @@
 
   find(".runs")[0].addEventListener("toggle", readRuns);
   find("table.results[data-table]").forEach((table) => setUpTable(table, Number(table.dataset.table)));
-  if (window.vegaEmbed) setUpCharts();
+  if (window.DecompressionStream) setUpCharts();
   else document.documentElement.classList.add("still");
 })();

@@ -1,7 +1,10 @@
 """Charts inside the HTML page: packed records, still pictures, and a sentence where the libraries are missing."""
 
+import json
 import re
 import sys
+import zlib
+from base64 import b64decode
 from collections.abc import Callable
 from typing import cast
 from urllib.parse import unquote
@@ -52,10 +55,15 @@ def curves_chart(rows: int) -> Chart:
     return Chart(name="c-top1", title='it\'s <b> "top-1"', description="d", spec=spec, points=len(records))
 
 
+def inflated(text: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(zlib.decompress(b64decode(text)))
+    return found
+
+
 @pytest.fixture
 def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the libraries of the browser, which take seconds to bundle; the page in a browser has them."""
-    monkeypatch.setattr(embedded, "_bundle", lambda: "libraries")
+    monkeypatch.setattr(embedded, "_libraries", lambda: "libraries")
 
 
 @pytest.mark.usefixtures("no_bundle")
@@ -67,7 +75,7 @@ class TestPageCharts:
         monkeypatch.setattr(charts_package, "make_charts", lambda *_: (curves_chart(9),))
         charts = page_charts(report)
         (gallery,) = charts.galleries
-        (chart,) = cast("list[dict[str, list[int]]]", charts.data["charts"])
+        (chart,) = cast("list[dict[str, list[int]]]", inflated(charts.drawings)["charts"])
         assert gallery.choice
         assert gallery.title == "epoch by epoch"
         assert len(chart["rows"]) == 9
@@ -93,7 +101,7 @@ class TestPageCharts:
         monkeypatch.setitem(sys.modules, library, None)
         charts = page_charts(report_of(make_suite(make_cell())))
         assert charts.galleries == ()
-        assert charts.bundle == ""
+        assert charts.libraries == ""
         assert library in charts.missing[0]
         assert "pip install altair vl-convert-python" in charts.missing[0]
 
