@@ -196,9 +196,11 @@ def _layers(
     steps = datasets.chart(line).mark_line(style="front", interpolate="step-before" if axis.higher else "step-after")
     layers: list[alt.Chart] = [steps.encode(x=x, y=y)]
     if bars:
-        layers.append(datasets.chart(bars).mark_rule().encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour))
+        rules = datasets.chart(bars).mark_rule().encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
+        layers.append(rules.encode(color=colour, tooltip=tooltip))
     if wide:
-        layers.append(datasets.chart(wide).mark_rule().encode(x=alt.X("left:Q"), x2="right:Q", y=y, color=colour))
+        rules = datasets.chart(wide).mark_rule().encode(x=alt.X("left:Q"), x2="right:Q", y=y)
+        layers.append(rules.encode(color=colour, tooltip=tooltip))
     height = max(HEIGHT, 19 * look.entries)
     for side, labelled in front_labels(line, xs, ys, height, higher=axis.higher).items():
         for style in ("halo", "label"):  # the halo keeps the line out of the letters

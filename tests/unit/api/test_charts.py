@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.outcomes import complete
 
-from bench.api.charts import prepare_folder, write_charts
+from bench.api.charts import SVG_POINTS, draw_charts, prepare_folder, write_charts
 from bench.errors import UsageError
 from bench.report import charts
 from bench.report.charts import Chart
@@ -44,6 +44,12 @@ def test_every_chart_is_written_and_one_that_fails_costs_no_other(
         "  digits-accuracy-params (failed): Digits: top-1 against parameters",
         "  digits-accuracy-flops (svg, png): Digits: top-1 against FLOPs per image",
     ]
+
+
+def test_a_chart_of_many_points_is_a_png_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "to_png", lambda _: b"picture")
+    chart = Chart(name="many", title="Many", description="", spec={}, points=SVG_POINTS + 1)
+    assert draw_charts([chart], tmp_path, lambda _: None) == [tmp_path / "many.png"]
 
 
 def test_a_suite_without_a_result_has_nothing_to_draw(
