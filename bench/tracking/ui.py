@@ -11,7 +11,7 @@ import webbrowser
 from bench.errors import TrackingError, UsageError
 from bench.tracking.runs import Store
 from bench.tracking.uri import is_server, redact
-from bench.tracking.view import address_of, experiment_to_show
+from bench.tracking.view import address_of, experiment_to_show, report_address
 
 START_S = 120.0
 """How long the server may take to start."""
@@ -35,10 +35,14 @@ def serve_ui(
     """
     if not is_server(uri):
         check_port(host, port)
-    experiment = experiment_to_show(Store(uri), suite)
+    store = Store(uri)
+    experiment = experiment_to_show(store, suite)
+    server_address = redact(uri) if is_server(uri) else f"http://{host}:{port}"
+    tables = report_address(server_address, store, experiment) if experiment else None
     if is_server(uri):
         address = address_of(redact(uri), experiment) if experiment else redact(uri)
         print(f"the store is a server and has its own UI: {address}", file=sys.stderr)
+        _say_where(tables)
         return 0
     command, environment = server_command(uri, host, port)
     server = subprocess.Popen(
@@ -50,7 +54,7 @@ def serve_ui(
     )
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return wait_for(server, f"http://{host}:{port}", experiment, browse=browse)
+        return wait_for(server, server_address, experiment, tables=tables, browse=browse)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -89,10 +93,22 @@ def check_port(host: str, port: int) -> None:
             raise UsageError(f"{host}:{port} cannot be used ({error.strerror}); try bench ui --port {other}") from error
 
 
+def _say_where(tables: str | None) -> None:
+    if tables:
+        print(f"its tables, report and pictures: {tables}", file=sys.stderr, flush=True)
+
+
 def wait_for(
-    server: "subprocess.Popen[bytes]", address: str, experiment: str | None = None, *, browse: bool = False
+    server: "subprocess.Popen[bytes]",
+    address: str,
+    experiment: str | None = None,
+    *,
+    tables: str | None = None,
+    browse: bool = False,
 ) -> int:
     """Wait until the server answers, print where it shows an experiment (and open that), and wait for its end.
+
+    ``tables`` is where it shows the suite's own run.
 
     Raises:
         TrackingError: It ended before it answered, or did not answer in time.
@@ -105,6 +121,7 @@ def wait_for(
             if requests.get(f"{address}/health", timeout=2).ok:
                 page = address_of(address, experiment) if experiment else address
                 print(f"MLflow UI: {page} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+                _say_where(tables)
                 if browse:
                     webbrowser.open(page)
                 print("through a tunnel or from another host: mlflow server --allowed-hosts HOST", file=sys.stderr)

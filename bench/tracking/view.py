@@ -90,6 +90,19 @@ def address_of(server: str, experiment_id: str) -> str:
     return f"{server.rstrip('/')}/#/{page}"
 
 
+def report_address(server: str, store: Store, experiment_id: str) -> str | None:
+    """Where the UI shows the tables and the report of an experiment's suite; None if the suite has none yet.
+
+    Raises:
+        TrackingError: The store cannot be read.
+    """
+    with store.translated("cannot be read"):
+        own = next(store.search([experiment_id], "tags.`bench.suite_run` = 'true'"), None)
+    if own is None:
+        return None
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{own.info.run_id}/artifacts"
+
+
 def experiment_to_show(store: Store, suite: str | None) -> str | None:
     """The id of a suite's experiment, by default of the one that was written last; None if there is none.
 

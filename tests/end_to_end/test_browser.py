@@ -52,6 +52,7 @@ def page(project: Path) -> Iterator[str]:
     try:
         line = server.stderr.readline()
         assert f"http://127.0.0.1:{port}" in line, line
+        assert server.stderr.readline().strip().endswith("/artifacts"), "the suite's own run"
         yield line.split()[2]
     finally:
         server.send_signal(signal.SIGINT)

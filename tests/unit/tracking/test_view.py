@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from bench.errors import TrackingError, UsageError
 from bench.tracking.runs import Store
-from bench.tracking.view import VIEW_TAG, address_of, experiment_to_show, view_state
+from bench.tracking.view import VIEW_TAG, address_of, experiment_to_show, report_address, view_state
 
 
 @dataclass
@@ -26,6 +27,7 @@ class FakeStore:
     experiments: list[FakeExperiment]
     read_only: bool = False
     written: list[tuple[str, str, str]] = field(default_factory=list)
+    runs: list[SimpleNamespace] = field(default_factory=list)
 
     @property
     def client(self) -> "FakeStore":
@@ -34,6 +36,10 @@ class FakeStore:
     @contextmanager
     def translated(self, what: str) -> Iterator[None]:
         yield
+
+    def search(self, experiments: list[str], filter_string: str) -> Iterator[SimpleNamespace]:
+        assert (experiments, filter_string) == (["1"], "tags.`bench.suite_run` = 'true'")
+        return iter(self.runs)
 
     def search_experiments(self, **_: object) -> list[FakeExperiment]:
         return self.experiments
@@ -71,6 +77,13 @@ def test_a_view_that_is_there_is_not_written_again() -> None:
     store.experiments[0].tags[VIEW_TAG] = view_state()
     assert shown(store) == "1"
     assert not store.written
+
+
+def test_the_report_is_among_the_files_of_the_suite_s_own_run() -> None:
+    store = store_of({"1": "suite"})
+    assert report_address("http://x/", cast("Store", store), "1") is None
+    store.runs = [SimpleNamespace(info=SimpleNamespace(run_id="abc"))]
+    assert report_address("http://x/", cast("Store", store), "1") == "http://x/#/experiments/1/runs/abc/artifacts"
 
 
 def test_the_address_leads_to_the_training_runs() -> None:
