@@ -107,6 +107,7 @@ def report(
             write_output(class_options(chosen, store, per_class, confusion, format_), output)
             if folder is not None:
                 plot_classes(chosen, store, per_class or confusion or "", folder, note)
+            faults.raise_all()
             return
         reports, missing = make_reports(chosen, store, format_, best, note, layout)
     if against is not None:
