@@ -6,6 +6,7 @@ reader chooses others.
 """
 
 import json
+import math
 import re
 import zlib
 from base64 import b64encode
@@ -15,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bench.report.model import Report, Table
+from bench.report.model import Report
 from bench.report.packing import Record, pack
 from bench.text import one_line
 
@@ -90,11 +91,10 @@ def page_charts(report: Report) -> Charts:
     except ImportError as error:
         sentence = f"Charts are left out: {one_line(str(error))}."
         return Charts(missing=(f"{sentence} pip install altair vl-convert-python brings them.",))
-    chosen = [_best_rows(table) for table in report.tables]
     drawn: list[tuple[Chart, Figure]] = []
     for chart in charts:
         try:
-            drawn.append((chart, _figure(chart, len(drawn), chosen[chart.table])))
+            drawn.append((chart, _figure(chart, len(drawn), best_rows(chart, report))))
         except Exception as error:  # whatever the drawing library raises; a chart is worth less than the page
             missing.append(failed(chart.title, error))
     if not drawn:
@@ -116,7 +116,7 @@ def page_charts(report: Report) -> Charts:
                 "spec": packed(chart.spec),
                 "points": chart.points,
                 "rows": rows_of(chart.spec),
-                "chosen": chosen[chart.table],
+                "chosen": best_rows(chart, report),
             }
             for chart, _ in drawn
         ],
@@ -153,11 +153,11 @@ def _curves(report: Report) -> Sequence[Mapping[str, object]]:
     return curve_records(report.suites, report.home) if report.home else []
 
 
-def _best_rows(table: Table) -> list[int]:
+def best_rows(chart: "Chart", report: Report) -> list[int]:
     """The places of the rows whose curves are drawn at first."""
-    scored = [(-row.top1.mean, place) for place, row in enumerate(table.rows) if row.top1]
-    rest = [place for place, row in enumerate(table.rows) if not row.top1]
-    return sorted([*(place for _, place in sorted(scored)), *rest][:ROWS_AT_FIRST])
+    rows = {place: report.tables[chart.table].rows[place] for place in rows_of(chart.spec)}
+    ranked = sorted(rows, key=lambda place: (-top1.mean if (top1 := rows[place].top1) else math.inf, place))
+    return sorted(ranked[:ROWS_AT_FIRST])
 
 
 def rows_of(spec: Mapping[str, object]) -> dict[int, str]:
@@ -227,4 +227,7 @@ def _pruned(value: object, shown: Collection[object]) -> object:
     if isinstance(domain, list) and all(isinstance(each, str) for each in domain):
         for key in {"domain", "range"} & value.keys():
             result[key] = [each for each, name in zip(value[key], domain, strict=True) if name in shown]
+    scale = result.get("scale")
+    if "legend" in value and value["legend"] is None and isinstance(scale, dict) and scale.get("domain"):
+        result["legend"] = {"title": None}  # there was none for all rows
     return result

@@ -8,7 +8,6 @@ needs beside the tables lies in the page as JSON. The same runs give the same by
 import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.report.against_grid import against_grid, against_sentences
@@ -16,10 +15,10 @@ from bench.report.embedded import Charts, page_charts
 from bench.report.grid import STALE_MARK, Entry, Grid, Heading, Line, make_grids
 from bench.report.jinja import fill, read
 from bench.report.legend import decays, devices, figures, recipes, row_notes, speeds, stale_rows
-from bench.report.model import Report, Row, RunReference
+from bench.report.model import Report, Row
 from bench.report.page_data import table_data
-from bench.text import counted, one_line, percent
-from bench.workspace.paths import CellFolder
+from bench.report.page_runs import RUN_HEADINGS, run_texts
+from bench.text import counted, one_line
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -31,24 +30,6 @@ ROWS_AT_FIRST = 1_000
 """Rows that a browser lays out at once. More take seconds, so the script shows them when it is asked to."""
 SHORT = 24
 """Up to so many characters, the texts of a column are not broken into lines."""
-
-RUN_HEADINGS = (
-    "Seed",
-    "State",
-    "Top-1(%)",
-    "Top-5(%)",
-    "Best top-1(%)",
-    "Test loss",
-    "Time(s)",
-    "Images/s",
-    "Peak(MB)",
-    "Device",
-    "Computed",
-    "Commit",
-    "Cell",
-    "MLflow run",
-    "Log",
-)
 
 
 def html(report: Report) -> str:
@@ -174,7 +155,7 @@ def _line(line: Line, line_id: str, looks: Sequence[str], spreads: Container[int
             _Drawn(html=_entry(entry, entry.rows, spreads=place in spreads), look=looks[place])
             for place, entry in enumerate(line.entries)
         ),
-        runs=tuple((f"{row.label}, {row.schedule}", _run(run, report)) for row in line.rows for run in row.runs),
+        runs=tuple((f"{row.label}, {row.schedule}", run_texts(run, report)) for row in line.rows for run in row.runs),
     )
 
 
@@ -205,46 +186,6 @@ def _states(row: Row) -> list[str]:
 def _kind(state: str) -> str:
     """The worst of :data:`STATES` in a state in words; empty if it is complete."""
     return next((kind for kind in STATES if kind in state), "")
-
-
-def _run(run: RunReference, report: Report) -> tuple[str, ...]:
-    """A run under :data:`RUN_HEADINGS`."""
-    return (
-        str(run.seed),
-        f"{run.state} (stale: {run.stale})" if run.stale else run.state,
-        "-" if run.top1 is None else percent(run.top1),
-        "-" if run.top5 is None else percent(run.top5),
-        "-" if run.best_top1 is None else percent(run.best_top1),
-        _number(run.test_loss, 4),
-        _number(run.seconds, 1),
-        _number(run.images_per_s, 0),
-        _number(run.peak_mb, 0),
-        run.device or "-",
-        run.mode or "-",
-        run.commit[:10] or "-",
-        run.cell_id,
-        _link(run.run_id, report.store),
-        _log(run.cell_id, report.home),
-    )
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:,.{digits}f}".replace(",", " ")
-
-
-def _link(run_id: str, store: str) -> "str | Markup":
-    """A run's id; where a server keeps it, as a link to its page there."""
-    from markupsafe import Markup
-
-    if not run_id or not store.startswith(("http://", "https://")):
-        return run_id or "-"
-    return Markup('<a href="{}/#/runs/{}">{}</a>').format(store.rstrip("/"), run_id, run_id)
-
-
-def _log(cell_id: str, home: Path | None) -> str:
-    """The log of a cell's last attempt, if it lies here."""
-    attempts = CellFolder.of(home, cell_id).attempts() if home else []
-    return str(attempts[-1].log) if attempts and attempts[-1].log.exists() else "-"
 
 
 def _json(value: object) -> "Markup":

@@ -347,6 +347,7 @@
       spec.datasets[name].forEach((record) => shown.add(record.colour).add(record.shape));
     }
     walk(spec, (part) => {
+      if (part.legend === null && part.scale?.domain) part.legend = { title: null }; // there was none for all rows
       if (!Array.isArray(part.domain) || part.domain.some((each) => typeof each !== "string")) return;
       const kept = (_, place) => shown.has(part.domain[place]);
       if (part.range) part.range = part.range.filter(kept);

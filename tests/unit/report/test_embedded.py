@@ -88,7 +88,7 @@ class TestPageCharts:
         self, make_cell: MakeCell, make_suite: MakeSuite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(charts_package, "make_charts", lambda *_: (curves_chart(2),))
-        figure = page_charts(report_of(make_suite(make_cell()))).galleries[0].figures[0]
+        figure = page_charts(report_of(make_suite(make_cell(), make_cell("other")))).galleries[0].figures[0]
         assert not set(figure.image) & set('"&#\n')
         assert not re.search(r" d='[^']*\.\d\d", unquote(figure.image))
         assert figure.width > 100
@@ -110,7 +110,7 @@ class TestPageCharts:
     ) -> None:
         broken = Chart(name="b", title="broken", description="d", spec={"mark": "no such mark"}, points=1)
         monkeypatch.setattr(charts_package, "make_charts", lambda *_: (broken, curves_chart(2)))
-        charts = page_charts(report_of(make_suite(make_cell())))
+        charts = page_charts(report_of(make_suite(make_cell(), make_cell("other"))))
         assert len(charts.galleries[0].figures) == 1
         assert "broken is left out" in charts.missing[0]
 
