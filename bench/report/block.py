@@ -3,8 +3,10 @@
 What ``--runs`` adds is folded away. See :mod:`bench.report.markers` for where the text goes.
 """
 
-from bench.report.grid import make_grids
-from bench.report.legend import SPREAD, decays, devices, figures, recipes, row_notes, stale_rows
+from collections.abc import Sequence
+
+from bench.report.grid import Grid, make_grids
+from bench.report.legend import SPREAD, decays, devices, figures, recipes, row_notes, speeds, stale_rows
 from bench.report.markdown import escape, grid_lines
 from bench.report.model import Report
 
@@ -27,14 +29,14 @@ def block_text(report: Report, *, runs: bool = False) -> str:
         parts.append("\n".join(grid_lines(grid)))
         parts += [f"{escape(label)}: {escape(note)}." for label, note in row_notes(grid.tables)]
         parts += [f"(stale): {escape(why)} since {escape(rows)} ran." for why, rows in stale_rows(grid.tables)]
-    parts.append("\n".join(_legend(report, figures(report, grids))))
+    parts.append("\n".join(_legend(report, grids)))
     return "\n\n".join([part for part in parts if part] + (_details(report) if runs else [])) + "\n"
 
 
-def _legend(report: Report, sentences: list[str]) -> list[str]:
+def _legend(report: Report, grids: Sequence[Grid]) -> list[str]:
     spread = any(row.top1 and row.top1.std is not None for table in report.tables for row in table.rows)
-    lines = [sentence for sentence in sentences if spread or sentence != SPREAD]
-    return [*lines, *_described("Device", devices(report.tables))]
+    lines = [sentence for sentence in figures(report, grids) if spread or sentence != SPREAD]
+    return [*lines, *_described("Device", devices(report.tables)), *map(escape, speeds(report, grids))]
 
 
 def _described(word: str, values: list[tuple[str, str]]) -> list[str]:

@@ -179,7 +179,7 @@ COLUMNS: dict[str, Column] = {
     ),
     "peak_mb": Column(
         heading="Peak(MB)",
-        description="peak memory in megabytes",
+        description="peak memory in megabytes, of the process on a CPU, of torch's allocator on a GPU",
         text=lambda r: _number(r.peak_mb.mean if r.peak_mb else None, 0),
         value=lambda r: _mean(r.peak_mb),
         better="lower",

@@ -6,10 +6,11 @@ numbers are comments at the end of the file.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.report.against_grid import against_grid, against_sentences
 from bench.report.grid import Entry, Grid, Heading, make_grids
-from bench.report.legend import decays, devices, figures, recipes, row_notes, stale_rows
+from bench.report.legend import decays, devices, figures, recipes, row_notes, speeds, stale_rows
 from bench.report.model import Report, Table
 from bench.report.tex import tex, tex_lines
 from bench.text import one_line
@@ -99,6 +100,7 @@ def _notes(grid: Grid, report: Report) -> list[str]:
     notes += [f"Recipe{_of(rows)}: {recipe}." for recipe, rows in recipes(tables)]
     notes += [f"Schedule {name}: {decay}." for name, decay in decays(tables)]
     notes += [f"Device{_of(rows)}: {device}." for device, rows in devices(tables)]
+    notes += speeds(replace(report, tables=tables), [grid])
     return [tex(note) for note in notes]
 
 

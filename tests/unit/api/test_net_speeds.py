@@ -74,12 +74,12 @@ def test_the_report_shows_what_was_measured_where_and_what_was_not(file: str) ->
     before, _ = render_suites([suite], None, "markdown", False, layout=layout)
     assert "bench measure two.yaml --speed measures them here" in before
     try_models([file], speed=CPU)
-    for format_ in ("markdown", "plain"):
+    for format_, figure in (("markdown", "1 234"), ("plain", "1 234"), ("latex", r"1\,234"), ("html", "1 234")):
         text, _ = render_suites([suite], None, format_, False, layout=layout)
         assert "1.50" in text
-        assert "1 234" in text
+        assert figure in text
         assert "Latency and throughput: median of repeats in eval mode, alone on a processor, 1 thread, fp32." in text
-        assert "Missing latency and throughput: bench measure two.yaml --speed measures them here." in text
+        assert "Missing latency and throughput: bench measure two.yaml" in text
     plain, _ = render_suites([suite], None, "plain", False)
     assert "atency" not in plain
 
