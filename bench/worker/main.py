@@ -6,7 +6,7 @@ request file, ``python -m bench.worker COMMAND`` reads a JSON list of requests (
 standard input and writes the answers. Never imports the scheduler.
 
 A training worker exits with 0 (complete), 1 (failed), 3 (its folder cannot be written) or 130 (interrupted); everything
-else is in the journal.
+else is in the journal. The file is longer than others, because whatever a worker can be asked ends here.
 """
 
 import faulthandler

@@ -1,7 +1,8 @@
 """What a worker process can be asked besides training, and what it answers: one dataclass each, JSON on the wire.
 
 :mod:`bench.scheduler.calls` sends requests, :mod:`bench.worker.main` answers them. A request that fails with a
-:class:`bench.errors.BenchError` is answered with a :class:`Failure`; anything else ends the worker.
+:class:`bench.errors.BenchError` is answered with a :class:`Failure`; anything else ends the worker. The file is longer
+than others, so that every request stands beside its answer.
 
 ========= ================ =============================================================================
 command   request          answer
