@@ -206,6 +206,13 @@ def test_every_figure_leads_to_its_runs_by_mouse_and_by_keyboard_alone(address: 
     assert page.locator("[aria-sort]").count() == 1
 
 
+def test_the_address_of_a_row_opens_its_details(address: str, visit: Open) -> None:
+    page = visit(address)
+    link = page.get_by_role("link", name="beta").get_attribute("href")
+    page = visit(f"{address}{link}")
+    assert page.get_by_role("dialog").get_by_role("heading", name="beta").is_visible()
+
+
 def test_charts_answer_to_the_mouse_the_chosen_rows_and_the_theme(address: str, visit: Open) -> None:
     page = visit(address)
     draw_all(page)

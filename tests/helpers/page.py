@@ -57,7 +57,7 @@ class Page(HTMLParser):
     @property
     def data(self) -> dict[str, Any]:
         """The JSON of the page."""
-        loaded: dict[str, Any] = json.loads(self.scripts[0])
+        loaded: dict[str, Any] = json.loads(self.scripts[1])
         return loaded
 
 

@@ -16,7 +16,6 @@
     template.innerHTML = html;
     return template.content;
   };
-  document.documentElement.classList.add("script");
 
   // --- what packing.py packed
 
@@ -187,7 +186,6 @@
       if (!more.hidden) show();
     });
     tellMore(count);
-    table.closest("section").querySelector(".tools").hidden = false;
   }
 
   const wordsOf = (rows, html) =>
@@ -377,7 +375,6 @@
     find(":scope > div", plot).forEach((old) => old.remove());
     plot.append(target);
     plot.width = width;
-    plot.style.minHeight = "";
     plot.classList.add("live");
   }
 
@@ -399,7 +396,7 @@
       });
       menu.append(make("label", {}, box, make("bdi", {}, name)));
     }
-    menu.closest(".tools").hidden = false;
+    menu.closest(".tools").classList.remove("waiting");
   }
 
   function setUpCharts() {
@@ -414,10 +411,7 @@
       },
       { rootMargin: "600px" },
     );
-    for (const plot of plots) {
-      plot.style.minHeight = `${plot.querySelector("img").getAttribute("height")}px`;
-      seen.observe(plot);
-    }
+    plots.forEach((plot) => seen.observe(plot));
     dark.addEventListener("change", () => drawAgain(plots));
     let wait = 0;
     addEventListener("resize", () => {
@@ -440,6 +434,8 @@
 
   find(".runs")[0].addEventListener("toggle", readRuns);
   find("table.results[data-table]").forEach((table) => setUpTable(table, Number(table.dataset.table)));
+  // the address of a row opens its details
+  if (/^#table-\d+-\d+$/.test(location.hash)) find(`.results a[href="${location.hash}"]`)[0]?.click();
   if (window.DecompressionStream) setUpCharts();
   else document.documentElement.classList.add("still");
 })();

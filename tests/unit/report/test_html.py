@@ -81,7 +81,7 @@ class TestHtml:
         outcome = complete(cell, math.nan, test_loss=math.inf, images_per_s=math.nan)
         page = page_of(make_suite(cell), {cell.id: outcome})
         assert classes(page) == ["diverged"]
-        assert not re.search(r"\bnan\b|\binf\b", page.scripts[0], re.IGNORECASE)
+        assert not re.search(r"\bnan\b|\binf\b", page.scripts[1], re.IGNORECASE)
 
     def test_a_state_that_no_column_says_stands_beside_the_name(
         self, make_cell: MakeCell, make_suite: MakeSuite
@@ -122,8 +122,8 @@ def test_nothing_that_others_wrote_changes_the_page(texts: list[str]) -> None:
     suite = Suite(name="s", description=description, path="s.yaml", source="", cells=(cell,))
     page = page_of(suite, {cell.id: complete(cell, 90.0, device=device, stale=reason)})
     assert page.faults == []
-    assert [tag for tag, _ in page.elements].count("script") == len(page.scripts) == 2
-    assert page.scripts[1].strip() == jinja.read("report.js").strip()
+    assert [tag for tag, _ in page.elements].count("script") == len(page.scripts) == 3
+    assert page.scripts[2].strip() == jinja.read("report.js").strip()
     assert not {tag for tag, _ in page.elements} & {"i", "x"}
     assert len(page.tables[0]) == 2
     assert page.data["tables"][0]["count"] == 1
