@@ -129,7 +129,12 @@ def test_a_tie_that_roundings_decide_is_no_other_class(tiny_models: Path, monkey
     [
         ({}, "torchvision.models.resnet18(num_classes=2)", "torch, safetensors and torchvision"),
         ({"model": "vit_b_16"}, "torchvision.models.vit_b_16(num_classes=2, image_size=96)", "torchvision"),
-        ({"model": "timm/resnet10t"}, "timm.create_model('resnet10t', pretrained=False, num_classes=2)", "and timm"),
+        pytest.param(
+            {"model": "timm/resnet10t"},
+            "timm.create_model('resnet10t', pretrained=False, num_classes=2)",
+            "and timm",
+            marks=pytest.mark.slow,  # imports timm
+        ),
         (
             {"stem": "small"},
             "bench.worker.models.build('resnet18', stem='small', num_classes=2, input_size=96)",
