@@ -7,6 +7,7 @@ what is known of it.
 import math
 
 from bench.values import Cell, Outcome
+from bench.workspace.fingerprint import changes
 
 MAX_DROPPED = 0.05
 """Share of the training images that may be left out of an epoch before a note says so."""
@@ -18,7 +19,7 @@ SPREAD = 2.0
 
 def run_notes(cell: Cell, outcome: Outcome) -> list[str]:
     """What has to be said about the result of a cell."""
-    notes = [batch_note(cell, outcome.train_images), _chance(outcome)]
+    notes = [batch_note(cell, outcome.train_images), _chance(outcome), _accepted(outcome)]
     return [note for note in notes if note]
 
 
@@ -53,3 +54,9 @@ def _chance(outcome: Outcome) -> str:
         f"top-1 is at chance although the training loss fell to {loss:.3g}: in eval mode the net computes something "
         "else than in training (batch norm, dropout), or what it learned does not carry over to the test images"
     )
+
+
+def _accepted(outcome: Outcome) -> str:
+    """What has changed since the result was made, where somebody chose to keep it."""
+    changed = changes(outcome.fingerprint, outcome.accepted)
+    return f"kept by --accept-stale although {changed} since it was made" if changed else ""
