@@ -15,7 +15,7 @@ from bench.text import millions, one_line, printable
 from bench.values import Suite
 
 GAP = "  "
-MIN_NAME = 12
+MIN_NAME = 18
 """Columns of the terminal that a name keeps before other columns go."""
 DROPPED_FIRST = ("Input size", "Top-5(%)", "Flops(M)", "Params(M)", "Schedule")
 
