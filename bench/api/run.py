@@ -180,10 +180,11 @@ def prepare(job: Job, waiting: Suite) -> Needs:
             job.store.open_soon()
     keys = dict.fromkeys(data_key(cell) for cell in waiting.cells)
     nets = len({(cell.model, cell.recipe.stem, cell.recipe.input_size) for cell in waiting.cells})
-    work = f"preparing {counted(len(keys), 'data set')} and measuring {counted(nets, 'net')}"
-    job.caller.phase(f"{waiting.name}: {work}; what was done before is kept")
+    limit_s = min(job.options.hang_s, Measure.limit_s or job.options.hang_s)
+    work = f"preparing {counted(len(keys), 'data set')}, measuring {counted(nets, 'net')}"
+    job.caller.phase(f"{waiting.name}: {work} (at most {duration(limit_s)} each)")
     with ThreadPoolExecutor() as pool:
-        measuring = pool.submit(measure_costs, waiting, min(job.options.hang_s, Measure.limit_s or job.options.hang_s))
+        measuring = pool.submit(measure_costs, waiting, limit_s)
         try:
             data = prepare_data(keys)
             costs, failures = measuring.result()

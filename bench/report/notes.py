@@ -8,6 +8,7 @@ import math
 
 from bench.text import millions
 from bench.values import Cell, Cost, Outcome
+from bench.workspace.fingerprint import changes
 
 MAX_DROPPED = 0.05
 """Share of the training images that may be left out of an epoch before a note says so."""
@@ -19,7 +20,7 @@ SPREAD = 2.0
 
 def run_notes(cell: Cell, outcome: Outcome) -> list[str]:
     """What has to be said about the result of a cell."""
-    notes = [batch_note(cell, outcome.train_images), _chance(outcome)]
+    notes = [batch_note(cell, outcome.train_images), _chance(outcome), _accepted(outcome)]
     return [note for note in notes if note]
 
 
@@ -69,3 +70,9 @@ def cost_note(cost: Cost) -> str:
     if cost.uncounted:
         notes.append(f"not counted: {', '.join(cost.uncounted)}")
     return "; ".join(notes)
+
+
+def _accepted(outcome: Outcome) -> str:
+    """What has changed since the result was made, where somebody chose to keep it."""
+    changed = changes(outcome.fingerprint, outcome.accepted)
+    return f"kept by --accept-stale although {changed} since it was made" if changed else ""

@@ -16,7 +16,7 @@ from bench.report.names import SEPARATOR, shorten
 from bench.text import one_line, printable
 
 GAP = "  "
-MIN_NAME = 12
+MIN_NAME = 18
 """Columns of the terminal that a name keeps before other columns go."""
 DROPPED_FIRST = ("run", "device", "state", "suite", "seeds", "input", "peak_mb", "images_s", "time", "loss", "gap")
 """Columns that go first where there is no room, in this order."""

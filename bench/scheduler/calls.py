@@ -8,6 +8,7 @@ import multiprocessing
 import re
 import signal
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
@@ -18,6 +19,7 @@ from bench.model_names import file_of
 from bench.scheduler import launcher
 from bench.scheduler.launcher import LocalHandle, end_workers, prepare, start_process, worker_environment
 from bench.values import Failure
+from bench.workspace.host import signs_of_life
 from bench.workspace.requests import AnswerT, Measure, Request, TimeNet, Trial, decode_answers, encode_all
 
 if TYPE_CHECKING:
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 
 GRACE_S = 5.0
 """How long a worker gets to end by itself, after its answers or after its time, in seconds."""
+STILL_S = 600.0
+"""How long a worker whose work has no limit may neither compute nor read or write before it is ended, in seconds. Its
+work may take hours, but a pause of that length is a disk or a network that has gone away."""
+LOOK_S = 5.0
+"""Seconds between two looks at whether such a worker is alive."""
 KEPT_LOG = 20_000
 """Characters of the end of a dead worker's log that are kept."""
 
@@ -79,7 +86,7 @@ def call_worker(
             if not isinstance(first, OfNet) or launcher.interruptions() != interrupted:
                 raise
             if len(answers) == done:
-                answers.append(death_of_net(first.model, death, limit_s))
+                answers.append(death_of_net(first.model, death))
     return answers
 
 
@@ -91,14 +98,14 @@ def _of_one_process(requests: Sequence[Request[AnswerT]]) -> list[Request[Answer
     return list(requests[: alone.index(True) if True in alone else len(requests)])
 
 
-def death_of_net(model: str, death: WorkerDiedError, limit_s: float | None) -> Failure:
+def death_of_net(model: str, death: WorkerDiedError) -> Failure:
     """What to say of a net whose code ended its process or hung in it; with its line if the log shows one."""
     file = file_of(model)
     # innermost frame first: what faulthandler writes of a crash and of a process whose time is up
     lines = [line for path, line in re.findall(r'File "([^"]+)", line (\d+)', death.log) if path.endswith(file)]
     where = f" ({file}, line {lines[0]})" if file and lines else ""
     if death.timeout:
-        error = f"{model} was not built and measured within {limit_s:g} s, so it hangs{where}"
+        error = f"{model} was not built and measured: it {death.how}, so it hangs{where}"
         return Failure(error=error, kind="timeout", traceback=death.log)
     error = f"{model} ended its process while it was built or measured: it {death.how}{where}"
     return Failure(error=error, kind="lost", traceback=death.log)
@@ -183,9 +190,7 @@ class WorkerCall(Generic[AnswerT]):
             WorkerDiedError: The worker died before it had given all, or did not end itself when its time was up.
         """
         for _ in range(self._count):
-            # the worker's own limit comes first; this one is for a worker that has been stopped
-            patience = None if self._limit_s is None else self._limit_s + GRACE_S
-            ready = _ready(self.sources, patience)
+            ready = self._wait()
             if not ready:
                 LocalHandle(self._process).kill()
             if self._receiver not in ready and not self._receiver.poll():
@@ -196,6 +201,19 @@ class WorkerCall(Generic[AnswerT]):
                 raise self._death(timeout=False) from None
             yield from decode_answers(self._command, content)
 
+    def _wait(self) -> list[Source]:
+        """Wait for an answer or a death; nothing once the worker's time is up."""
+        if self._limit_s is not None:
+            # the worker's own limit comes first; this one is for a worker that has been stopped
+            return _ready(self.sources, self._limit_s + GRACE_S)
+        signs, alive_at = None, time.monotonic()
+        while not (ready := _ready(self.sources, LOOK_S)):
+            if (now := signs_of_life(self._process.pid)) != signs:
+                signs, alive_at = now, time.monotonic()
+            elif time.monotonic() - alive_at > STILL_S:
+                break
+        return ready
+
     def _death(self, *, timeout: bool) -> WorkerDiedError:
         self._process.join(GRACE_S)  # its pipe may have closed a moment before it ends
         LocalHandle(self._process).kill()
@@ -205,7 +223,9 @@ class WorkerCall(Generic[AnswerT]):
         timeout = timeout or bool(re.search(r"^Timeout \(", log, re.MULTILINE))
         how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         if timeout:
-            how = f"took longer than {self._limit_s:g} s"
+            how = f"showed no sign of life for {STILL_S:g} s, as where a disk does not answer"
+            if self._limit_s is not None:
+                how = f"took longer than {self._limit_s:g} s"
         return WorkerDiedError(self._command, how, log[-KEPT_LOG:], timeout=timeout)
 
     def __enter__(self) -> "WorkerCall[AnswerT]":

@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -84,3 +85,15 @@ def is_gone(tags: Mapping[str, str], *, now_s: float | None = None) -> bool:
         return float(tags.get(LEASE_TAG, "0")) < (time.time() if now_s is None else now_s)
     except ValueError:
         return True
+
+
+def signs_of_life(pid: int | None) -> list[object]:
+    """What changes while a process or one of its children works: CPU seconds, and bytes read and written."""
+    signs: list[object] = []
+    with suppress(psutil.Error):
+        worker = psutil.Process(pid)
+        for process in (worker, *worker.children(recursive=True)):
+            with suppress(psutil.Error, AttributeError):  # macOS has no io_counters
+                signs.append((process.pid, process.cpu_times()[:2]))
+                signs.append(process.io_counters())
+    return signs

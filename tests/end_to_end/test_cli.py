@@ -41,7 +41,7 @@ def suite(project: Path) -> str:
         (["run", "tiny.yaml", "--set", "recipe.epocs=1"], "did you mean 'epochs'?"),
         (["run", "tiny.yaml", "--filter", "modle=x"], "did you mean 'model'?"),
         (["run", "tiny.yaml", "--filter", "model=vgg*"], "matches no cell of tiny.yaml, which has 1 cell"),
-        (["run", "tiny.yaml", "tiny2.yaml"], "there is no such file"),
+        (["run", "tiny.yaml", "tiny2.yaml", "--dry-run"], "there is no such file"),
         (["rum"], "did you mean 'run'?"),
         (["report", "tiny.yaml", "--output", "."], "is a folder"),
         (["report", "tiny.yaml", "--output", "no/where/x.md"], "cannot be written"),

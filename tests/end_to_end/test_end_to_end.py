@@ -96,9 +96,8 @@ def test_a_diverged_cell_is_called_so(project: Path, tiny_models: Path) -> None:
     assert "epoch" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_leaves_no_process_and_no_running_run_and_goes_on_to_the_bit(
     project: Path, tiny_models: Path, number: signal.Signals, code: int
 ) -> None:

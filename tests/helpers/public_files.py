@@ -18,7 +18,8 @@ MODEL = "good.py:net"
 @case("D10")
 def orientation_is_documented(folder: Folder) -> None:
     folder.images()
-    text = (ROOT / "README.md").read_text() + (ROOT / "bench" / "README.md").read_text()
+    pages = [ROOT / "README.md", ROOT / "bench" / "README.md", ROOT / "bench" / "datasets" / "README.md"]
+    text = "".join(page.read_text() for page in pages)
     text += folder.bench("data", "verify", "folder:ds").all
     assert "orientation" in text.lower()
 

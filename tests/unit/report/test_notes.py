@@ -67,3 +67,11 @@ def test_notes_of_runs_stand_in_the_row(make_cell: MakeCell) -> None:
     suite = Suite(name="s", description="", path="s.yaml", source="", cells=cells)
     [table] = build_tables(suite, {cell.id: outcome_of(cell, train_images=160) for cell in cells})
     assert table.rows[0].note.count("leaves out 79") == 1
+
+
+def test_a_stale_result_that_was_kept_knowingly_says_what_had_changed(make_cell: MakeCell) -> None:
+    cell = make_cell()
+    before, now = {"torch": "2.14.0", "data": "a" * 64}, {"torch": "2.15.0", "data": "a" * 64}
+    assert run_notes(cell, outcome_of(cell, fingerprint=before, accepted=before)) == []
+    [note] = run_notes(cell, outcome_of(cell, fingerprint=before, accepted=now))
+    assert note == "kept by --accept-stale although torch changed from 2.14.0 to 2.15.0 since it was made"

@@ -45,6 +45,12 @@ def threads(num_classes):
 
 def hangs(num_classes):
     time.sleep(10**6)
+
+def works(num_classes):
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        pass
+    return good(num_classes)
 """
 
 
@@ -95,7 +101,19 @@ class TestCallWorker:
         [answer] = call_worker([measure_of("bad.py:hangs")], threads=1, limit_s=5)
         assert isinstance(answer, Failure)
         assert answer.kind == "timeout"
-        assert "not built and measured within 5 s, so it hangs (bad.py, line 26)" in answer.error
+        assert "not built and measured: it took longer than 5 s, so it hangs (bad.py, line 26)" in answer.error
+
+    def test_work_without_a_limit_is_ended_only_when_it_shows_no_sign_of_life(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Measure, "limit_s", None)  # as the work with data has none
+        monkeypatch.setattr("bench.scheduler.calls.LOOK_S", 0.2)
+        monkeypatch.setattr("bench.scheduler.calls.STILL_S", 2.0)
+        (project / "bad.py").write_text(BAD)
+        works, hangs = call_worker([measure_of("bad.py:works"), measure_of("bad.py:hangs")], threads=1)
+        assert isinstance(works, Cost)
+        assert isinstance(hangs, Failure)
+        assert "showed no sign of life for 2 s" in hangs.error
 
     def test_what_a_worker_dies_of_is_reported_in_a_sentence(self) -> None:
         class Nonsense(Request[Cost]):

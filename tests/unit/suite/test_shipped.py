@@ -58,6 +58,7 @@ def test_every_suite_loads_and_says_what_it_is(path: Path) -> None:
 
 IDS = {
     "cifar10": (34, "6f8692569a74", "10193bd1fcafc2a4"),
+    "cifar10-cpu": (4, "2230bde8948c", "e2359af6fab5f858"),
     "cifar10-fast": (17, "51b508f05b65", "df4a6cf4ea2b9989"),
     "cifar10-jpeg": (6, "eba8764dd2dc", "5b1552abc5e3e216"),
     "cifar10-standard": (34, "bfd135ffe56a", "853fb9d38524896b"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from helpers.archives import random_pixels
 from helpers.photos import difference, photo, read_crop, reference_crop, save
@@ -131,7 +132,10 @@ def grey_image(mode: str) -> Image.Image:
         ("a.tif", "PA"),
         ("a.tif", "I;16"),
         ("a.tif", "CMYK"),
-        ("a.tif", "YCbCr"),
+        pytest.param(
+            *("a.tif", "YCbCr"),
+            marks=pytest.mark.skipif(int(PIL.__version__.split(".")[0]) < 13, reason="older Pillow refuses the file"),
+        ),
         ("a.tif", "RGBX"),
         ("a.webp", "RGBA"),
         ("a.bmp", "RGBA"),
