@@ -144,9 +144,7 @@ class TestRequire:
         assert list(tmp_path.iterdir()) == []
 
 
-KIND_TESTS = re.compile(
-    r"""startswith\(["']folder:|FOLDER_PREFIX|\bin DATASETS\b(?!\[)|(?<!api|rad)\.layout\b|\.by_hand\b|\.finder\b"""
-)
+KIND_TESTS = re.compile(r"""startswith\(["']folder:|FOLDER_PREFIX|\bin DATASETS\b(?!\[)|\.by_hand\b|\.finder\b""")
 """What asks for the kind of a data set, which is a source's own business."""
 ALLOWED = {"datasets/source.py", "datasets/manual.py", "catalog/datasets.py", "suite/spelling.py"}
 
