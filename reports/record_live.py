@@ -14,8 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.api.run import Caller, RunOptions, run_suites
-from bench.cli.progress import LiveProgress, ending
+from bench.api.options import Caller, RunOptions
+from bench.api.run import run_suites
+from bench.cli.live import LiveProgress
+from bench.cli.progress import ending
 from bench.suite import load_suite
 from bench.values import Cell, Outcome, Plan
 
@@ -34,7 +36,7 @@ class Recorder(LiveProgress):
     def finished(self, cell: Cell, outcome: Outcome) -> None:
         """Keep the line of a cell that ended."""
         super().finished(cell, outcome)
-        self._ended.append((ending(cell, outcome), "green" if outcome.state == "complete" else "red"))
+        self._ended.append((ending(self.titles[cell.id], outcome), "green" if outcome.state == "complete" else "red"))
 
     def event(self, cell: Cell, event: object) -> None:
         """Take the picture in the middle of the run, while cells are in the middle of an epoch."""
