@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.dataset_files import class_tree
+from helpers.users import open_folder, ordinary_user
 
 from bench.datasets.image_folder import open_image_folder
 from bench.datasets.splits import WHOLE, ImageRecord
@@ -46,18 +47,13 @@ def test_one_class_is_too_few(tmp_path: Path) -> None:
         open_image_folder(class_tree(tmp_path, classes=("cat",)))
 
 
-def test_a_folder_that_may_not_be_read_is_a_sentence(tmp_path: Path) -> None:
-    root = class_tree(tmp_path)
-    locked = root / "train" / "dog"
-    locked.chmod(0)
-    if is_root := os.geteuid() == 0:  # root may read everything, so another user looks
-        os.seteuid(65534)
-    try:
-        with pytest.raises(DataError, match="may not be read by this user"):
+def test_a_folder_that_may_not_be_read_is_a_sentence() -> None:
+    with open_folder() as folder:
+        root = class_tree(folder)
+        locked = root / "train" / "dog"
+        locked.chmod(0)
+        with ordinary_user(), pytest.raises(DataError, match="dog may not be read by this user"):
             open_image_folder(root)
-    finally:
-        if is_root:
-            os.seteuid(0)
         locked.chmod(0o755)
 
 

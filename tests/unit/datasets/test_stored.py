@@ -1,6 +1,5 @@
 """Copies of data sets: in the data folder, imported, or in a folder or archive that the user names."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from helpers.dataset_files import (
     publish,
     tar_of,
 )
+from helpers.users import open_folder, ordinary_user
 
 from bench.datasets.source import open_source, require
 from bench.datasets.stored import find_copy, find_import, list_files, locate
@@ -95,23 +95,19 @@ def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
         find_copy("cifar10", tmp_path / "cifar.zip")
 
 
-def test_a_path_without_permission_is_a_sentence(cifar: Small, tmp_path: Path) -> None:
-    lay(binary(cifar), tmp_path)
-    for locked, look in (
-        (tmp_path / "cifar-10-batches-bin", lambda: find_copy("cifar10", tmp_path)),
-        (tmp_path / "cifar-10-batches-bin" / "test_batch.bin", lambda: digest_at("cifar10", tmp_path)),
-    ):
-        locked.chmod(0)
-        if is_root := os.geteuid() == 0:  # root may read everything, so another user looks
-            for folder in (tmp_path, *tmp_path.parents[:3]):
-                folder.chmod(0o755)
-            os.seteuid(65534)
-        try:
-            with pytest.raises(DataError, match="may not be read by this user; allow it with: chmod"):
+def test_a_path_without_permission_is_a_sentence(cifar: Small) -> None:
+    with open_folder() as root:
+        lay(binary(cifar), root)
+        for locked, look in (
+            (root / "cifar-10-batches-bin", lambda: find_copy("cifar10", root)),
+            (root / "cifar-10-batches-bin" / "test_batch.bin", lambda: digest_at("cifar10", root)),
+        ):
+            locked.chmod(0)
+            with (
+                ordinary_user(),
+                pytest.raises(DataError, match="may not be read by this user; allow it with: chmod"),
+            ):
                 look()
-        finally:
-            if is_root:
-                os.seteuid(0)
             locked.chmod(0o755)
 
 

@@ -1,6 +1,5 @@
 """Downloading from sources that fail, one or several, and by several processes at once."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers.dataset_files import Small, binary, lay, pickles, publish, small, tables, tar_of
+from helpers.users import open_folder, ordinary_user
 from helpers.web_site import (
     Site,
     Way,
@@ -264,21 +264,14 @@ def test_a_disk_that_fills_during_a_download_is_a_sentence_and_nothing_is_ready(
     assert open_source("cifar10").status(small_disk).state == "incomplete"
 
 
-def test_a_data_folder_without_permission_is_a_sentence(site: Site, published: Small, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    if is_root := os.geteuid() == 0:  # root may write everywhere, so another user tries
-        for folder in (tmp_path, *tmp_path.parents[:3]):
-            folder.chmod(0o755)
-        os.seteuid(65534)
-    else:
+def test_a_data_folder_without_permission_is_a_sentence(site: Site, published: Small) -> None:
+    with open_folder() as home:
         home.chmod(0o555)
-    try:
-        with pytest.raises(DataError, match=r"cannot be written to .*Permission denied; set BENCH_DATA"):
+        with (
+            ordinary_user(),
+            pytest.raises(DataError, match=r"cannot be written to .*Permission denied; set BENCH_DATA"),
+        ):
             open_source("cifar10").fetch(home)
-    finally:
-        if is_root:
-            os.seteuid(0)
         home.chmod(0o755)
     assert site.asked == []
 
