@@ -26,7 +26,7 @@ def ordinary_user() -> Iterator[None]:
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """An empty folder that every user may enter: those of pytest lie in folders that are private to who runs it."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # TMPDIR may be private, too
     folder.chmod(0o755)
     try:
         yield folder
