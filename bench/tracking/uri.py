@@ -80,6 +80,10 @@ def refuse_old_mlruns(folder: Path) -> None:
         )
 
 
+HOST_AND_PORT = re.compile(r"(\[[^]]*\]|[^:]*)(:\d*)?")
+"""An address without credentials; of IPv6 in brackets."""
+
+
 def quote_credentials(uri: str) -> str:
     """Percent-encode what ends an address early (``/ # ? @``) in its user name and password.
 
@@ -92,7 +96,7 @@ def quote_credentials(uri: str) -> str:
     if "@" in authority:
         credentials, _, address = authority.rpartition("@")
         address += rest[len(authority) :]
-    elif ":" not in authority or authority.rpartition(":")[2].isdigit():
+    elif HOST_AND_PORT.fullmatch(authority):
         return uri  # a host and its port; the @ belongs to the path
     else:
         credentials, _, address = rest.rpartition("@")

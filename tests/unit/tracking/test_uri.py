@@ -124,6 +124,7 @@ def test_redact_and_redact_text_hide_credentials(uri: str, shown: str) -> None:
 CHARACTERS = "aB3:/#?@%&=+ é'\"\\"
 
 
+@example(":3?")
 @given(st.text(CHARACTERS, min_size=3, max_size=12).filter(lambda text: not text[0].isdigit()))
 def test_a_password_of_any_characters_reaches_the_server_and_no_message(password: str) -> None:
     secret = f"x{password}x"
